@@ -1,0 +1,37 @@
+"""What can go wrong, as one family.
+
+* ClippingError
+    - MediaError        a file that cannot be read (or written) as media
+    - TableError        a CSV, JSON or label file with a wrong row
+    - FeatureError      a feature file that is damaged or was made with other settings
+    - CheckpointError   weights that cannot be trusted, read or rebuilt
+    - ConfigError       a setting that is unknown or out of range
+
+Every message says what is wrong, where, and what would be right. Command lines turn a
+ClippingError into one line on stderr and exit code 1; anything else is a bug and keeps its
+traceback.
+"""
+
+
+class ClippingError(Exception):
+    """The root of every error that a user can cause or mend."""
+
+
+class MediaError(ClippingError):
+    """A file that cannot be read or written as media."""
+
+
+class TableError(ClippingError):
+    """A table (CSV, JSON, labels) with a wrong row; the message names file and line."""
+
+
+class FeatureError(ClippingError):
+    """A feature file that is damaged, or was made with other settings."""
+
+
+class CheckpointError(ClippingError):
+    """Weights that cannot be trusted, read, or rebuilt into a model."""
+
+
+class ConfigError(ClippingError):
+    """A setting that is unknown or out of range."""

@@ -1,0 +1,104 @@
+"""Files: write them whole or not at all, and find the media in a folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clipping.errors import ClippingError
+
+MEDIA_SUFFIXES = frozenset(
+    ".3gp .asf .avi .flac .flv .m2ts .m4a .m4v .mka .mkv .mov .mp3 .mp4 .mpeg .mpg .mts .mxf .ogg "
+    ".ogm .ogv .opus .rm .rmvb .ts .vob .wav .webm .wmv".split()
+)
+"""What a folder is searched for; a file named on the command line may have any suffix."""
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that becomes it when the block ends without an error.
+
+    The suffix is kept, so that writers which look at it work. On any error, Ctrl-C included, the
+    temporary file is removed and an existing ``path`` stays as it was; after a kill -9 the
+    leftover has a name starting with ``.tmp-``.
+
+    Raises:
+        ClippingError: where the folder cannot be made or written, or the disk is full.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The name of the target is left out: it may already be as long as a file name can be.
+        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ClippingError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file (UTF-8, newlines kept as they are) or leave it as it was."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def find_media(paths: Iterable[Path | str]) -> dict[str, Path]:
+    """The media files behind files and folders, by a name that is unique among them.
+
+    A folder is searched in depth for ``MEDIA_SUFFIXES``; hidden files are left out. The name is
+    the path below that folder without its suffix (``S1/01``), with the suffix where two files
+    would share it, in sorted order. A file given by name is taken whatever its suffix.
+
+    Raises:
+        ClippingError: where a path does not exist.
+    """
+    found: list[tuple[str, Path]] = []
+    for given in map(Path, paths):
+        if given.is_dir():
+            inside = (path for path in given.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES)
+            for path in sorted(inside):
+                relative = path.relative_to(given)
+                hidden = any(part.startswith(".") for part in relative.parts)
+                if path.is_file() and not hidden:
+                    found.append((relative.as_posix(), path))
+        elif given.exists():
+            found.append((given.name, given))
+        else:
+            raise ClippingError(f"{given}: there is no such file or folder")
+    return _name(dict.fromkeys(found))
+
+
+def _name(found: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """Drop the suffixes of the names where that leaves them apart."""
+    found = list(found)
+    stems = [name[: len(name) - len(path.suffix)] if path.suffix else name for name, path in found]
+    uses = Counter(stems)
+    names: dict[str, Path] = {}
+    for stem, (full, path) in zip(stems, found, strict=True):
+        name = stem if uses[stem] == 1 else full
+        if name in names:
+            raise ClippingError(
+                f"{path} and {names[name]} have the same name; give the folder above both instead"
+            )
+        names[name] = path
+    return names
+
+
+def _umask() -> int:
+    """The process's umask: mkstemp ignores it, our files should not."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,110 @@
+"""Spans of time and what they mean: the value types that every package here passes around."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Segment:
+    """A span of a media file in seconds, half-open: ``start <= t < end``.
+
+    Times count from the media's first presented instant (its PTS start), so a file whose
+    timestamps begin at 5 s still has its first frame at 0.
+
+    Raises:
+        ValueError: unless ``0 <= start < end`` (both finite) and ``0 <= score <= 1``.
+    """
+
+    start: float
+    end: float
+    label: str = ""
+    """What the span is: ``"opening"``, ``"ending"``, or anything a user wants."""
+    score: float | None = None
+    """Confidence in 0..1; None where nobody measured one."""
+    evidence: tuple[str, ...] = ()
+    """Why we believe it, one short sentence a source."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.start) and math.isfinite(self.end)):
+            raise ValueError(f"a segment needs finite times, got {self.start} and {self.end}")
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"a segment needs 0 <= start < end, got {self.start} and {self.end}")
+        if self.score is not None and not 0 <= self.score <= 1:
+            raise ValueError(f"a score is a number from 0 to 1, got {self.score}")
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds, always above 0."""
+        return self.end - self.start
+
+    def overlap(self, other: Segment) -> float:
+        """Seconds that both segments cover."""
+        return max(0.0, min(self.end, other.end) - max(self.start, other.start))
+
+    def __str__(self) -> str:
+        name = f"{self.label} " if self.label else ""
+        return f"{name}{format_time(self.start)}-{format_time(self.end)}"
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The segments of one media file, in order of time.
+
+    ``error`` is set, and ``segments`` empty, where the file could not be analysed: a batch keeps
+    a row for every file it was given.
+    """
+
+    source: str
+    """The file the times belong to."""
+    duration: float
+    """Length of the file in seconds; 0 where it is unknown."""
+    segments: tuple[Segment, ...] = ()
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "segments", tuple(sorted(self.segments)))
+        if not (math.isfinite(self.duration) and self.duration >= 0):
+            raise ValueError(f"a duration is 0 or more seconds, got {self.duration}")
+
+    def find(self, label: str) -> Segment | None:
+        """The first segment with this label, or None."""
+        return next((segment for segment in self.segments if segment.label == label), None)
+
+    @property
+    def opening(self) -> Segment | None:
+        """The opening, or None where nothing was found."""
+        return self.find("opening")
+
+    @property
+    def ending(self) -> Segment | None:
+        """The ending, or None where nothing was found."""
+        return self.find("ending")
+
+
+def format_time(seconds: float) -> str:
+    """``83.5`` → ``"0:01:23.500"``: hours, minutes, seconds with three decimals."""
+    milliseconds = round(seconds * 1000)
+    hours, milliseconds = divmod(milliseconds, 3_600_000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    return f"{hours}:{minutes:02d}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"
+
+
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?|\.\d+)")
+
+
+def parse_time(text: str) -> float:
+    """``"83.5"``, ``"1:23.5"`` or ``"0:01:23.500"`` → seconds.
+
+    Raises:
+        ValueError: for anything else, negative times included.
+    """
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"a time is seconds (83.5) or [hours:]minutes:seconds (1:23.5): {text!r}")
+    hours, minutes, seconds = (float(group or 0) for group in match.groups())
+    if match[2] is not None and seconds >= 60:
+        raise ValueError(f"the seconds of a time with minutes are below 60: {text!r}")
+    return hours * 3600 + minutes * 60 + seconds

@@ -1,0 +1,166 @@
+"""The settings of networks and trainings. The defaults are the original's (spec: Training)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["avtnet", "avtnet2", "avtnet_yolt"]
+Inputs = Literal["audio", "video", "audio+video", "audio+video+text"]
+
+
+@dataclass(frozen=True)
+class Widths:
+    """How wide each part of a network is; ``full`` is the original's."""
+
+    frame_encoder: Literal["resnet18", "depthwise"]
+    frame_channels: tuple[int, ...]
+    """Channels of the depthwise encoder's stages; the last is the size of a frame's vector."""
+    text_channels: tuple[int, ...]
+    """Channels of the text-ROI net's convolutions."""
+    audio_channels: tuple[int, ...]
+    """Channels of the 1-d ResNet's stages."""
+    hidden: int
+    """Width of each direction of the GRUs."""
+    layers: int
+    """Layers of the GRUs."""
+
+
+SIZES = {
+    "full": Widths("resnet18", (512,), (32, 64, 96, 128), (64, 128, 256, 512), 1024, 2),
+    "small": Widths("depthwise", (48, 96, 192), (16, 32, 48, 64), (32, 64, 96, 128), 128, 2),
+    "nano": Widths("depthwise", (32, 64, 128), (8, 16, 24, 32), (16, 32, 48, 64), 128, 1),
+}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network, which inputs, how wide."""
+
+    kind: Kind = "avtnet"
+    """avtnet, avtnet2 (two-layer backend) or avtnet_yolt (you only look twice)."""
+    inputs: Inputs = "audio+video+text"
+    """What the network sees; fewer inputs make the single-modality ablations."""
+    size: Literal["full", "small", "nano"] = "full"
+    """Preset of the widths: full (83 M parameters), small and nano (for two CPU cores)."""
+    hidden: int | None = None
+    """Width of each GRU direction, where it is not the size's."""
+    layers: int | None = None
+    """GRU layers, where they are not the size's."""
+    steps: int = 200
+    """Time steps of a window: both branches are pooled to this many."""
+    cells: int = 20
+    """YOLT: the cells that the steps are cut into."""
+
+    def __post_init__(self) -> None:
+        # Upper bounds: a checkpoint's config comes from outside and decides about memory.
+        _check("hidden", self.hidden, 1, 8192)
+        _check("layers", self.layers, 1, 16)
+        _check("steps", self.steps, 1, 100_000)
+        _check("cells", self.cells, 1, self.steps)
+        if self.steps % self.cells:
+            raise ValueError(f"steps is a multiple of cells, got {self.steps} and {self.cells}")
+
+    @property
+    def widths(self) -> Widths:
+        """The widths of ``size``, with what this config sets itself."""
+        widths = SIZES[self.size]
+        return replace(
+            widths, hidden=self.hidden or widths.hidden, layers=self.layers or widths.layers
+        )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a network on the feature files below --data_root, and keep the best.
+
+    --data_root holds labels.txt (rows `NAME_start 60.51`) and features/ as `python -m preprocess`
+    makes them. A run's folder (--save_prefix) receives config.yaml, metrics.csv, TensorBoard
+    events, a curve, best.safetensors, the late epochs, and last.pt, from which an interrupted run
+    continues exactly (--resume).
+    """
+
+    data_root: Path = Path("data")
+    """Folder with labels.txt and features/."""
+    save_prefix: Path = Path("runs/avtnet")
+    """Folder of the run."""
+    gpus: str | None = None
+    """GPUs to train on: 0 or 0,1 or all. Absent: the CPU."""
+    lr: float = 3e-4
+    """Peak learning rate of Adam."""
+    batch_size: int = 16
+    """Windows of a step, over all devices together."""
+    accumulation_step: int = 1
+    """Steps whose gradients are added up before the weights move."""
+    max_epoch: int = 64
+    """Epochs in all."""
+    warmup_epoch: int = 5
+    """Epochs in which the rate climbs from lr/10 to lr; a cosine follows."""
+    data_seed: int = 0
+    """Rotates the list of windows by data_seed % 7; then every seventh validates."""
+    seed: int = 0
+    """Decides first weights, order of windows and dropout."""
+    if_normal: bool = False
+    """Scale frames by ImageNet mean and deviation instead of to 0..1."""
+    use_amp: bool = False
+    """Mixed precision: float16 on GPUs, bfloat16 on the CPU."""
+    num_workers: int = 0
+    """Processes that read feature files, per training process."""
+    processes: int = 1
+    """Training processes on the CPU (gloo), for machines with many cores."""
+    weights: Path | None = None
+    """A checkpoint to start from (or to --test)."""
+    pretrained: str = "imagenet"
+    """ResNet-18 weights: imagenet (torchvision's cache or download), none, or a file."""
+    test: bool = False
+    """Train nothing: evaluate --weights on the validation windows."""
+    resume: bool = False
+    """Go on from last.pt in the run's folder (start anew where there is none)."""
+    overwrite: bool = False
+    """Start anew where the run's folder already holds a run."""
+    late_epochs: float = 0.6
+    """Keep every epoch from this share of max_epoch on."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """The network."""
+
+    def __post_init__(self) -> None:
+        _check("batch_size", self.batch_size, 1, 65536)
+        _check("accumulation_step", self.accumulation_step, 1, 65536)
+        _check("max_epoch", self.max_epoch, 1, 1_000_000)
+        _check("warmup_epoch", self.warmup_epoch, 0, self.max_epoch)
+        _check("num_workers", self.num_workers, 0, 256)
+        _check("processes", self.processes, 1, 256)
+        if not 0 < self.lr < 10:
+            raise ValueError(f"lr is above 0 and below 10, got {self.lr}")
+        if not 0 <= self.late_epochs <= 1:
+            raise ValueError(f"late_epochs is a share from 0 to 1, got {self.late_epochs}")
+        if self.gpus is not None and self.processes > 1:
+            raise ValueError("--processes is for the CPU: with --gpus there is one per GPU")
+        if self.batch_size % (len(self.gpu_list) or self.processes):
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be shared evenly by "
+                f"{len(self.gpu_list) or self.processes} devices"
+            )
+        if self.test and self.weights is None:
+            raise ValueError("--test evaluates a checkpoint: name it with --weights")
+        if self.resume and self.overwrite:
+            raise ValueError("--resume and --overwrite contradict each other")
+
+    @property
+    def gpu_list(self) -> list[int]:
+        """The GPUs that are named one by one; empty for none and for ``all``."""
+        if self.gpus is None or self.gpus == "all":
+            return []
+        try:
+            numbers = [int(number) for number in self.gpus.split(",")]
+        except ValueError:
+            raise ValueError(f"--gpus is all, 0 or 0,1: got {self.gpus!r}") from None
+        if len(set(numbers)) < len(numbers) or min(numbers) < 0:
+            raise ValueError(f"--gpus names each GPU once, from 0 on: got {self.gpus!r}")
+        return numbers
+
+
+def _check(name: str, value: int | None, low: int, high: int) -> None:
+    if value is not None and not low <= value <= high:
+        raise ValueError(f"{name} is from {low} to {high}, got {value}")

@@ -1,0 +1,199 @@
+"""The parts that every network of the family is made of (spec/avtnet.md: Networks).
+
+Shapes: B windows, T steps of a window (200), F frames (200), N MFCC columns (8616).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from avtnet.config import Widths
+
+
+class VideoNet(nn.Module):
+    """Frames (B, F, 3, 66, 88) and text masks (B, F, 27, 36) → (B, 2 · hidden, T)."""
+
+    def __init__(self, widths: Widths, steps: int, *, text: bool) -> None:
+        super().__init__()
+        self.frames: ResNet18 | DepthwiseNet = FRAME_ENCODERS[widths.frame_encoder](widths)
+        self.dropout = nn.Dropout(0.5)
+        self.text = TextNet(widths.text_channels) if text else None
+        size = self.frames.size + (widths.text_channels[-1] if text else 0)
+        self.gru = _gru(size, widths)
+        self.pool = nn.AdaptiveAvgPool1d(steps)
+
+    def forward(self, frames: Tensor, text: Tensor) -> Tensor:
+        windows, count = frames.shape[:2]
+        vectors = self.dropout(self.frames(frames.flatten(0, 1)))
+        if self.text is not None:
+            vectors = torch.cat([vectors, self.text(text.flatten(0, 1))], dim=1)
+        sequence, _ = self.gru(vectors.unflatten(0, (windows, count)))
+        pooled: Tensor = self.pool(sequence.transpose(1, 2))
+        return pooled
+
+
+class ResNet18(nn.Module):
+    """ResNet-18 without its last layer: pictures (n, 3, h, w) → vectors (n, 512)."""
+
+    size = 512
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        # Imported here: the small sizes work without torchvision, and it takes seconds.
+        from torchvision.models import resnet18
+
+        self.layers = nn.Sequential(*list(resnet18().children())[:-1])
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        vectors: Tensor = self.layers(pictures)
+        return vectors.flatten(1)
+
+
+class DepthwiseNet(nn.Module):
+    """A light stand-in for ResNet-18: 4x4 patches, then depthwise stages of stride 2."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        first, self.size = widths.frame_channels[0], widths.frame_channels[-1]
+        layers: list[nn.Module] = [
+            nn.Conv2d(3, first, 4, stride=4),
+            nn.BatchNorm2d(first),
+            nn.ReLU(),
+        ]
+        for inside, outside in pairwise(widths.frame_channels):
+            layers += [
+                nn.Conv2d(inside, inside, 3, stride=2, padding=1, groups=inside, bias=False),
+                nn.BatchNorm2d(inside),
+                nn.ReLU(),
+                nn.Conv2d(inside, outside, 1, bias=False),
+                nn.BatchNorm2d(outside),
+                nn.ReLU(),
+            ]
+        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        vectors: Tensor = self.layers(pictures)
+        return vectors
+
+
+FRAME_ENCODERS: dict[str, type[ResNet18 | DepthwiseNet]] = {
+    "resnet18": ResNet18,
+    "depthwise": DepthwiseNet,
+}
+
+
+class TextNet(nn.Sequential):
+    """The spec's ROI net: masks (n, 27, 36) → vectors (n, channels[-1])."""
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__(
+            *(
+                nn.Sequential(
+                    nn.Conv2d(inside, outside, 3, padding=1),
+                    nn.BatchNorm2d(outside),
+                    nn.ReLU(),
+                    nn.MaxPool2d(2),
+                )
+                for inside, outside in pairwise((1, *channels))
+            ),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+
+    def forward(self, masks: Tensor) -> Tensor:
+        vectors: Tensor = super().forward(masks.unsqueeze(1))
+        return vectors
+
+
+class AudioNet(nn.Module):
+    """MFCC (B, 20, N) → (B, 2 · hidden, T): a 1-d ResNet-18 with Mish and squeeze-excitation."""
+
+    def __init__(self, widths: Widths, steps: int, coefficients: int = 20) -> None:
+        super().__init__()
+        first, *_, last = channels = widths.audio_channels
+        self.stem = nn.Sequential(
+            nn.Conv1d(coefficients, first, 3, stride=2, padding=1),
+            nn.BatchNorm1d(first),
+            nn.Mish(),
+            nn.MaxPool1d(2),
+        )
+        self.stages = nn.Sequential(
+            *(
+                nn.Sequential(AudioBlock(inside, outside, stride), AudioBlock(outside, outside, 1))
+                for inside, outside, stride in zip(
+                    (first, *channels), channels, (1, *(2 for _ in channels[1:])), strict=False
+                )
+            )
+        )
+        self.norm = nn.BatchNorm1d(last)
+        self.gru = _gru(last, widths)
+        self.pool = nn.AdaptiveAvgPool1d(steps)
+
+    def forward(self, mfcc: Tensor) -> Tensor:
+        columns = self.norm(self.stages(self.stem(mfcc)))
+        sequence, _ = self.gru(columns.transpose(1, 2))
+        pooled: Tensor = self.pool(sequence.transpose(1, 2))
+        return pooled
+
+
+class AudioBlock(nn.Module):
+    """Two convolutions and a shortcut; the second BN is followed by squeeze-excitation."""
+
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(inside, outside, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm1d(outside)
+        self.conv2 = nn.Conv1d(outside, outside, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm1d(outside)
+        self.mish = nn.Mish()
+        squeezed = max(1, outside // 16)
+        self.excite = nn.Sequential(
+            nn.AdaptiveAvgPool1d(1),
+            nn.Conv1d(outside, squeezed, 1),
+            nn.Mish(),
+            nn.Conv1d(squeezed, outside, 1),
+            nn.Sigmoid(),
+        )
+        self.shortcut = (
+            nn.Identity()
+            if stride == 1 and inside == outside
+            else nn.Sequential(
+                nn.Conv1d(inside, outside, 1, stride=stride, bias=False), nn.BatchNorm1d(outside)
+            )
+        )
+
+    def forward(self, columns: Tensor) -> Tensor:
+        inner = self.bn2(self.conv2(self.mish(self.bn1(self.conv1(columns)))))
+        out: Tensor = self.mish(inner * self.excite(inner) + self.shortcut(columns))
+        return out
+
+
+class SEFusion(nn.Module):
+    """Weigh the channels of (B, C, T) by what the whole window holds (reduction 4, no bias)."""
+
+    def __init__(self, channels: int, reduction: int = 4) -> None:
+        super().__init__()
+        self.excite = nn.Sequential(
+            nn.Linear(channels, channels // reduction, bias=False),
+            nn.ReLU(),
+            nn.Linear(channels // reduction, channels, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        weights: Tensor = self.excite(sequence.mean(dim=2))
+        return sequence * weights.unsqueeze(2)
+
+
+def _gru(size: int, widths: Widths) -> nn.GRU:
+    return nn.GRU(
+        size,
+        widths.hidden,
+        num_layers=widths.layers,
+        batch_first=True,
+        bidirectional=True,
+        dropout=0.3 if widths.layers > 1 else 0.0,  # torch warns where there is no layer between
+    )

@@ -1,0 +1,194 @@
+"""Open a media file safely and read its packets: what frames, sound and probe share.
+
+Media time counts from the container's start (the earliest timestamp of its streams, as FFmpeg
+reports it), so that 0 is what a player shows as 0. :func:`origin` is that start.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from clipping.errors import MediaError
+
+# What a broken or hostile file may ask of us.
+MAX_SIDE = 16384
+MAX_PIXELS = 2**27
+MAX_STREAMS = 1000
+MAX_SAMPLE_RATE = 768_000
+MAX_CHANNELS = 64
+
+_READ_FAILURES = 100
+"""Reads in a row that may fail before the rest of a file is given up."""
+
+_NOT_MEDIA = {
+    "tty": "is a text file",
+    "bin": "is a text file",
+    "image2": "is a still picture",
+    "hls": "is a playlist; give the files that it lists",
+    "dash": "is a playlist; give the files that it lists",
+    "concat": "is a playlist; give the files that it lists",
+}
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn FFmpeg's errors (which are OSErrors, ValueErrors, …) into a MediaError."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        raise MediaError(f"{path}: cannot be read as media: {error.strerror}") from error
+
+
+@contextmanager
+def open_media(path: Path | str) -> Iterator[InputContainer]:
+    """The opened file, closed when the block ends; nothing but this one file is ever opened.
+
+    Raises:
+        MediaError: where the file is missing, unreadable, empty, no media, a playlist, a still
+            picture, or larger in some dimension than any real media.
+    """
+    path = Path(path)
+    _check_file(path)
+    with translated(path):
+        # "file:" keeps a name like "concat:a|b" from being taken for a protocol, the whitelist
+        # keeps a playlist from reaching the network; tags in old encodings must not stop us.
+        container = av.open(
+            f"file:{path}",
+            metadata_errors="replace",
+            options={"protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)},
+        )
+    with container:
+        _check_content(path, container)
+        yield container
+
+
+def origin(container: InputContainer) -> Fraction:
+    """The container's start in seconds, exact where a stream starts there.
+
+    FFmpeg rounds the container's start to microseconds; the stream that it came from knows better.
+    """
+    if container.start_time is None:
+        return Fraction(0)
+    start = Fraction(container.start_time, av.time_base)
+    exact = (
+        stream.start_time * stream.time_base
+        for stream in container.streams
+        if stream.start_time is not None and stream.time_base
+    )
+    return min((time for time in exact if abs(time - start) * av.time_base <= 1), default=start)
+
+
+def is_picture(stream: av.stream.Stream) -> bool:
+    """Whether a stream is video and no cover art or thumbnail."""
+    cover = Disposition.attached_pic | Disposition.timed_thumbnails
+    return stream.type == "video" and not stream.disposition & cover
+
+
+def best_video(streams: Sequence[av.stream.Stream]) -> av.VideoStream | None:
+    """The video to show: one with the default flag, then the largest, then the first."""
+    videos = [stream for stream in streams if is_picture(stream)]
+    return max(videos, key=lambda s: (_is_default(s), s.width * s.height), default=None)
+
+
+def choose_audio(path: Path, container: InputContainer, wanted: int | str | None) -> av.AudioStream:
+    """The sound to hear, by stream index or language; None: the default one, else the first.
+
+    Raises:
+        MediaError: where there is no such stream; it names those that there are.
+    """
+    streams = sorted(container.streams.audio, key=lambda s: not _is_default(s))
+    if not streams:
+        raise MediaError(f"{path}: has no sound")
+    if wanted is None:
+        return streams[0]
+    for stream in streams:
+        if wanted in (stream.index, stream.metadata.get("language")):
+            return stream
+    known = ", ".join(
+        f"{stream.index} ({stream.metadata.get('language', 'und')})"
+        for stream in container.streams.audio
+    )
+    raise MediaError(f"{path}: has no sound stream {wanted!r}; it has {known}")
+
+
+def packets(container: InputContainer, *streams: av.stream.Stream) -> Iterator[av.Packet]:
+    """The packets from here to the end, without FFmpeg's empty flush packets.
+
+    Damaged stretches are stepped over.
+    """
+    failures = 0
+    while failures < _READ_FAILURES:
+        try:
+            for packet in container.demux(*streams):
+                if packet.size:
+                    failures = 0
+                    yield packet
+            return
+        except av.error.FFmpegError:
+            failures += 1
+
+
+def decode(stream: av.stream.Stream, packet: av.Packet | None) -> list[av.frame.Frame]:
+    """The frames that come out when ``packet`` goes in (None: the last ones); damage gives none."""
+    try:
+        return stream.codec_context.decode(packet)  # type: ignore[union-attr, no-any-return]
+    except av.error.FFmpegError:
+        return []
+
+
+def seek(container: InputContainer, stream: av.stream.Stream, time: Fraction) -> bool:
+    """Go to the last keyframe at or before a time of the stream; False where FFmpeg cannot."""
+    try:
+        container.seek(int(time / stream.time_base), stream=stream)
+    except av.error.FFmpegError:
+        return False
+    return True
+
+
+def _is_default(stream: av.stream.Stream) -> bool:
+    return bool(stream.disposition & Disposition.default)
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise MediaError(f"{path}: is a folder, not a media file")
+        if not stat.S_ISREG(status.st_mode):
+            raise MediaError(f"{path}: is not a regular file")
+        path.open("rb").close()
+    except FileNotFoundError as error:
+        what = "is a link to a missing file" if path.is_symlink() else "there is no such file"
+        raise MediaError(f"{path}: {what}") from error
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read: {error.strerror}") from error
+    if status.st_size == 0:
+        raise MediaError(f"{path}: is empty (0 bytes)")
+
+
+def _check_content(path: Path, container: InputContainer) -> None:
+    kind = container.format.name
+    if kind in _NOT_MEDIA or kind.endswith("_pipe"):
+        raise MediaError(f"{path}: {_NOT_MEDIA.get(kind, 'is a still picture')}, not media")
+    if len(container.streams) > MAX_STREAMS:
+        raise MediaError(f"{path}: has {len(container.streams)} streams (at most {MAX_STREAMS})")
+    for stream in container.streams.video:
+        width, height = stream.width, stream.height
+        if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+            raise MediaError(f"{path}: frames of {width}x{height} are larger than any real video")
+    for stream in container.streams.audio:
+        rate, channels = stream.rate or 0, stream.channels or 0
+        if rate > MAX_SAMPLE_RATE or channels > MAX_CHANNELS:
+            raise MediaError(
+                f"{path}: sound of {rate} Hz in {channels} channels is beyond any real sound"
+            )
+    if not any(is_picture(s) or s.type == "audio" for s in container.streams):
+        raise MediaError(f"{path}: holds neither picture nor sound")

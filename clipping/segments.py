@@ -65,7 +65,9 @@ class Timeline:
     error: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "segments", tuple(sorted(self.segments)))
+        # Not the whole segment: a score of None has no order.
+        ordered = sorted(self.segments, key=lambda each: (each.start, each.end, each.label))
+        object.__setattr__(self, "segments", tuple(ordered))
         if not (math.isfinite(self.duration) and self.duration >= 0):
             raise ValueError(f"a duration is 0 or more seconds, got {self.duration}")
 

@@ -1,0 +1,227 @@
+"""The features of one window, and the file that keeps them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+
+from clipping.errors import ClippingError, FeatureError
+from clipping.files import atomic_path
+from preprocess.settings import EasyOCRSettings, FeatureSettings, PPOCRSettings
+
+Side = Literal["start", "end"]
+SIDES: tuple[Side, Side] = ("start", "end")
+
+FORMAT = "preprocess.features"
+VERSION = 1
+"""Goes up when files of before cannot be read, or the same settings give other features."""
+_MAX_HEADER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file that features come from, and how to see that it is no longer the same."""
+
+    file: str
+    size_bytes: int
+    fingerprint: str
+    """Hash of the size and of blocks spread over the file; see :func:`identify`."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the network sees of one window of an episode (spec: 200 s, one step a second)."""
+
+    mfcc: np.ndarray
+    """float32 (20, 8616): MFCC of the sound, zeros where there is none."""
+    frames: np.ndarray
+    """uint8 (200, 3, 66, 88): RGB 0..255 of the frame shown at each whole second of the window."""
+    text: np.ndarray
+    """bool (200, 27, 36): True where text stands on that frame."""
+    name: str
+    """The episode's name, unique in its batch: ``S1/01``."""
+    side: Side
+    start: float
+    """Media time of the window's second 0."""
+    covered: float
+    """Seconds of the window that exist in the file; the rest is zeros."""
+    duration: float
+    """Length of the file."""
+    source: Source
+    settings: FeatureSettings
+    notes: tuple[str, ...] = ()
+    """What a user should know: missing sound or picture, a file cut short."""
+
+    def __post_init__(self) -> None:
+        kinds = {"mfcc": np.float32, "frames": np.uint8, "text": np.bool_}
+        for key, shape in self.settings.shapes.items():
+            array = getattr(self, key)
+            if array.shape != shape or array.dtype != kinds[key]:
+                raise FeatureError(
+                    f"{self.name}: {key} must be {np.dtype(kinds[key])} {shape}, "
+                    f"got {array.dtype} {array.shape}"
+                )
+        if self.side not in SIDES:
+            raise FeatureError(f"{self.name}: the side must be start or end, got {self.side!r}")
+        for key in ("start", "covered", "duration"):
+            value = getattr(self, key)
+            if not (math.isfinite(value) and value >= 0):
+                raise FeatureError(f"{self.name}: {key} must be 0 or more seconds, got {value}")
+
+
+def feature_path(folder: Path, name: str, side: Side) -> Path:
+    """Where the features of a window are kept: ``FOLDER/NAME_start.safetensors``.
+
+    Raises:
+        ClippingError: where the name would lead out of the folder, or is too long for a file.
+    """
+    parts = PurePosixPath(name)
+    if not parts.name or parts.is_absolute() or ".." in parts.parts or "\0" in name:
+        raise ClippingError(f"{name!r} cannot be the name of a feature file")
+    path = folder / parts.with_name(f"{parts.name}_{side}.safetensors")
+    if len(path.name.encode(errors="surrogateescape")) > 255:
+        raise ClippingError(f"{name!r} is too long for the name of a feature file")
+    return path
+
+
+def identify(path: Path) -> Source:
+    """Who a file is: its size and a hash of 16 blocks of 64 KiB spread evenly over it.
+
+    Not the time of its last change, so a copy is the same file; and more than its two ends, so
+    that a download which fills in the middle later is another one.
+
+    Raises:
+        ClippingError: where the file cannot be read.
+    """
+    import hashlib
+
+    block, blocks = 1 << 16, 16
+    try:
+        with open(path, "rb") as stream:
+            size = stream.seek(0, 2)
+            digest = hashlib.blake2b(str(size).encode(), digest_size=16)
+            for index in range(blocks):
+                stream.seek(max(0, size - block) * index // (blocks - 1))
+                digest.update(stream.read(block))
+    except OSError as error:
+        raise ClippingError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return Source(str(path), size, digest.hexdigest())
+
+
+def save(features: Features, path: Path | str) -> None:
+    """Write features as one safetensors file, whole or not at all.
+
+    The masks are packed to bits; everything else about the window is JSON in the metadata.
+
+    Raises:
+        ClippingError: where the folder cannot be written or the disk is full.
+    """
+    from safetensors.numpy import save as serialize
+
+    about = {
+        "name": features.name,
+        "side": features.side,
+        "start": features.start,
+        "covered": features.covered,
+        "duration": features.duration,
+        "source": asdict(features.source),
+        "settings": asdict(features.settings),
+        "notes": features.notes,
+    }
+    tensors = {
+        "mfcc": np.ascontiguousarray(features.mfcc),
+        "frames": np.ascontiguousarray(features.frames),
+        "text": np.packbits(features.text),
+    }
+    # Lone surrogates, as in file names that are not UTF-8, survive as JSON escapes.
+    metadata = {"format": FORMAT, "version": str(VERSION), "about": json.dumps(about)}
+    data = serialize(tensors, metadata)
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_bytes(data)
+
+
+def load(path: Path | str) -> Features:
+    """Read a feature file, trusting nothing in it.
+
+    Raises:
+        FeatureError: naming the file, where it is missing, damaged, cut short, of another
+            version, or does not hold what its settings promise.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    try:
+        _check_header_size(path)
+        with safe_open(path, framework="numpy") as file:
+            about = _about(file.metadata())
+            settings = _settings(about["settings"])
+            count = math.prod(settings.shapes["text"])
+            stored = {**settings.shapes, "text": (math.ceil(count / 8),)}
+            if sorted(file.keys()) != sorted(stored):
+                raise FeatureError(f"it holds {sorted(file.keys())}, not {sorted(stored)}")
+            # Before memory is taken: the settings bound the shapes, the shapes bound the bytes.
+            for key, shape in stored.items():
+                found = file.get_slice(key)
+                kind = "F32" if key == "mfcc" else "U8"
+                if tuple(found.get_shape()) != shape or found.get_dtype() != kind:
+                    raise FeatureError(
+                        f"{key} must be {kind} {shape}, "
+                        f"got {found.get_dtype()} {tuple(found.get_shape())}"
+                    )
+            bits = np.unpackbits(file.get_tensor("text"), count=count)
+            mfcc = file.get_tensor("mfcc")
+            if not np.isfinite(mfcc).all():
+                raise FeatureError("mfcc holds values that are not finite")
+            return Features(
+                mfcc=mfcc,
+                frames=file.get_tensor("frames"),
+                text=bits.reshape(settings.shapes["text"]).astype(bool),
+                name=str(about["name"]),
+                side=about["side"],
+                start=float(about["start"]),
+                covered=float(about["covered"]),
+                duration=float(about["duration"]),
+                source=Source(**about["source"]),
+                settings=settings,
+                notes=tuple(map(str, about["notes"])),
+            )
+    except FileNotFoundError as error:
+        raise FeatureError(f"{path}: there is no such file") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, ClippingError) as error:
+        reason = f"{error!r}" if isinstance(error, KeyError) else str(error)
+        raise FeatureError(
+            f"{path}: not a feature file of this version, or damaged: {reason}; "
+            "make it again with python -m preprocess"
+        ) from error
+
+
+def _check_header_size(path: Path) -> None:
+    with open(path, "rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+    if size > _MAX_HEADER_BYTES:
+        raise FeatureError(f"its header claims {size} bytes")
+
+
+def _about(metadata: dict[str, str] | None) -> dict[str, Any]:
+    metadata = metadata or {}
+    if metadata.get("format") != FORMAT:
+        raise FeatureError("these are other tensors")
+    if metadata.get("version") != str(VERSION):
+        raise FeatureError(f"it is of version {metadata.get('version')}, not {VERSION}")
+    about = json.loads(metadata["about"])
+    if not isinstance(about, dict):
+        raise FeatureError("its metadata are no JSON object")
+    return about
+
+
+def _settings(values: dict[str, Any]) -> FeatureSettings:
+    nested = {
+        "ppocr": PPOCRSettings(**values["ppocr"]),
+        "easyocr": EasyOCRSettings(**values["easyocr"]),
+    }
+    return FeatureSettings(**{**values, **nested})

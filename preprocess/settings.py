@@ -1,0 +1,139 @@
+"""What decides how the features of a window look. Two windows go together if these agree."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from clipping.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class PPOCRSettings:
+    """How PP-OCR finds text; the values are measured in docs/text.md."""
+
+    long_side: int = 640
+    """The longer side of the picture it looks at, in pixels; smaller video is not enlarged."""
+    pixel: float = 0.3
+    """A pixel is text above this probability."""
+    score: float = 0.6
+    """A connected area is text from this mean probability on."""
+    min_pixels: int = 30
+    """Areas of fewer pixels (of the picture it looks at) are noise."""
+    max_height: float = 0.16
+    """Areas whose shorter side is a larger share of the picture's height are drawings."""
+    growth: float = 1.6
+    """Boxes grow by this times area / perimeter: the network is trained on shrunken text."""
+
+    def __post_init__(self) -> None:
+        _need(32 <= self.long_side <= 4096, "long_side", "32 to 4096 pixels", self.long_side)
+        _need(0 < self.pixel < 1, "pixel", "between 0 and 1", self.pixel)
+        _need(0 <= self.score <= 1, "score", "0 to 1", self.score)
+        _need(self.min_pixels >= 1, "min_pixels", "1 or more", self.min_pixels)
+        _need(0 < self.max_height <= 1, "max_height", "above 0, up to 1", self.max_height)
+        _need(0 <= self.growth <= 10, "growth", "0 to 10", self.growth)
+
+
+@dataclass(frozen=True)
+class EasyOCRSettings:
+    """How EasyOCR's CRAFT finds text; the defaults are EasyOCR's own."""
+
+    text_threshold: float = 0.7
+    """A text area needs a peak of this probability."""
+    low_text: float = 0.4
+    """A pixel is text above this probability."""
+    link_threshold: float = 0.4
+    """Two characters belong together above this probability."""
+    long_side: int = 2560
+    """The longer side of the picture it looks at, in pixels; smaller video is not enlarged."""
+
+    def __post_init__(self) -> None:
+        for name in ("text_threshold", "low_text", "link_threshold"):
+            _need(0 <= getattr(self, name) <= 1, name, "0 to 1", getattr(self, name))
+        _need(32 <= self.long_side <= 4096, "long_side", "32 to 4096 pixels", self.long_side)
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """The features of one window; the defaults are those AVTNet was trained with."""
+
+    window: float = 200.0
+    """Length of a window in whole seconds."""
+    audio: int | str | None = None
+    """Which sound: the index of the stream, a language ("jpn"), or none for the file's default."""
+    mfcc_engine: Literal["fast", "librosa"] = "fast"
+    """Who computes the MFCC; the two agree to 1e-3."""
+    sample_rate: int = 22050
+    """Samples of mono sound a second."""
+    n_mfcc: int = 20
+    """MFCC a column."""
+    n_fft: int = 2048
+    """Samples under one column."""
+    hop_samples: int = 512
+    """Samples from one column to the next."""
+    frame_height: int = 66
+    """Rows of a thumbnail, black bars included."""
+    frame_width: int = 88
+    """Columns of a thumbnail, black bars included."""
+    mask_height: int = 27
+    """Rows of a text mask."""
+    mask_width: int = 36
+    """Columns of a text mask."""
+    text_engine: Literal["ppocr", "easyocr", "none"] = "ppocr"
+    """Who finds text; none leaves the masks empty."""
+    ppocr: PPOCRSettings = field(default_factory=PPOCRSettings)
+    easyocr: EasyOCRSettings = field(default_factory=EasyOCRSettings)
+
+    def __post_init__(self) -> None:
+        whole = math.isfinite(self.window) and self.window == int(self.window)
+        _need(whole and 1 <= self.window <= 3600, "window", "1 to 3600 whole s", self.window)
+        _need(8000 <= self.sample_rate <= 192000, "sample_rate", "8000 to 192000", self.sample_rate)
+        _need(1 <= self.n_mfcc <= 128, "n_mfcc", "1 to 128", self.n_mfcc)
+        _need(64 <= self.n_fft <= 65536, "n_fft", "64 to 65536", self.n_fft)
+        _need(64 <= self.hop_samples <= 65536, "hop_samples", "64 to 65536", self.hop_samples)
+        for name in ("frame_height", "frame_width", "mask_height", "mask_width"):
+            _need(1 <= getattr(self, name) <= 1024, name, "1 to 1024", getattr(self, name))
+        _among(self.mfcc_engine, "mfcc_engine", ("fast", "librosa"))
+        _among(self.text_engine, "text_engine", ("ppocr", "easyocr", "none"))
+
+    @property
+    def seconds(self) -> int:
+        """Frames and masks in a window, one a second."""
+        return int(self.window)
+
+    @property
+    def columns(self) -> int:
+        """MFCC columns in a window: 8616 for 200 s.
+
+        librosa makes 1 + samples // hop of them; the network was trained with two more (zeros).
+        """
+        return math.ceil(self.window * self.sample_rate / self.hop_samples) + 2
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each feature of a window."""
+        return {
+            "mfcc": (self.n_mfcc, self.columns),
+            "frames": (self.seconds, 3, self.frame_height, self.frame_width),
+            "text": (self.seconds, self.mask_height, self.mask_width),
+        }
+
+    def decisive(self) -> dict[str, Any]:
+        """The settings that change the features: the unused text engine's are left out."""
+        values = dataclasses.asdict(self)
+        return {
+            key: value
+            for key, value in values.items()
+            if key not in ("ppocr", "easyocr") or key == self.text_engine
+        }
+
+
+def _need(true: bool, name: str, right: str, value: object) -> None:
+    if not true:
+        raise ConfigError(f"{name} must be {right}, got {value}")
+
+
+def _among(value: str, name: str, known: tuple[str, ...]) -> None:
+    _need(value in known, name, " or ".join(known), value)

@@ -142,7 +142,7 @@ def write_submission(path: Path | str, positions: Mapping[WindowId, float]) -> N
         (f"{window}.mp4", window.side[0], f"{_checked(path, window, positions[window]) + 0.0:.3f}")
         for window in sorted(positions)
     ]
-    write_text(Path(path), _csv_text(rows))
+    write_text(Path(path), csv_text(rows))
 
 
 def read_timelines(path: Path | str) -> list[Timeline]:
@@ -172,7 +172,7 @@ def write_timelines(path: Path | str, timelines: Iterable[Timeline]) -> None:
                 score = "" if segment.score is None else segment.score
                 times = (segment.start, segment.end, score)
                 rows.append((timeline.source, segment.label, *times, " | ".join(segment.evidence)))
-        text = _csv_text(rows)
+        text = csv_text(rows)
     else:
         items = [timeline_to_dict(timeline) for timeline in timelines]
         text = json.dumps(items, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -311,7 +311,7 @@ def _csv_rows(path: Path | str) -> Iterator[tuple[int, list[str]]]:
         raise TableError(f"{path}:{reader.line_num}: not CSV: {error}") from error
 
 
-def _csv_text(rows: Iterable[Sequence[object]]) -> str:
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
     """Rows ending in a line feed (where Python 3.11 would not quote a carriage return)."""
     lines = []
     for row in rows:

@@ -1,0 +1,238 @@
+"""What happens when in a made-up episode: where the boundaries fall, and the parts between them.
+
+Everything here is cheap arithmetic on frame numbers, so a thousand scripts can be drawn without
+rendering one. A boundary lies on a frame, and the sound changes at that frame's first sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+WINDOW_SECONDS = 200
+"""Length of the windows of an episode: the first and the last 200 s."""
+
+PERCENTILES = {
+    "start": {
+        0: 3.0, 5: 13.7, 25: 41.5, 50: 74.8, 56: 80.0, 75: 91.1, 89: 100.0, 95: 123.7, 100: 199.7,
+    },
+    "end": {0: 5.0, 5: 66.7, 25: 108.2, 50: 136.5, 75: 165.5, 95: 172.9, 100: 179.8},
+}  # fmt: skip
+"""Seconds in the window at percentiles of the challenge's 1799 start and 1600 end labels: where
+the opening ends, where the ending starts. 56 and 89 hold the known third from 80 to 100 s."""
+
+LABELS, SERIES, EPISODE, PART = range(4)
+"""What a random stream is for: streams of different purposes never meet."""
+
+
+def stream(seed: int, *key: int) -> np.random.Generator:
+    """The random numbers for one purpose; the same whatever process asks, and in which order."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def draw_label(side: str, rng: np.random.Generator, low: float = 0, high: float = 100) -> float:
+    """Seconds in the window, drawn like the challenge's labels between two percentiles."""
+    table = PERCENTILES[side]
+    return float(np.interp(rng.uniform(low, high), list(table), list(table.values())))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of an episode in one manner, in frames."""
+
+    kind: str
+    """``opening``, ``ending``, ``story``, ``title``, ``sponsor``, ``eyecatch`` or ``preview``."""
+    start_frame: int
+    frames: int
+    cut_head: int = 0
+    """Frames of the opening's song that would lie before the file's start."""
+
+    @property
+    def end_frame(self) -> int:
+        """The first frame after it."""
+        return self.start_frame + self.frames
+
+
+@dataclass(frozen=True)
+class Manner:
+    """What is drawn once an episode: how it is mixed, mastered and written on."""
+
+    gain_db: float
+    speech_db: float
+    """Loudness of the speech against the songs."""
+    grain: float
+    """Standard deviation of the picture's noise, in steps of 255; 0 is clean."""
+    subtitles: bool
+    opening_credits: bool
+    fade_opening: bool
+    """The opening's last pictures go to black."""
+    fade_story: bool
+    """The pictures before the ending go to black."""
+    insert_song: bool
+    """A song plays somewhere in the story."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """One episode before it is rendered."""
+
+    name: str
+    index: int
+    series: int
+    rate: int
+    """Frames a second."""
+    parts: tuple[Part, ...]
+    manner: Manner
+
+    @property
+    def frames(self) -> int:
+        """Length of the episode in frames."""
+        return self.parts[-1].end_frame
+
+    @property
+    def duration(self) -> float:
+        """Length of the episode in seconds."""
+        return self.frames / self.rate
+
+    def span(self, kind: str) -> tuple[float, float]:
+        """Start and end in seconds of the first part of a kind."""
+        part = next(part for part in self.parts if part.kind == kind)
+        return part.start_frame / self.rate, part.end_frame / self.rate
+
+    @property
+    def labels(self) -> dict[str, float]:
+        """Seconds in the two windows: ``start`` the opening's end, ``end`` the ending's start."""
+        window_start = max(0.0, self.duration - WINDOW_SECONDS)
+        return {"start": self.span("opening")[1], "end": self.span("ending")[0] - window_start}
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What the episodes of a series share in time; lengths in seconds."""
+
+    opening_length: float
+    ending_length: float
+    opening_end: float | None = None
+    """Where the opening usually ends; None draws it anew for each episode."""
+    ending_start: float | None = None
+    """Seconds into the end window at which the ending starts; None draws it anew."""
+
+
+def draw_habits(seed: int, series: int, *, fixed: bool) -> Habits:
+    """The habits of a series; with ``fixed`` its episodes have openings at about the same time."""
+    rng = stream(seed, LABELS, SERIES, series)
+    opening, ending = (
+        rng.normal(88.5, 1.0) if rng.random() < 0.85 else rng.uniform(40, 80) for _ in range(2)
+    )
+    if not fixed:
+        return Habits(opening, ending)
+    return Habits(opening, ending, draw_label("start", rng, 50, 75), draw_label("end", rng, 10, 40))
+
+
+def draw_script(
+    seed: int,
+    index: int,
+    *,
+    series: int,
+    name: str,
+    habits: Habits,
+    duration: tuple[float, float],
+    rate: int,
+) -> Script:
+    """The script of episode ``index``; it depends on nothing but the arguments.
+
+    Below two windows of length everything shrinks in proportion, so that a short episode still
+    has an opening, a story and an ending in this order.
+    """
+    rng = stream(seed, LABELS, EPISODE, index)
+    seconds = rng.uniform(*duration)
+    scale = min(1.0, seconds / (2 * WINDOW_SECONDS))
+    total = round(seconds * rate)
+    if habits.opening_end is None or habits.ending_start is None:
+        opening_end, into_window = draw_label("start", rng), draw_label("end", rng)
+    else:
+        opening_end = habits.opening_end + rng.triangular(-12, 0, 25)
+        into_window = habits.ending_start + rng.uniform(-1, 1)
+    second = scale * rate
+    opening_end_frame = max(2, round(opening_end * second))
+    ending_frame = total - max(2, round((WINDOW_SECONDS - into_window) * second))
+    parts = [
+        *_until_story(opening_end_frame, habits.opening_length, second),
+        *_story(opening_end_frame, ending_frame, second, rng),
+        *_after_story(ending_frame, total, habits.ending_length, second, rng),
+    ]
+    return Script(name, index, series, rate, tuple(parts), _draw_manner(rng))
+
+
+def _until_story(end: int, length: float, second: float) -> list[Part]:
+    """A cold open, if there is room for one, and the opening."""
+    start = end - round(length * second)
+    if start < 3 * second:  # the song began before the file, or the file begins with it
+        return [Part("opening", 0, end, cut_head=max(0, -start))]
+    return [Part("story", 0, start), Part("opening", start, end - start)]
+
+
+def _story(start: int, end: int, second: float, rng: np.random.Generator) -> list[Part]:
+    """The episode proper, with what television puts around it."""
+    sponsor = rng.random() < 0.15
+    title = rng.random() < 0.4
+    eyecatch = rng.random() < 0.3
+    lengths = rng.uniform((6, 3, 4), (10, 6, 6))
+    parts = []
+
+    def add(kind: str, frames: int) -> None:
+        nonlocal start
+        if frames > 0:
+            parts.append(Part(kind, start, frames))
+            start += frames
+
+    if end - start > 40 * second:
+        if sponsor:
+            add("sponsor", round(lengths[0] * second))
+        if title:
+            add("title", round(lengths[1] * second))
+        if eyecatch:
+            add("story", round((end - start) * rng.uniform(0.3, 0.7)))
+            add("eyecatch", round(lengths[2] * second))
+    add("story", end - start)
+    return parts
+
+
+def _after_story(
+    start: int, end: int, length: float, second: float, rng: np.random.Generator
+) -> list[Part]:
+    """The ending until its song or the file ends, then what is left of the story, a preview."""
+    room = end - start
+    ending = min(round(length * second), room)
+    preview = round(rng.uniform(12, 30) * second)
+    shortened = rng.random() < 0.35
+    if room - ending < 4 * second:  # no room for anything else: the song is held, or makes room
+        ending = room - preview if shortened and room > 60 * second else room
+    left = room - ending
+    parts = [Part("ending", start, ending)]
+    if left == 0:
+        return parts
+    if left <= preview * 1.3:
+        kind = "preview" if rng.random() < 0.7 else "story"
+        return [*parts, Part(kind, start + ending, left)]
+    if rng.random() < 0.4:
+        return [*parts, Part("story", start + ending, left)]
+    return [
+        *parts,
+        Part("story", start + ending, left - preview),
+        Part("preview", end - preview, preview),
+    ]
+
+
+def _draw_manner(rng: np.random.Generator) -> Manner:
+    return Manner(
+        gain_db=rng.uniform(-10, 0),
+        speech_db=rng.uniform(-6, 3),
+        grain=rng.uniform(1, 4) if rng.random() < 0.25 else 0.0,
+        subtitles=bool(rng.random() < 0.35),
+        opening_credits=bool(rng.random() < 0.9),
+        fade_opening=bool(rng.random() < 0.35),
+        fade_story=bool(rng.random() < 0.35),
+        insert_song=bool(rng.random() < 0.12),
+    )

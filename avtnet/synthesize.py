@@ -1,0 +1,323 @@
+"""Make a labelled set of episodes to train and to try on: ``python -m avtnet.synthesize -o DIR``.
+
+Real media files with made-up content: H.264 and AAC in MP4, moving pictures with credits in real
+glyphs, songs, speech-like sound. The labels are drawn like those of the public challenge, and are
+exact: picture and sound change at the label. Written are::
+
+    DIR/media/NAME.mp4      the episodes
+    DIR/truth/NAME.json     what is in each, and the settings that made it
+    DIR/labels.txt          a row a window: NAME_start 60.5000, NAME_end 136.6667
+    DIR/episodes.json       the truth of all of them, in one list
+
+A second run makes only what is missing or was made with other settings.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from clipping import config as settings
+from clipping.errors import ClippingError, ConfigError
+from clipping.files import atomic_path, write_text
+
+if TYPE_CHECKING:
+    from avtnet.synthesis.script import Script
+
+RECIPE_VERSION = 1
+"""To be raised when the same settings make other episodes than before."""
+
+
+@dataclass(frozen=True)
+class SynthesizeConfig:
+    """Make a labelled set of short, small episodes with openings and endings."""
+
+    output: Path
+    """Folder to make or to complete."""
+    kind: Literal["dataset", "season"] = "dataset"
+    """dataset: many series, boundaries drawn like the challenge's labels; season: one series,
+    its opening moves a little, its ending stands at the same distance from the end."""
+    episodes: int = 120
+    """How many."""
+    seed: int = 0
+    """Another seed, other episodes."""
+    series_episodes: int = 3
+    """Episodes of a series in a dataset: they share songs, characters and credits."""
+    size: str = "256x144"
+    """Picture size, WIDTHxHEIGHT in pixels, both even."""
+    rate: int = 6
+    """Frames a second; boundaries lie on a frame."""
+    duration: float = 400.0
+    """Shortest episode in seconds. Below 400 s all times shrink in proportion."""
+    duration_spread: float = 20.0
+    """How much longer the longest one may be, in seconds."""
+    workers: int = 2
+    """Processes; the episodes do not depend on it."""
+
+    def __post_init__(self) -> None:
+        _check_range("episodes", self.episodes, 1, 100_000)
+        _check_range("seed", self.seed, 0, 2**63)
+        _check_range("series_episodes", self.series_episodes, 1, 1000)
+        _check_range("rate", self.rate, 1, 60)
+        _check_range("duration", self.duration, 4, 7200)
+        _check_range("duration_spread", self.duration_spread, 0, 3600)
+        _check_range("workers", self.workers, 1, 256)
+        width, height = self.picture_size
+        if width % 2 or height % 2 or not (96 <= width <= 1920 and 64 <= height <= 1080):
+            raise ConfigError(
+                f"size: even numbers from 96x64 to 1920x1080 are possible, got {self.size}"
+            )
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", self.size)
+        if match is None:
+            raise ConfigError(f"size: two numbers like 256x144 are expected, got {self.size!r}")
+        return int(match[1]), int(match[2])
+
+
+def synthesize(config: SynthesizeConfig) -> Path:
+    """Make the episodes that are missing, then the labels; returns the folder.
+
+    Ctrl-C loses only the episodes under way.
+
+    Raises:
+        ClippingError: where the folder cannot be written, or the disk is full.
+    """
+    scripts = draw_scripts(config)
+    labels, truths = config.output / "labels.txt", config.output / "episodes.json"
+    missing = [script for script in scripts if not _is_made(script, config)]
+    if missing:
+        for stale in (labels, truths):  # never labels of other episodes beside these
+            _remove(stale)
+        with _progress(len(scripts), len(scripts) - len(missing)) as advance:
+            for _ in _make_all(missing, config):
+                advance()
+    made = [_read_truth(script.name, config) for script in scripts]
+    write_text(truths, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+    write_text(
+        labels,
+        "".join(
+            f"{truth['name']}_{side} {truth['labels'][side]:.4f}\n"
+            for truth in made
+            for side in ("start", "end")
+        ),
+    )
+    return config.output
+
+
+def make_season(
+    folder: Path | str, *, episodes: int = 4, seed: int = 0, duration: float = 400.0
+) -> Path:
+    """The demo season: a few episodes of one series; returns the folder with the media files."""
+    config = SynthesizeConfig(
+        output=Path(folder), kind="season", episodes=episodes, seed=seed, duration=duration
+    )
+    return synthesize(config) / "media"
+
+
+def make_episode(
+    path: Path | str, *, seed: int = 0, duration: float = 12.0, size: str = "256x144", rate: int = 6
+) -> Script:
+    """One episode of a given length as one file, for tests and trials; returns what is in it."""
+    config = SynthesizeConfig(
+        Path(path).parent, seed=seed, duration=duration, duration_spread=0, size=size, rate=rate
+    )
+    script = _draw_script(config, 0)
+    _render(script, Path(path), config)
+    return script
+
+
+def draw_scripts(config: SynthesizeConfig) -> list[Script]:
+    """What happens in every episode, without rendering any; more of them change none of these."""
+    return [_draw_script(config, index) for index in range(config.episodes)]
+
+
+def _draw_script(config: SynthesizeConfig, index: int) -> Script:
+    from avtnet.synthesis.script import draw_habits, draw_script
+
+    season = config.kind == "season"
+    series, number = (0, index) if season else divmod(index, config.series_episodes)
+    return draw_script(
+        config.seed,
+        index,
+        series=series,
+        name=f"e{number + 1:02d}" if season else f"s{series + 1:03d}e{number + 1:02d}",
+        habits=draw_habits(config.seed, series, fixed=season),
+        duration=(config.duration, config.duration + config.duration_spread),
+        rate=config.rate,
+    )
+
+
+def _make_all(scripts: list[Script], config: SynthesizeConfig) -> Iterator[None]:
+    """Make the episodes in several processes; yields whenever one is finished."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
+    workers = min(config.workers, len(scripts))
+    if workers == 1:
+        for script in scripts:
+            _make(script, config)
+            yield
+        return
+    pool = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupt
+    )
+    try:
+        for future in as_completed([pool.submit(_make, script, config) for script in scripts]):
+            future.result()
+            yield
+    except BrokenProcessPool as error:
+        raise ClippingError(
+            f"{config.output}: a worker process was killed (out of memory?); "
+            "what was finished is kept, run the command again or with --workers 1"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupt() -> None:
+    """Leave Ctrl-C to the parent, which lets the workers finish what they are at."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _make(script: Script, config: SynthesizeConfig) -> None:
+    """One episode and, after it, its truth: an episode without one counts as missing."""
+    media = _media_path(script.name, config)
+    truth_path = _truth_path(script.name, config)
+    _remove(truth_path)
+    _render(script, media, config)
+    truth = {
+        "name": script.name,
+        "file": media.relative_to(config.output).as_posix(),
+        "series": script.series,
+        "duration": script.duration,
+        "opening": script.span("opening"),
+        "ending": script.span("ending"),
+        "labels": script.labels,
+        "parts": [
+            {
+                "kind": part.kind,
+                "start": part.start_frame / script.rate,
+                "end": part.end_frame / script.rate,
+            }
+            for part in script.parts
+        ],
+        "manner": asdict(script.manner),
+        "size_bytes": media.stat().st_size,
+        "settings": _identity(config),
+    }
+    write_text(truth_path, json.dumps(truth, indent=1, ensure_ascii=False) + "\n")
+
+
+def _render(script: Script, path: Path, config: SynthesizeConfig) -> None:
+    from avtnet.synthesis.drawing import draw_look
+    from avtnet.synthesis.encode import encode
+    from avtnet.synthesis.shots import pictures
+    from avtnet.synthesis.soundtrack import draw_score, soundtrack
+
+    score = draw_score(config.seed, script.series)
+    look = draw_look(config.seed, script.series, config.picture_size)
+    with atomic_path(path) as temporary:
+        encode(
+            temporary,
+            pictures(script, look, score, config.seed),
+            soundtrack(script, score, config.seed),
+            size=config.picture_size,
+            rate=script.rate,
+            grain=script.manner.grain,
+            seed=script.index,
+        )
+
+
+def _identity(config: SynthesizeConfig) -> dict[str, Any]:
+    """All that an episode's content depends on, besides its number."""
+    from avtnet.synthesis.lettering import find_cjk_font
+
+    font = find_cjk_font()
+    values = settings.dump(config)
+    for name in ("output", "episodes", "workers"):
+        del values[name]
+    return {"recipe": RECIPE_VERSION, **values, "cjk_font": font.name if font else None}
+
+
+def _is_made(script: Script, config: SynthesizeConfig) -> bool:
+    """Whether the episode is there, whole, and made with these settings."""
+    media = _media_path(script.name, config)
+    if not (media.is_file() and _truth_path(script.name, config).is_file()):
+        return False
+    try:
+        truth = _read_truth(script.name, config)
+        same: bool = truth["settings"] == _identity(config)
+        return same and truth["size_bytes"] == media.stat().st_size
+    except (ClippingError, KeyError, TypeError):
+        return False
+
+
+def _read_truth(name: str, config: SynthesizeConfig) -> dict[str, Any]:
+    path = _truth_path(name, config)
+    try:
+        truth: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ClippingError(f"{path}: cannot be read: {error}; remove it and run again") from error
+    return truth
+
+
+def _media_path(name: str, config: SynthesizeConfig) -> Path:
+    return config.output / "media" / f"{name}.mp4"
+
+
+def _truth_path(name: str, config: SynthesizeConfig) -> Path:
+    return config.output / "truth" / f"{name}.json"
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ClippingError(f"{path}: cannot be removed: {error.strerror}") from error
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{name}: from {low} to {high} is possible, got {value}")
+
+
+@contextmanager
+def _progress(total: int, done: int) -> Iterator[Any]:
+    """A progress bar on stderr; yields the function that moves it on by one."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("making episodes", total=total, completed=done)
+        yield lambda: bar.advance(task)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command ``python -m avtnet.synthesize``."""
+    prog = "python -m avtnet.synthesize"
+    config = settings.parse(SynthesizeConfig, argv, prog=prog)
+
+    def command() -> None:
+        folder = synthesize(config)
+        print(f"{config.episodes} episodes in {folder / 'media'}")
+        print(f"{2 * config.episodes} labels in {folder / 'labels.txt'}")
+
+    return settings.run(command, prog)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,10 +7,11 @@ reports it), so that 0 is what a player shows as 0. :func:`origin` is that start
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeGuard, overload
 
 import av
 from av.container import InputContainer
@@ -28,14 +29,12 @@ MAX_CHANNELS = 64
 _READ_FAILURES = 100
 """Reads in a row that may fail before the rest of a file is given up."""
 
-_NOT_MEDIA = {
-    "tty": "is a text file",
-    "bin": "is a text file",
-    "image2": "is a still picture",
-    "hls": "is a playlist; give the files that it lists",
-    "dash": "is a playlist; give the files that it lists",
-    "concat": "is a playlist; give the files that it lists",
-}
+_FORMATS = (
+    "aac,ac3,aiff,amr,ape,apng,asf,avi,caf,dts,dtshd,dv,eac3,flac,flv,gif,h264,hevc,ivf,loas,m4v,"
+    "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,"
+    "ogg,rm,tak,truehd,tta,vc1,vob,voc,w64,wav,wtv,wv,yuv4mpegpipe"
+)
+"""Files with picture or sound inside. Playlists, which name other files, are not among them."""
 
 
 @contextmanager
@@ -52,19 +51,23 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
     """The opened file, closed when the block ends; nothing but this one file is ever opened.
 
     Raises:
-        MediaError: where the file is missing, unreadable, empty, no media, a playlist, a still
-            picture, or larger in some dimension than any real media.
+        MediaError: where the file is missing, unreadable, empty, no media (a still picture or a
+            playlist is none), or larger in some dimension than any real media.
     """
     path = Path(path)
     _check_file(path)
-    with translated(path):
-        # "file:" keeps a name like "concat:a|b" from being taken for a protocol, the whitelist
-        # keeps a playlist from reaching the network; tags in old encodings must not stop us.
+    try:
         container = av.open(
-            f"file:{path}",
-            metadata_errors="replace",
-            options={"protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)},
+            f"file:{path}",  # or a name like "concat:a|b" would be taken for a protocol
+            metadata_errors="replace",  # tags may be in any old encoding
+            options={"protocol_whitelist": "file", "format_whitelist": _FORMATS},
         )
+    except av.error.InvalidDataError as error:
+        raise MediaError(
+            f"{path}: is no media file, or its header is damaged or cut off"
+        ) from error
+    except av.error.FFmpegError as error:
+        raise MediaError(f"{path}: cannot be opened: {error.strerror}") from error
     with container:
         _check_content(path, container)
         yield container
@@ -79,20 +82,20 @@ def origin(container: InputContainer) -> Fraction:
         return Fraction(0)
     start = Fraction(container.start_time, av.time_base)
     exact = (
-        stream.start_time * stream.time_base
+        stream.start_time * tick(stream)
         for stream in container.streams
-        if stream.start_time is not None and stream.time_base
+        if stream.start_time is not None
     )
     return min((time for time in exact if abs(time - start) * av.time_base <= 1), default=start)
 
 
-def is_picture(stream: av.stream.Stream) -> bool:
+def is_picture(stream: av.stream.Stream) -> TypeGuard[av.VideoStream]:
     """Whether a stream is video and no cover art or thumbnail."""
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
-    return stream.type == "video" and not stream.disposition & cover
+    return isinstance(stream, av.VideoStream) and not stream.disposition & cover
 
 
-def best_video(streams: Sequence[av.stream.Stream]) -> av.VideoStream | None:
+def best_video(streams: Iterable[av.stream.Stream]) -> av.VideoStream | None:
     """The video to show: one with the default flag, then the largest, then the first."""
     videos = [stream for stream in streams if is_picture(stream)]
     return max(videos, key=lambda s: (_is_default(s), s.width * s.height), default=None)
@@ -136,18 +139,29 @@ def packets(container: InputContainer, *streams: av.stream.Stream) -> Iterator[a
             failures += 1
 
 
-def decode(stream: av.stream.Stream, packet: av.Packet | None) -> list[av.frame.Frame]:
+@overload
+def decode(stream: av.VideoStream, packet: av.Packet | None) -> list[av.VideoFrame]: ...
+@overload
+def decode(stream: av.AudioStream, packet: av.Packet | None) -> list[av.AudioFrame]: ...
+def decode(
+    stream: av.VideoStream | av.AudioStream, packet: av.Packet | None
+) -> list[av.VideoFrame] | list[av.AudioFrame]:
     """The frames that come out when ``packet`` goes in (None: the last ones); damage gives none."""
     try:
-        return stream.codec_context.decode(packet)  # type: ignore[union-attr, no-any-return]
+        return stream.decode(packet)
     except av.error.FFmpegError:
         return []
+
+
+def tick(stream: av.stream.Stream) -> Fraction:
+    """The unit of a stream's timestamps, in seconds."""
+    return stream.time_base or Fraction(1, av.time_base)
 
 
 def seek(container: InputContainer, stream: av.stream.Stream, time: Fraction) -> bool:
     """Go to the last keyframe at or before a time of the stream; False where FFmpeg cannot."""
     try:
-        container.seek(int(time / stream.time_base), stream=stream)
+        container.seek(int(time / tick(stream)), stream=stream)
     except av.error.FFmpegError:
         return False
     return True
@@ -175,17 +189,14 @@ def _check_file(path: Path) -> None:
 
 
 def _check_content(path: Path, container: InputContainer) -> None:
-    kind = container.format.name
-    if kind in _NOT_MEDIA or kind.endswith("_pipe"):
-        raise MediaError(f"{path}: {_NOT_MEDIA.get(kind, 'is a still picture')}, not media")
     if len(container.streams) > MAX_STREAMS:
         raise MediaError(f"{path}: has {len(container.streams)} streams (at most {MAX_STREAMS})")
     for stream in container.streams.video:
         width, height = stream.width, stream.height
         if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
             raise MediaError(f"{path}: frames of {width}x{height} are larger than any real video")
-    for stream in container.streams.audio:
-        rate, channels = stream.rate or 0, stream.channels or 0
+    for sound in container.streams.audio:
+        rate, channels = sound.rate or 0, sound.channels or 0
         if rate > MAX_SAMPLE_RATE or channels > MAX_CHANNELS:
             raise MediaError(
                 f"{path}: sound of {rate} Hz in {channels} channels is beyond any real sound"

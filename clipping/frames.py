@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -12,7 +13,16 @@ from pathlib import Path
 import av
 import numpy as np
 
-from clipping.container import best_video, decode, open_media, origin, packets, seek, translated
+from clipping.container import (
+    best_video,
+    decode,
+    open_media,
+    origin,
+    packets,
+    seek,
+    tick,
+    translated,
+)
 from clipping.errors import MediaError
 
 LATE_START = 0.5
@@ -73,7 +83,7 @@ def frames_at(path: Path | str, times: Sequence[float]) -> Iterator[Frame | None
         MediaError: where the file cannot be read, has no video, or no frame of it decodes.
         ValueError: where ``times`` is not ascending.
     """
-    if any(later < earlier for earlier, later in zip(times, times[1:], strict=False)):
+    if any(later < earlier for earlier, later in itertools.pairwise(times)):
         raise ValueError("frames_at needs ascending times")
     return _frames_at(Path(path), times)
 
@@ -89,7 +99,7 @@ def display_size(
     width: int, height: int, sample_aspect: Fraction, rotation: int
 ) -> tuple[int, int]:
     """Stored size → (width, height) upright with square pixels."""
-    wide = max(1, round(width * sample_aspect))
+    wide = max(1, round(width * sample_aspect)) if width else 0
     return (height, wide) if rotation % 180 else (wide, height)
 
 
@@ -103,8 +113,10 @@ class _Reader:
 
     def __init__(self, path: Path, stack: ExitStack) -> None:
         self._path, self._stack = path, stack
+        self._shown: Frame | None = None
+        self._following: Frame | None = None
+        self._longest_gop = 0.0
         self._open()
-        self._following = self._read()
         if self._following is None:
             raise MediaError(f"{path}: no frame of its video can be decoded")
 
@@ -126,21 +138,19 @@ class _Reader:
         return max(_FAR, 2 * self._longest_gop)
 
     def _open(self) -> None:
-        """Begin at the first packet of the file."""
+        """Begin at the first frame of the file."""
         self._stack.close()
         self._container = self._stack.enter_context(open_media(self._path))
         stream = best_video(self._container.streams)
         if stream is None:
             raise MediaError(f"{self._path}: has no video")
         stream.thread_type = "AUTO"
-        self._stream, self._origin = stream, origin(self._container)
+        self._stream, self._tick, self._origin = stream, tick(stream), origin(self._container)
         rate = stream.average_rate or stream.guessed_rate
         self._interval = float(1 / rate) if rate else 1 / 25
         self._aspect = stream.sample_aspect_ratio or Fraction(1)
-        self._shown: Frame | None = None
-        self._following: Frame | None = None
-        self._longest_gop = 0.0
         self._begin(self._stream_packets(), floor=None)
+        self._shown, self._following = None, self._read()
 
     def _begin(self, source: Iterator[av.Packet], floor: float | None) -> None:
         self._packets = source
@@ -165,7 +175,6 @@ class _Reader:
                     return
             back = max(1.0, 2 * back)
         self._open()
-        self._following = self._read()
 
     def _begin_at_keyframe(self) -> None:
         source = self._stream_packets()
@@ -211,11 +220,11 @@ class _Reader:
         if self._last_time is not None and time <= self._last_time:
             return None
         self._last_time = time
-        length = float(picture.duration * self._stream.time_base) if picture.duration else 0.0
+        length = float(picture.duration * self._tick) if picture.duration else 0.0
         return Frame(time, length or self._interval, picture, self._aspect)
 
     def _time(self, pts: int) -> float:
-        return float(pts * self._stream.time_base - self._origin)
+        return float(pts * self._tick - self._origin)
 
 
 def _chain(packet: av.Packet, rest: Iterator[av.Packet]) -> Iterator[av.Packet]:

@@ -1,0 +1,216 @@
+"""The sound of a media file as mono samples, placed by timestamps."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from clipping.container import (
+    MAX_SAMPLE_RATE,
+    choose_audio,
+    decode,
+    open_media,
+    origin,
+    packets,
+    seek,
+    tick,
+    translated,
+)
+from clipping.errors import MediaError
+
+LONGEST = 12 * 3600.0
+"""Seconds that are read at once at most: the result is held in memory (3.8 GB at 22050 Hz)."""
+
+_PREROLL = Fraction(1)
+"""Seconds decoded before the wanted start: codecs need earlier packets (Opus 80 ms, MP3 0.3 s)."""
+
+_JITTER = Fraction(15, 1000)
+"""Seconds that a timestamp may be off the count of samples before it is believed.
+
+Containers round timestamps (Matroska to 1 ms); a lost packet of any common codec is longer."""
+
+_FULL_SCALE = {"u8": 128.0, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
+
+
+def read_audio(
+    path: Path | str,
+    *,
+    rate: int = 22050,
+    start: float = 0.0,
+    end: float | None = None,
+    stream: int | str | None = None,
+) -> np.ndarray:
+    """The sound of ``[start, end)`` as float32 mono samples in about -1..1.
+
+    Mono is the mean of the decoded channels (like ``librosa.to_mono``), resampled by soxr HQ
+    (like ``librosa.resample``): a window's samples are cut out at the stream's own rate first, so
+    the result equals librosa's on that window. Sample 0 is the stream's sample nearest to
+    ``start``. Samples are placed by PTS, as exactly as the container stores it: zeros fill the
+    time before the sound starts and any gap, overlaps are cut, encoder padding is left out.
+
+    Args:
+        rate: samples per second of the result.
+        end: seconds of media time; given, the result has exactly ``round((end - start) * rate)``
+            samples, with zeros after the sound has ended; None: until the sound ends.
+        stream: index or language (``"jpn"``) of the sound stream; None: the default one.
+
+    Raises:
+        MediaError: where the file cannot be read, has no such stream, or nothing of it decodes.
+        ValueError: for a rate or a span that makes no sense.
+    """
+    if not 0 < rate <= MAX_SAMPLE_RATE:
+        raise ValueError(f"a sample rate is 1..{MAX_SAMPLE_RATE} Hz, got {rate}")
+    if not (start >= 0 and (end is None or start <= end <= start + LONGEST)):
+        raise ValueError(
+            f"0 <= start <= end <= start + {LONGEST:.0f} s is needed, got {start} and {end}"
+        )
+    path = Path(path)
+    with translated(path), open_media(path) as container:
+        sound = choose_audio(path, container, stream)
+        source = _Source(path, container, sound, Fraction(start))
+        if end is None:
+            return np.concatenate([*_resampled(source, rate, None), np.zeros(0, np.float32)])
+        samples = np.zeros(round((end - start) * rate), np.float32)
+        done = 0
+        for block in _resampled(source, rate, end - start):
+            block = block[: len(samples) - done]
+            samples[done : done + len(block)] = block
+            done += len(block)
+    return samples
+
+
+class _Source:
+    """The decoded blocks of a sound stream, counted from the sample nearest to ``start``."""
+
+    def __init__(
+        self,
+        path: Path,
+        container: av.container.InputContainer,
+        stream: av.AudioStream,
+        start: Fraction,
+    ) -> None:
+        self.path, self._container, self._stream = path, container, stream
+        self._zero, self._tick = start + origin(container), tick(stream)
+        if start > 2 * _PREROLL and not seek(container, stream, self._zero - _PREROLL):
+            seek(container, stream, Fraction(0))
+        self._frames = self._decoded()
+        first = next(self._frames, None)
+        if first is None and start > 0:  # what lies at the start is damaged or past the end
+            first = self._from_the_beginning()
+        if first is None:
+            raise MediaError(f"{path}: nothing of its sound can be decoded")
+        self._first = first
+        self.rate: int = first.sample_rate
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(index of its first sample, mono float32) in order, without overlap; may start < 0."""
+        held, count = self._anchor()
+        for frame in itertools.chain(held, self._frames):
+            if frame.sample_rate != self.rate:
+                raise MediaError(
+                    f"{self.path}: the sound changes from {self.rate} to {frame.sample_rate} Hz "
+                    "in mid stream; convert it to one rate first"
+                )
+            mono = _to_mono(frame)
+            told = self._index(frame)
+            if told is not None and abs(told - count) > _JITTER * self.rate:
+                mono = mono[max(0, count - round(told)) :]
+                count = max(count, round(told))
+            yield count, mono
+            count += len(mono)
+
+    def _anchor(self) -> tuple[list[av.AudioFrame], int]:
+        """The frames up to the one that reaches sample 0, and the index of the first of them.
+
+        That index is the mean of what their timestamps say: Matroska rounds each to 1 ms.
+        """
+        held: list[av.AudioFrame] = []
+        said: list[float] = []
+        count = 0
+        for frame in itertools.chain([self._first], self._frames):
+            told = self._index(frame)
+            if told is not None and said and abs(told - count - said[0]) > _JITTER * self.rate:
+                held, said, count = [], [], 0  # a gap: what came before it is not needed
+            if told is not None:
+                said.append(told - count)
+            held.append(frame)
+            count += frame.samples
+            if count + (said[0] if said else 0) > 0:
+                break
+        return held, round(sum(said) / len(said)) if said else 0
+
+    def _index(self, frame: av.AudioFrame) -> float | None:
+        if frame.pts is None:
+            return None
+        return float((frame.pts * self._tick - self._zero) * self.rate)
+
+    def _decoded(self) -> Iterator[av.AudioFrame]:
+        for packet in packets(self._container, self._stream):
+            yield from decode(self._stream, packet)
+        yield from decode(self._stream, None)
+
+    def _from_the_beginning(self) -> av.AudioFrame | None:
+        seek(self._container, self._stream, Fraction(0))
+        self._frames = self._decoded()
+        return next(self._frames, None)
+
+
+def _resampled(source: _Source, rate: int, duration: float | None) -> Iterator[np.ndarray]:
+    """Blocks of the result from sample 0 on; they end with the sound or with ``duration``."""
+    import soxr
+
+    if rate == source.rate:
+        yield from _placed(source, duration)
+        return
+    stream = soxr.ResampleStream(source.rate, rate, 1, dtype="float32", quality="HQ")
+    for block in _placed(source, duration):
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _placed(source: _Source, duration: float | None) -> Iterator[np.ndarray]:
+    """Blocks of the source from its sample 0 on without gap, up to ``duration``."""
+    total = round((LONGEST if duration is None else duration) * source.rate)
+    done = 0
+    for index, block in source.blocks():
+        if duration is None and index + len(block) > total:
+            raise MediaError(
+                f"{source.path}: has over {LONGEST:.0f} s of sound; give start and end"
+            )
+        if index >= total:
+            break
+        if index > done:
+            yield from _silence(index - done)
+            done = index
+        block = block[done - index : total - index]
+        if len(block):
+            yield block
+            done += len(block)
+        if done >= total:
+            break
+
+
+def _silence(count: int) -> Iterator[np.ndarray]:
+    """``count`` zeros in blocks of bounded size."""
+    block = np.zeros(min(count, 1 << 16), np.float32)
+    while count > 0:
+        yield block[:count]
+        count -= len(block[:count])
+
+
+def _to_mono(frame: av.AudioFrame) -> np.ndarray:
+    """The mean over the channels of a decoded block, float32 in about -1..1."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    full = _FULL_SCALE.get(frame.format.packed.name)
+    if full is not None:
+        unsigned = frame.format.packed.name == "u8"
+        samples = (samples.astype(np.float64) - (full if unsigned else 0.0)) / full
+    mono: np.ndarray = samples.astype(np.float32).mean(axis=0)
+    return mono

@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -128,6 +129,7 @@ def test_the_mean_and_the_median_outvote_nobody():
         fuse_positions(FIVE, "mode")
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.floats(0, 200), min_size=1, max_size=12).map(tuple),
     fused=st.floats(0, 200),
@@ -274,7 +276,8 @@ def test_wrong_usage_is_explained(folder, tmp_path, capsys):
 
 
 def test_the_config_file_says_the_defaults():
-    assert load(FuseConfig, "configs/ensemble.yaml") == FuseConfig()
+    path = Path(__file__).parent.parent / "configs" / "ensemble.yaml"
+    assert load(FuseConfig, path) == FuseConfig()
 
 
 def test_the_package_offers_its_functions():

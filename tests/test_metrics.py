@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipping.errors import ClippingError
@@ -61,6 +61,7 @@ def test_windows_are_joined_by_name_whatever_the_order():
     assert evaluate(predicted, true)["hit@2"] == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 200), st.floats(0, 200)), min_size=1))
 def test_figures_agree_with_each_other(pairs):
     predicted, true = (dict(enumerate(column)) for column in zip(*pairs, strict=True))
@@ -158,6 +159,7 @@ whole_seconds = st.lists(
 ).map(lambda spans: tuple(Segment(start, start + length, label) for start, length, label in spans))
 
 
+@settings(deadline=None)
 @given(predicted=whole_seconds, true=whole_seconds)
 def test_exact_lengths_equal_counting_whole_seconds(predicted, true):
     def seconds(segments, *labels):

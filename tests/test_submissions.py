@@ -44,7 +44,7 @@ windows = st.builds(WindowId, name=names, side=st.sampled_from(["start", "end"])
 milliseconds = st.integers(0, 200_000).map(lambda n: n / 1000)
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(positions=st.dictionaries(windows, milliseconds, min_size=1, max_size=5))
 def test_every_submission_survives(tmp_path_factory, positions):
     path = tmp_path_factory.getbasetemp() / "round-submission.csv"
@@ -124,7 +124,7 @@ pieces = st.sampled_from(
 jsons = st.lists(pieces, max_size=12).map("".join)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(data=(tables | headed | jsons | st.text()).map(lambda s: s.encode("utf-8")) | st.binary())
 @example(data=b"\xef\xbb\xbf")
 @example(data=b"\xff\xfea\0")

@@ -105,7 +105,7 @@ def test_the_kind_of_a_file_without_suffix_is_seen_from_its_first_character(tmp_
     assert len(read_timelines((tmp_path / "a.csv").rename(tmp_path / "csv"))) == 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(items=st.lists(timelines, max_size=3))
 def test_every_timeline_survives_json(tmp_path_factory, items):
     path = tmp_path_factory.getbasetemp() / "round.json"
@@ -116,7 +116,7 @@ def test_every_timeline_survives_json(tmp_path_factory, items):
     assert path.read_bytes() == first
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(items=st.lists(timelines, max_size=3, unique_by=lambda timeline: timeline.source))
 def test_every_segment_survives_csv(tmp_path_factory, items):
     path = tmp_path_factory.getbasetemp() / "round.csv"
@@ -210,7 +210,7 @@ names = st.text(min_size=1, max_size=15).filter(
 windows = st.builds(WindowId, name=names, side=st.sampled_from(["start", "end"]))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(labels=st.dictionaries(windows, st.floats(0, 200), min_size=1, max_size=5))
 def test_every_label_survives(tmp_path_factory, labels):
     path = tmp_path_factory.getbasetemp() / "round.txt"

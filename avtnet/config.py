@@ -50,6 +50,8 @@ class ModelConfig:
     """GRU layers, where they are not the size's."""
     steps: int = 200
     """Time steps of a window: both branches are pooled to this many."""
+    dropout: bool = True
+    """Dropout as in the original (0.5 on frames, 0.3 in the GRUs, 0.3 after YOLT's fusion)."""
     cells: int = 20
     """YOLT: the cells that the steps are cut into."""
 

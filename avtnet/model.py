@@ -31,9 +31,13 @@ class Backbone(nn.Module):
         super().__init__()
         self.config = config
         wanted = config.inputs.split("+")
-        steps, widths = config.steps, config.widths
-        self.video = VideoNet(widths, steps, text="text" in wanted) if "video" in wanted else None
-        self.audio = AudioNet(widths, steps) if "audio" in wanted else None
+        steps, widths, dropout = config.steps, config.widths, config.dropout
+        self.video = (
+            VideoNet(widths, steps, text="text" in wanted, dropout=dropout)
+            if "video" in wanted
+            else None
+        )
+        self.audio = AudioNet(widths, steps, dropout=dropout) if "audio" in wanted else None
         self.channels = (
             2 * widths.hidden * sum(part is not None for part in (self.video, self.audio))
         )
@@ -82,7 +86,7 @@ class AVTNet_YOLT(Backbone):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        self.dropout = nn.Dropout(0.3)
+        self.dropout = nn.Dropout(0.3 if config.dropout else 0.0)
         self.conv1 = nn.Sequential(nn.Conv1d(self.channels, 1, 1), nn.Mish())
         self.regress1 = _regressor(config.steps)
         self.conv2 = nn.Sequential(nn.Conv1d(self.channels, 1, 1), nn.Mish())

@@ -12,17 +12,20 @@ from torch import Tensor, nn
 
 from avtnet.config import Widths
 
+COEFFICIENTS = 20
+"""MFCC of a column."""
+
 
 class VideoNet(nn.Module):
     """Frames (B, F, 3, 66, 88) and text masks (B, F, 27, 36) → (B, 2 · hidden, T)."""
 
-    def __init__(self, widths: Widths, steps: int, *, text: bool) -> None:
+    def __init__(self, widths: Widths, steps: int, *, text: bool, dropout: bool) -> None:
         super().__init__()
         self.frames: ResNet18 | DepthwiseNet = FRAME_ENCODERS[widths.frame_encoder](widths)
-        self.dropout = nn.Dropout(0.5)
+        self.dropout = nn.Dropout(0.5 if dropout else 0.0)
         self.text = TextNet(widths.text_channels) if text else None
         size = self.frames.size + (widths.text_channels[-1] if text else 0)
-        self.gru = _gru(size, widths)
+        self.gru = _gru(size, widths, dropout)
         self.pool = nn.AdaptiveAvgPool1d(steps)
 
     def forward(self, frames: Tensor, text: Tensor) -> Tensor:
@@ -59,7 +62,7 @@ class DepthwiseNet(nn.Module):
         super().__init__()
         first, self.size = widths.frame_channels[0], widths.frame_channels[-1]
         layers: list[nn.Module] = [
-            nn.Conv2d(3, first, 4, stride=4),
+            nn.Conv2d(3, first, 4, stride=4, bias=False),
             nn.BatchNorm2d(first),
             nn.ReLU(),
         ]
@@ -92,7 +95,7 @@ class TextNet(nn.Sequential):
         super().__init__(
             *(
                 nn.Sequential(
-                    nn.Conv2d(inside, outside, 3, padding=1),
+                    _without_bias_training(nn.Conv2d(inside, outside, 3, padding=1)),
                     nn.BatchNorm2d(outside),
                     nn.ReLU(),
                     nn.MaxPool2d(2),
@@ -111,11 +114,11 @@ class TextNet(nn.Sequential):
 class AudioNet(nn.Module):
     """MFCC (B, 20, N) → (B, 2 · hidden, T): a 1-d ResNet-18 with Mish and squeeze-excitation."""
 
-    def __init__(self, widths: Widths, steps: int, coefficients: int = 20) -> None:
+    def __init__(self, widths: Widths, steps: int, *, dropout: bool) -> None:
         super().__init__()
         first, *_, last = channels = widths.audio_channels
         self.stem = nn.Sequential(
-            nn.Conv1d(coefficients, first, 3, stride=2, padding=1),
+            _without_bias_training(nn.Conv1d(COEFFICIENTS, first, 3, stride=2, padding=1)),
             nn.BatchNorm1d(first),
             nn.Mish(),
             nn.MaxPool1d(2),
@@ -129,7 +132,7 @@ class AudioNet(nn.Module):
             )
         )
         self.norm = nn.BatchNorm1d(last)
-        self.gru = _gru(last, widths)
+        self.gru = _gru(last, widths, dropout)
         self.pool = nn.AdaptiveAvgPool1d(steps)
 
     def forward(self, mfcc: Tensor) -> Tensor:
@@ -188,12 +191,25 @@ class SEFusion(nn.Module):
         return sequence * weights.unsqueeze(2)
 
 
-def _gru(size: int, widths: Widths) -> nn.GRU:
+def _gru(size: int, widths: Widths, dropout: bool) -> nn.GRU:
     return nn.GRU(
         size,
         widths.hidden,
         num_layers=widths.layers,
         batch_first=True,
         bidirectional=True,
-        dropout=0.3 if widths.layers > 1 else 0.0,  # torch warns where there is no layer between
+        dropout=0.3
+        if dropout and widths.layers > 1
+        else 0.0,  # torch warns where there is no layer between
     )
+
+
+def _without_bias_training(conv: nn.Conv1d | nn.Conv2d) -> nn.Module:
+    """A convolution in front of a batch norm, which takes its bias out again.
+
+    The bias is the original's, but its gradient is rounding noise, and Adam would turn that into
+    steps as large as any: no two ways of computing a batch would train alike.
+    """
+    assert conv.bias is not None
+    conv.bias.requires_grad_(False)
+    return conv

@@ -136,7 +136,7 @@ def _parser(config: type, prog: str, positional: str | None) -> Any:
 
 
 def _instantiate(parser: Any, config: type[Config], namespace: Any) -> Config:
-    values = parser.instantiate_classes(namespace)
+    values = parser.instantiate(namespace)
     names = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
     taken = {name: values[name] for name in names if name in values}
     return config(**{k: tuple(v) if isinstance(v, list) else v for k, v in taken.items()})

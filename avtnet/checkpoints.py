@@ -1,0 +1,148 @@
+"""Checkpoints: weights in safetensors, with all that is needed to rebuild the model inside."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from avtnet.config import ModelConfig
+from avtnet.model import AVTNet, AVTNet_YOLT, build
+from clipping.config import dump, restore
+from clipping.errors import CheckpointError, ConfigError
+from clipping.files import atomic_path
+from preprocess.settings import FeatureSettings
+
+FORMAT = "avtnet-checkpoint-1"
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says about itself."""
+
+    model: ModelConfig
+    if_normal: bool = False
+    """Whether frames are scaled by ImageNet's mean and deviation."""
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    """The features it was trained on; others would mean something else to it."""
+    epoch: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Validation figures at that epoch."""
+    trained_on: str = ""
+    """What the training data were, for people."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A rebuilt model in evaluation mode, and what its file says."""
+
+    path: Path
+    network: AVTNet | AVTNet_YOLT
+    info: CheckpointInfo
+
+
+def save(path: Path, network: torch.nn.Module, info: CheckpointInfo, *, half: bool = False) -> None:
+    """Write the weights (float16 where ``half``) and ``info``, atomically."""
+    state = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    text = json.dumps({"format": FORMAT, **dump(info)}, sort_keys=True)
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={"avtnet": text})
+
+
+def read_info(path: Path | str) -> CheckpointInfo:
+    """What a checkpoint says about itself, without building the model.
+
+    Raises:
+        CheckpointError: where the file is missing, no safetensors file (a pickle is never read),
+            cut short, or not one of ours.
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(16)
+        if head[:2] == b"PK" or head[:1] == b"\x80":
+            raise CheckpointError(
+                f"{path}: this is a pickle (torch.save), which can run any code when it is read; "
+                "only .safetensors checkpoints made by avtnet.train are loaded"
+            )
+        with safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path}: no safetensors checkpoint, or cut short ({error})"
+        ) from error
+    return _info(path, metadata)
+
+
+def load(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
+    """Rebuild the model of a checkpoint on ``device``, in evaluation mode and single precision.
+
+    Raises:
+        CheckpointError: as :func:`read_info`, and where the weights are not those of the
+            architecture that the file claims.
+    """
+    path = Path(path)
+    info = read_info(path)
+    # Without memory at first: what the config claims is compared with what the file holds.
+    with torch.device("meta"):
+        network = build(info.model)
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    with safe_open(path, framework="pt") as opened:
+        found = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - no mapping
+        if wrong := sorted(
+            name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+        ):
+            first = wrong[0]
+            raise CheckpointError(
+                f"{path}: {len(wrong)} tensors are not those of a {info.model.size} "
+                f"{info.model.kind}: {first} is {found.get(first, 'missing')}, "
+                f"should be {wanted.get(first, 'absent')}"
+            )
+        state = {name: opened.get_tensor(name) for name in wanted}
+    state = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in state.items()
+    }
+    if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
+        raise CheckpointError(f"{path}: {bad[0]} holds values that are not finite")
+    network.load_state_dict(state, assign=True)
+    return Checkpoint(path, network.to(device).eval(), info)
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide what a run gives."""
+    import platform
+    from importlib import metadata
+
+    names = ("avtnet", "torch", "numpy", "av", "scipy", "soxr", "onnxruntime")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+
+
+def _info(path: Path, metadata: dict[str, str]) -> CheckpointInfo:
+    try:
+        values: dict[str, Any] = json.loads(metadata["avtnet"])
+        if values.pop("format") != FORMAT:
+            raise ValueError
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: these are weights, but no avtnet checkpoint ({FORMAT}): "
+            "their architecture is not known"
+        ) from error
+    try:
+        return restore(CheckpointInfo, values)
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: its settings are not understood: {error}") from error

@@ -1,0 +1,165 @@
+"""Feature files and labels → batches of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from avtnet.losses import WINDOW_SECONDS
+from clipping.errors import ClippingError, FeatureError
+from clipping.tables import WindowId, read_labels
+from preprocess.features import Features
+from preprocess.features import load as load_features
+from preprocess.settings import FeatureSettings
+
+# ImageNet's, per channel, on 0..1 (--if_normal)
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A labelled window on disk."""
+
+    id: WindowId
+    seconds: float
+    """The boundary: seconds after the window's start."""
+    path: Path
+    """Its feature file."""
+
+
+class Batch(NamedTuple):
+    """B windows as a network's inputs; frames stay bytes until they are on the device."""
+
+    mfcc: Tensor
+    """float32 (B, 20, 8616)"""
+    frames: Tensor
+    """uint8 (B, 200, 3, 66, 88)"""
+    text: Tensor
+    """bool (B, 200, 27, 36)"""
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on a device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+    def inputs(self, *, if_normal: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """What the networks take: mfcc, frames scaled as in training, text as numbers."""
+        return self.mfcc, scale_frames(self.frames, if_normal=if_normal), self.text.float()
+
+
+def to_batch(features: Sequence[Features]) -> Batch:
+    """Stack windows of the same settings."""
+    return Batch(
+        torch.from_numpy(np.stack([window.mfcc for window in features])),
+        torch.from_numpy(np.stack([window.frames for window in features])),
+        torch.from_numpy(np.stack([window.text for window in features])),
+    )
+
+
+def scale_frames(frames: Tensor, *, if_normal: bool) -> Tensor:
+    """uint8 (…, 3, h, w) → float32: 0..1, or by ImageNet's mean and deviation."""
+    scaled = frames.float() / 255
+    if not if_normal:
+        return scaled
+    mean, deviation = scaled.new_tensor([MEAN, DEVIATION]).view(2, 3, 1, 1)
+    return (scaled - mean) / deviation
+
+
+def read_windows(data_root: Path) -> tuple[list[Window], list[WindowId]]:
+    """The labelled windows below ``data_root`` in the labels' order, and those without features.
+
+    Raises:
+        ClippingError: where labels.txt is missing or wrong, or no window has features.
+    """
+    labels_path, folder = data_root / "labels.txt", data_root / "features"
+    if not labels_path.is_file():
+        raise ClippingError(
+            f"{labels_path}: not there; a data folder holds labels.txt (rows 'NAME_start 60.51') "
+            "and features/ (python -m preprocess VIDEOS -o features)"
+        )
+    windows, missing = [], []
+    for window_id, seconds in read_labels(labels_path).items():
+        path = folder / f"{window_id}.safetensors"
+        if path.is_file():
+            windows.append(Window(window_id, seconds, path))
+        else:
+            missing.append(window_id)
+    if not windows:
+        raise ClippingError(
+            f"{folder}: no features for any of the {len(missing)} labels in {labels_path}; "
+            f"make them: python -m preprocess VIDEOS -o {folder}"
+        )
+    return windows, missing
+
+
+def split(windows: Sequence[Window], data_seed: int) -> tuple[list[Window], list[Window]]:
+    """Training and validation windows: rotate by ``data_seed % 7``, then every 7th validates."""
+    turn = data_seed % 7
+    turned = [*windows[turn:], *windows[:turn]]
+    train = [window for index, window in enumerate(turned) if index % 7]
+    return train, turned[::7]
+
+
+class WindowDataset(Dataset[tuple[Features, float]]):
+    """Labelled windows, read from disk one by one.
+
+    All must have been made with the same settings (``settings``, or those of the first).
+    """
+
+    def __init__(self, windows: Sequence[Window], settings: FeatureSettings | None = None) -> None:
+        self.windows = list(windows)
+        self.settings = settings or load_features(windows[0].path).settings
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> tuple[Features, float]:
+        window = self.windows[index]
+        features = load_features(window.path)
+        if features.settings.decisive() != self.settings.decisive():
+            raise FeatureError(
+                f"{window.path}: made with other settings than the rest; make them all the same "
+                "way (python -m preprocess remakes what differs)"
+            )
+        return features, window.seconds
+
+
+def collate(items: Sequence[tuple[Features, float]]) -> tuple[Batch, Tensor]:
+    """A batch and its targets (B,), shares of the window in 0..1."""
+    features, seconds = zip(*items, strict=True)
+    target = torch.tensor(seconds, dtype=torch.float32) / WINDOW_SECONDS
+    return to_batch(features), target.clamp(0, 1)
+
+
+class EpochBatches(Sampler[list[int]]):
+    """The batches of one epoch: which windows, in which order, for one of several processes.
+
+    The order depends on seed and epoch only, so an interrupted epoch can go on where it stopped
+    and a batch holds the same windows however many processes share it. The last windows that do
+    not fill a batch are left out of this epoch (another order leaves out others).
+    """
+
+    def __init__(
+        self, count: int, batch_size: int, *, seed: int, epoch: int, rank: int = 0, ranks: int = 1
+    ) -> None:
+        order = np.random.default_rng([seed, epoch]).permutation(count)
+        full = count // batch_size
+        if not full:  # fewer windows than a batch: they are the batch, if they can be shared
+            batch_size, full = count - count % ranks, 1
+        batches = order[: full * batch_size].reshape(full, batch_size)
+        self.batches: list[list[int]] = batches[:, rank::ranks].tolist()
+        self.start = 0
+        """Batches that were done before."""
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches[self.start :])
+
+    def __len__(self) -> int:
+        return len(self.batches) - self.start

@@ -1,0 +1,183 @@
+"""A training run's folder: its config, its figures, its curve, and where to go on from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from avtnet.checkpoints import versions
+from avtnet.config import TrainConfig
+from clipping.config import dump
+from clipping.errors import CheckpointError, ConfigError
+from clipping.files import atomic_path, write_text
+
+# What may differ between the parts of one run: where it computes, not what.
+_MAY_DIFFER = (
+    "save_prefix",
+    "data_root",
+    "gpus",
+    "processes",
+    "num_workers",
+    "resume",
+    "overwrite",
+)
+
+
+@dataclass
+class RunState:
+    """Where a run stands; all that an exact continuation needs beside the config."""
+
+    network: dict[str, Any]
+    optimizer: dict[str, Any]
+    precision: dict[str, Any]
+    epoch: int = 0
+    batch: int = 0
+    """Batches of this epoch that are done."""
+    loss_sum: float = 0.0
+    """Their losses, added up."""
+    rows: Sequence[dict[str, Any]] = ()
+    """The figures of the epochs that are done."""
+
+
+def open_run(config: TrainConfig) -> None:
+    """Make the run's folder ready for this training.
+
+    Raises:
+        ConfigError: where the folder holds a run and neither --resume nor --overwrite is given,
+            or where the run to resume has other settings (they are named).
+        CheckpointError: where last.pt is damaged.
+    """
+    folder = config.save_prefix
+    if (folder / "config.yaml").exists():
+        if config.overwrite:
+            for pattern in ("*.safetensors", "events.*", "last.pt", "metrics.csv", "curve.png"):
+                for path in folder.glob(pattern):
+                    path.unlink()
+        elif not config.resume:
+            raise ConfigError(
+                f"{folder} already holds a run: go on with --resume, start anew with --overwrite, "
+                "or name another --save_prefix"
+            )
+        else:
+            read_state(config)
+    write_text(folder / "config.yaml", yaml.safe_dump(dump(config), sort_keys=False))
+    write_text(folder / "versions.json", json.dumps(versions(), indent=1) + "\n")
+
+
+def save_state(config: TrainConfig, state: RunState) -> None:
+    """Write last.pt, whole or not at all."""
+    with atomic_path(config.save_prefix / "last.pt") as temporary:
+        torch.save({"config": _decisive(config), **vars(state)}, temporary)
+
+
+def read_state(config: TrainConfig) -> RunState | None:
+    """The state in the run's last.pt; None where there is none yet.
+
+    Raises:
+        ConfigError, CheckpointError: as :func:`open_run`.
+    """
+    path = config.save_prefix / "last.pt"
+    if not path.exists():
+        return None
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+        then = values.pop("config")
+        state = RunState(**values)
+    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: damaged, the run cannot go on from it ({error}); start anew with --overwrite"
+        ) from error
+    now = _decisive(config)
+    if wrong := [name for name in now if now[name] != then.get(name)]:
+        told = ", ".join(f"{name} (then {then.get(name)}, now {now[name]})" for name in wrong)
+        raise ConfigError(f"{path}: the run to resume has other settings: {told}")
+    return state
+
+
+def _decisive(config: TrainConfig) -> dict[str, Any]:
+    return {name: value for name, value in dump(config).items() if name not in _MAY_DIFFER}
+
+
+def write_metrics(folder: Path, rows: Sequence[dict[str, float]]) -> None:
+    """metrics.csv: a row an epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(folder / "metrics.csv", text.getvalue())
+
+
+class TensorBoard:
+    """Event files beside the metrics, or nothing where tensorboard is not installed."""
+
+    def __init__(self, folder: Path, purge_step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ModuleNotFoundError:
+            self.writer = None
+            return
+        self.writer = SummaryWriter(str(folder), purge_step=purge_step)
+
+    def add(self, row: dict[str, float]) -> None:
+        """The figures of an epoch."""
+        if self.writer is not None:
+            for name, value in row.items():
+                self.writer.add_scalar(name, value, int(row["epoch"]))
+            self.writer.flush()
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self.writer is not None:
+            self.writer.close()
+
+
+def draw_curve(folder: Path, rows: Sequence[dict[str, float]]) -> Path:
+    """curve.png: loss and validation score over the epochs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    epochs = [row["epoch"] for row in rows]
+    axes.plot(epochs, [row["train_loss"] for row in rows], color="#999999", label="training loss")
+    for name, colour in (
+        ("score", "#d62728"),
+        ("score_start", "#1f77b4"),
+        ("score_end", "#2ca02c"),
+    ):
+        if name in rows[0]:
+            values = [row[name] for row in rows]
+            axes.plot(epochs, values, color=colour, label=f"validation {name}")
+    best = min(rows, key=lambda row: row["score"])
+    axes.plot(best["epoch"], best["score"], "o", color="#d62728")
+    axes.annotate(
+        f"best {best['score']:.2f} s",
+        (best["epoch"], best["score"]),
+        textcoords="offset points",
+        xytext=(6, 8),
+    )
+    axes.set(xlabel="epoch", ylabel="seconds", ylim=(0, None), title=folder.name)
+    axes.legend()
+    path = folder / "curve.png"
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    return path
+
+
+def require_writable(folder: Path) -> None:
+    """Fail now rather than after the first epoch.
+
+    Raises:
+        ClippingError: where nothing can be written there.
+    """
+    probe = folder / ".writable"
+    write_text(probe, "")
+    probe.unlink()

@@ -1,0 +1,92 @@
+"""Train a network of the AVTNet family: ``python -m avtnet.train --config configs/avtnet.yaml``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from rich.console import Console
+
+from avtnet import checkpoints
+from avtnet.config import TrainConfig
+from avtnet.dataset import WindowDataset, read_windows, split
+from avtnet.fit import fit
+from avtnet.predict import predict_windows
+from avtnet.run import open_run, require_writable
+from avtnet.scores import score_windows, summary_line
+from clipping.config import parse, run
+from clipping.errors import ClippingError, ConfigError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def train(config: TrainConfig) -> Path:
+    """Train a network; returns the run's folder.
+
+    Raises:
+        ClippingError: for missing data, a folder that cannot be written, a GPU that is not there.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; last.pt then holds the run as it stood.
+    """
+    console = Console(stderr=True, soft_wrap=True)
+    windows, missing = read_windows(config.data_root)
+    if missing:
+        console.print(f"{len(missing)} labels without features are left out: {missing[0]} …")
+    if len(windows) < 2:
+        raise ClippingError(f"{config.data_root}: training needs 2 labelled windows or more")
+    trained, validated = split(windows, config.data_seed)
+    WindowDataset(validated)[0]  # features that cannot be read fail here, not in a worker
+    fabric = _fabric(config, console)
+    if config.test:
+        assert config.weights is not None  # TrainConfig checks it
+        checkpoint = checkpoints.load(config.weights, fabric.device)
+        positions = predict_windows(checkpoint, [window.path for window in validated])
+        console.print(summary_line(score_windows(validated, positions)))
+        return config.save_prefix
+    require_writable(config.save_prefix)
+    open_run(config)  # says no before processes start
+    console.print(f"{len(trained)} windows train, {len(validated)} validate")
+    # In a partial: launch() would take a frozen dataclass among the arguments apart.
+    fabric.launch(partial(fit, config=config, trained=trained, validated=validated))
+    return config.save_prefix
+
+
+def _fabric(config: TrainConfig, console: Console) -> Fabric:
+    """Where to compute: the CPU, one GPU, or several processes with one device each."""
+    try:
+        from lightning_fabric import Fabric
+        from lightning_fabric.strategies.ddp import DDPStrategy
+    except ModuleNotFoundError as error:
+        raise ClippingError("training needs an extra: pip install 'avtnet[train]'") from error
+    seen = torch.cuda.device_count()
+    gpus = config.gpu_list or list(range(seen))
+    if config.gpus is None:
+        console.print(f"training on the CPU{' (there are GPUs: --gpus all)' if seen else ''}")
+    elif not gpus or max(gpus) >= seen:
+        raise ConfigError(f"--gpus {config.gpus}: torch sees {seen} GPUs; leave it out for the CPU")
+    count = config.processes if config.gpus is None else len(gpus)
+    return Fabric(
+        accelerator="cpu" if config.gpus is None else "cuda",
+        devices=count if config.gpus is None else gpus,
+        # Spawned, not run again from the command line: train() is for programs too.
+        strategy=DDPStrategy(start_method="spawn") if count > 1 else "auto",
+        precision="32-true"
+        if not config.use_amp
+        else "bf16-mixed"
+        if config.gpus is None
+        else "16-mixed",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m avtnet.train``."""
+    config = parse(TrainConfig, argv, prog="python -m avtnet.train")
+    return run(lambda: (train(config), 0)[1], "avtnet.train")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

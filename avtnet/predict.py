@@ -2,17 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from rich.console import Console
 
+from avtnet import checkpoints
 from avtnet.checkpoints import Checkpoint
 from avtnet.dataset import to_batch
+from avtnet.gather import gather
 from avtnet.losses import WINDOW_SECONDS
-from clipping.errors import FeatureError
+from clipping.config import parse, run
+from clipping.errors import ClippingError, ConfigError, FeatureError
+from clipping.tables import WindowId, write_submission
 from preprocess.features import Features
 from preprocess.features import load as load_features
+from preprocess.settings import FeatureSettings
+
+PROG = "python -m avtnet.predict"
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Predict where openings end and endings start, as a submission of the challenge.
+
+    Writes a row a window: NAME_start.mp4,s,64.684 (seconds after the window's start).
+    """
+
+    inputs: tuple[str, ...] = field(
+        default=(), metadata={"help": "feature files, videos, or folders of them"}
+    )
+    weights: Path | None = None
+    """The checkpoint (.safetensors) to predict with."""
+    output: Path = Path("submission.csv")
+    """Where the rows go."""
+    features: Path | None = None
+    """Folder to keep the features of videos in; absent, they are made for now only."""
+    workers: int | None = None
+    """Processes that make features; absent, one a core."""
+    device: str = "cpu"
+    """Where the network runs: cpu, cuda, cuda:1."""
+
+    def __post_init__(self) -> None:
+        if self.weights is None:
+            raise ConfigError("name the checkpoint: --weights RUN/best.safetensors")
+
+
+def predict(config: PredictConfig) -> tuple[dict[WindowId, float], dict[str, str]]:
+    """The position of each window, and the episodes that failed with the reason.
+
+    Raises:
+        ClippingError: where the weights cannot be used, or an input does not exist.
+    """
+    assert config.weights is not None  # PredictConfig checks it
+    checkpoint = checkpoints.load(config.weights, find_device(config.device))
+    settings = checkpoint.info.features
+    with gather(config.inputs, settings, keep=config.features, workers=config.workers) as gathered:
+        positions: dict[WindowId, float] = {}
+        failures = dict(gathered.failures)
+        for window, path in gathered.features.items():
+            try:
+                (positions[window],) = predict_windows(checkpoint, [path], device=config.device)
+            except FeatureError as error:
+                failures[str(window)] = str(error)
+    return positions, failures
 
 
 def predict_windows(
@@ -27,7 +83,6 @@ def predict_windows(
     Raises:
         FeatureError: where features were made with other settings than the network's.
     """
-    wanted = checkpoint.info.features.decisive()
     positions: list[float] = []
     for first in range(0, len(windows), batch_size):
         features = [
@@ -35,13 +90,74 @@ def predict_windows(
             for window in windows[first : first + batch_size]
         ]
         for window in features:
-            if window.settings.decisive() != wanted:
-                raise FeatureError(
-                    f"{window.name}_{window.side}: made with other settings than {checkpoint.path} "
-                    f"was trained on: {window.settings.decisive()} instead of {wanted}"
-                )
+            check_settings(checkpoint, window)
         inputs = to_batch(features).to(device).inputs(if_normal=checkpoint.info.if_normal)
         with torch.inference_mode():
             out = checkpoint.network(*inputs)
         positions += (out.position.float() * WINDOW_SECONDS).tolist()
     return positions
+
+
+def check_settings(checkpoint: Checkpoint, window: Features) -> None:
+    """See that features mean to the network what those of its training meant.
+
+    Which sound stream was taken, and who computed the MFCC, does not matter.
+
+    Raises:
+        FeatureError: naming the settings that differ.
+    """
+    then, now = (_meaning(settings) for settings in (checkpoint.info.features, window.settings))
+    if wrong := [name for name in then.keys() | now.keys() if then.get(name) != now.get(name)]:
+        told = ", ".join(f"{name} {now.get(name)} (not {then.get(name)})" for name in sorted(wrong))
+        raise FeatureError(
+            f"{window.name}_{window.side}: made with other settings than {checkpoint.path} was "
+            f"trained on: {told}"
+        )
+
+
+def find_device(name: str) -> torch.device:
+    """A torch device by name.
+
+    Raises:
+        ConfigError: for a name torch does not know, or a GPU that is not there.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"--device is cpu, cuda or cuda:1, got {name!r}") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"--device {name}: torch sees {torch.cuda.device_count()} GPUs")
+    return device
+
+
+def report_failures(failures: Mapping[str, str], console: Console) -> int:
+    """Print what failed and why; the exit code that says so."""
+    for name, reason in failures.items():
+        console.print(f"[red]failed[/] {name}: {reason}", markup=True)
+    return 1 if failures else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m avtnet.predict``."""
+    config = parse(PredictConfig, argv, prog=PROG, positional="inputs")
+    return run(lambda: _command(config), PROG)
+
+
+def _command(config: PredictConfig) -> int:
+    console = Console(stderr=True, soft_wrap=True)
+    positions, failures = predict(config)
+    code = report_failures(failures, console)
+    if not positions:
+        raise ClippingError("no window could be predicted; nothing was written")
+    write_submission(config.output, positions)
+    console.print(f"{len(positions)} windows: {config.output}")
+    return code
+
+
+def _meaning(settings: FeatureSettings) -> dict[str, object]:
+    values = settings.decisive()
+    return {name: value for name, value in values.items() if name not in ("audio", "mfcc_engine")}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

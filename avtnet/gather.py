@@ -1,0 +1,94 @@
+"""The features behind whatever a user names: feature files, videos, or folders of either."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clipping.errors import ClippingError
+from clipping.files import find_media
+from clipping.tables import WindowId
+from preprocess.batch import PreprocessConfig, follow, plan
+from preprocess.settings import FeatureSettings
+
+FEATURE_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Feature files by window, and what could not be had."""
+
+    features: dict[WindowId, Path]
+    media: dict[str, Path] = field(default_factory=dict)
+    """The media file of each episode's name; none where features were given."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """Why an episode has no features (or lacks some), by name."""
+
+
+@contextmanager
+def gather(
+    inputs: Sequence[str],
+    settings: FeatureSettings,
+    *,
+    keep: Path | None = None,
+    workers: int | None = None,
+) -> Iterator[Gathered]:
+    """Find feature files, or make them of media files, with a progress bar on stderr.
+
+    Args:
+        inputs: feature files, media files, or folders; a folder with feature files in it counts as
+            features, any other as media.
+        settings: how features are made.
+        keep: where they are kept, so that a second run finds them; None makes them for now only.
+        workers: processes; None takes one a core.
+
+    Raises:
+        ClippingError: where an input does not exist, or nothing is found in them.
+    """
+    if not inputs:
+        raise ClippingError("give at least one video, feature file, or folder of them")
+    ready: dict[WindowId, Path] = {}
+    media: list[str] = []
+    for given in inputs:
+        found = _feature_files(Path(given))
+        ready |= found
+        if not found:
+            media.append(given)
+    if not media:
+        yield Gathered(ready)
+        return
+    with tempfile.TemporaryDirectory(prefix="avtnet-") as temporary:
+        output = keep or Path(temporary)
+        config = PreprocessConfig(
+            inputs=tuple(media), output=output, workers=workers, features=settings
+        )
+        todo, outcomes = plan(config)
+        follow(todo, outcomes)
+        failures: dict[str, str] = {}
+        for outcome in outcomes:
+            if outcome.output is None:
+                failures[outcome.name] = outcome.error or "no features were made"
+            else:
+                ready[WindowId(outcome.name, outcome.side)] = Path(outcome.output)
+        yield Gathered(ready, find_media(media), failures)
+
+
+def _feature_files(path: Path) -> dict[WindowId, Path]:
+    """The feature files at or below ``path``, by window; none where there are none."""
+    if path.suffix == FEATURE_SUFFIX and path.is_file():
+        return {_window(path.stem, path): path}
+    return {
+        _window(file.relative_to(path).with_suffix("").as_posix(), file): file
+        for file in sorted(path.rglob(f"*{FEATURE_SUFFIX}"))
+        if not file.name.startswith(".")
+    }
+
+
+def _window(text: str, path: Path) -> WindowId:
+    try:
+        return WindowId.parse(text)
+    except ValueError as error:
+        raise ClippingError(f"{path}: {error}") from error

@@ -1,0 +1,265 @@
+"""Find the opening and the ending of episodes: the function and the command behind ``locate``.
+
+This module is not called ``locate``, so that ``from avtnet import locate`` is always the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from avtnet import checkpoints
+from avtnet.checkpoints import Checkpoint
+from avtnet.decode import SHIFTS, Boundary, fuse_views, shifted, timeline
+from avtnet.gather import gather
+from avtnet.predict import check_settings, find_device, predict_windows
+from clipping.config import parse, run
+from clipping.errors import ClippingError, ConfigError
+from clipping.segments import Segment, Timeline, format_time
+from clipping.tables import WindowId, write_timelines
+from preprocess.features import SIDES, Features
+from preprocess.features import load as load_features
+
+PROG = "python -m avtnet.locate"
+SHIPPED = Path(__file__).parent / "weights" / "demo.safetensors"
+"""The weights that are used where none are named: trained on made-up episodes only."""
+
+
+@dataclass(frozen=True)
+class LocateConfig:
+    """Find the opening and the ending of each episode; print a table and write files.
+
+    Without any file or folder, a small demo season is made with real codecs and used.
+    """
+
+    inputs: tuple[str, ...] = field(
+        default=(), metadata={"help": "videos, feature files, or folders of them"}
+    )
+    weights: tuple[Path, ...] = ()
+    """Checkpoints; several are fused. Absent: the demo weights that are shipped."""
+    json: Path | None = None
+    """Write the timelines as JSON."""
+    csv: Path | None = None
+    """Write the segments as CSV."""
+    plot: Path | None = None
+    """Folder for a picture of what the network saw, one an episode."""
+    clips: Path | None = None
+    """Folder to cut the segments into, exact to the frame."""
+    features: Path | None = None
+    """Folder to keep features in, so that a second run is quick; absent, they are not kept."""
+    audio: str | None = None
+    """Which sound: a language (jpn) or the number of a stream; absent, the file's default."""
+    min_confidence: float = 0.3
+    """Say nothing below this confidence (0..1)."""
+    workers: int | None = None
+    """Processes that make features; absent, one a core."""
+    device: str = "cpu"
+    """Where the networks run: cpu, cuda, cuda:1."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_confidence <= 1:
+            raise ConfigError(f"min_confidence is from 0 to 1, got {self.min_confidence}")
+
+
+Watch = Callable[[str, Sequence[Boundary], Timeline], None]
+"""Is told of each episode: its name, its boundaries, its timeline."""
+
+
+def locate(
+    path: Path | str,
+    weights: Path | str | Sequence[Path | str] = (),
+    *,
+    min_confidence: float = 0.3,
+    device: str = "cpu",
+) -> Timeline:
+    """The opening and the ending of one episode, as segments with confidence and evidence.
+
+    Args:
+        path: a media file.
+        weights: a checkpoint, or several to be fused; none takes the demo weights that are
+            shipped, which were trained on made-up episodes only.
+        min_confidence: below it nothing is said.
+        device: where the networks run.
+
+    Raises:
+        ClippingError: where the file is no media, or the weights cannot be used.
+    """
+    several = [weights] if isinstance(weights, str | Path) else weights
+    config = LocateConfig(
+        inputs=(str(path),),
+        weights=tuple(map(Path, several)),
+        min_confidence=min_confidence,
+        device=device,
+        workers=1,
+    )
+    if Path(path).is_dir():
+        raise ClippingError(f"{path}: is a folder; avtnet.locate_all takes folders")
+    (found,) = locate_all(config)
+    if found.error is not None:
+        raise ClippingError(found.error)
+    return found
+
+
+def locate_all(config: LocateConfig, watch: Watch | None = None) -> list[Timeline]:
+    """The timeline of every episode in files and folders; a bad one has an ``error``.
+
+    Raises:
+        ClippingError: where an input does not exist, or the weights cannot be used.
+    """
+    models = load_models(config)
+    settings = models[0].info.features
+    if config.audio is not None:
+        from dataclasses import replace
+
+        audio = int(config.audio) if config.audio.isdigit() else config.audio
+        settings = replace(settings, audio=audio)
+    timelines = []
+    with gather(config.inputs, settings, keep=config.features, workers=config.workers) as gathered:
+        names = dict.fromkeys(window.name for window in gathered.features)
+        for name in sorted(dict.fromkeys([*gathered.media, *names, *gathered.failures])):
+            source = str(gathered.media.get(name, name))
+            boundaries: list[Boundary] = []
+            error = gathered.failures.get(name)
+            for side in SIDES:
+                file = gathered.features.get(WindowId(name, side))
+                if file is None:
+                    continue
+                try:
+                    boundaries.append(look(load_features(file), models, config.device))
+                except ClippingError as failure:
+                    error = str(failure)
+            if error is None:
+                found = timeline(
+                    source,
+                    boundaries,
+                    min_confidence=config.min_confidence,
+                    weights=describe(models),
+                )
+            else:
+                found = Timeline(source, 0.0, (), error)
+            if watch is not None:
+                watch(name, boundaries, found)
+            timelines.append(found)
+    return timelines
+
+
+def look(features: Features, models: Sequence[Checkpoint], device: str = "cpu") -> Boundary:
+    """Every model's views of one window, fused.
+
+    Raises:
+        FeatureError: where the features are not those that a model was trained on.
+    """
+    views = {}
+    for index, model in enumerate(models):
+        check_settings(model, features)
+        moved = [shifted(features, seconds) for seconds in SHIFTS]
+        positions = predict_windows(model, moved, device=device)
+        name = f"{index + 1}:{model.path.parent.name}/{model.path.stem}"
+        views[name] = [place + shift for place, shift in zip(positions, SHIFTS, strict=True)]
+    return fuse_views(features, views)
+
+
+def load_models(config: LocateConfig) -> list[Checkpoint]:
+    """The checkpoints to ask, which must take the same features.
+
+    Raises:
+        CheckpointError: where one cannot be used.
+        ConfigError: where two want other features.
+    """
+    device = find_device(config.device)
+    models = [checkpoints.load(path, device) for path in config.weights or (SHIPPED,)]
+    first = models[0]
+    for model in models[1:]:
+        if model.info.features.decisive() != first.info.features.decisive():
+            raise ConfigError(f"{first.path} and {model.path} were trained on different features")
+    return models
+
+
+def describe(models: Sequence[Checkpoint]) -> str:
+    """Who says it, in a few words."""
+    if len(models) > 1:
+        return f"{len(models)} networks fused"
+    info = models[0].info
+    shipped = " with the demo weights" if models[0].path == SHIPPED else ""
+    return f"{info.model.kind} ({info.model.size}){shipped}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m avtnet.locate``."""
+    config = parse(LocateConfig, argv, prog=PROG, positional="inputs")
+    return run(lambda: _command(config), PROG)
+
+
+def _command(config: LocateConfig) -> int:
+    from dataclasses import replace
+
+    notes = Console(stderr=True, soft_wrap=True)
+    if not config.weights:
+        notes.print(
+            "[yellow]no --weights: using the shipped demo weights, trained on made-up episodes "
+            "only; on real ones expect wrong answers[/]"
+        )
+    if not config.inputs:
+        config = replace(config, inputs=(str(_demo_season(notes)),))
+
+    def watch(name: str, boundaries: Sequence[Boundary], found: Timeline) -> None:
+        if config.plot is not None and boundaries:
+            from avtnet.plot import draw_episode
+
+            notes.print(f"picture: {draw_episode(config.plot, name, boundaries, found)}")
+
+    timelines = locate_all(config, watch)
+    Console().print(_table(timelines))
+    for path in (config.json, config.csv):
+        if path is not None:
+            write_timelines(path, timelines)
+            notes.print(f"written: {path}")
+    failed = [found for found in timelines if found.error is not None]
+    if config.clips is not None:
+        failed += _cut_clips(config.clips, timelines, notes)
+    for found in failed:
+        notes.print(f"[red]failed[/] {found.source}: {found.error}")
+    return 1 if failed else 0
+
+
+def _demo_season(notes: Console) -> Path:
+    from avtnet.synthesize import make_season
+
+    folder = Path("avtnet-demo")
+    notes.print(f"no files were named: making a small demo season in {folder}/")
+    return make_season(folder)
+
+
+def _cut_clips(folder: Path, timelines: Sequence[Timeline], notes: Console) -> list[Timeline]:
+    """Cut what was found; the timelines whose clips could not be cut, with the reason."""
+    from clipping.cutting import cut
+
+    failed = []
+    for found in timelines:
+        try:
+            for clip in cut(found.source, found, output=folder, overwrite=True):
+                notes.print(f"clip: {clip.path}")
+        except ClippingError as error:
+            failed.append(Timeline(found.source, found.duration, (), str(error)))
+    return failed
+
+
+def _table(timelines: Sequence[Timeline]) -> Table:
+    table = Table("file", "length", "opening", "sure", "ending", "sure", "")
+    for found in timelines:
+        cells = [*_cells(found.opening), *_cells(found.ending)]
+        table.add_row(
+            Path(found.source).name, format_time(found.duration), *cells, found.error or ""
+        )
+    return table
+
+
+def _cells(segment: Segment | None) -> tuple[str, str]:
+    if segment is None:
+        return "nothing found", ""
+    span = f"{format_time(segment.start)} - {format_time(segment.end)}"
+    return span, "" if segment.score is None else f"{segment.score:.2f}"

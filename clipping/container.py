@@ -62,7 +62,8 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
             metadata_errors="replace",  # tags may be in any old encoding
             options={"protocol_whitelist": "file", "format_whitelist": _FORMATS},
         )
-    except av.error.InvalidDataError as error:
+    except (av.error.InvalidDataError, av.error.ArgumentError) as error:
+        # The second is a format that is not among ours.
         raise MediaError(
             f"{path}: is no media file, or its header is damaged or cut off"
         ) from error

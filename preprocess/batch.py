@@ -42,7 +42,7 @@ class PreprocessConfig:
     sides: Literal["both", "start", "end"] = "both"
     """Which windows of each episode."""
     workers: int | None = None
-    """Processes at once; none takes one for each processor core."""
+    """Processes at once; none takes one for each processor core, 0 works in this process."""
     text: Literal["masks", "json"] = "masks"
     """With json, the words and their boxes are kept as well, in NAME_start.text.json."""
     languages: tuple[str, ...] = ("en",)
@@ -58,8 +58,8 @@ class PreprocessConfig:
     def __post_init__(self) -> None:
         if not self.inputs:
             raise ConfigError("give at least one video file or folder")
-        if self.workers is not None and not 1 <= self.workers <= 1024:
-            raise ConfigError(f"workers must be 1 to 1024, got {self.workers}")
+        if self.workers is not None and not 0 <= self.workers <= 1024:
+            raise ConfigError(f"workers must be 0 to 1024, got {self.workers}")
         if self.text == "json" and self.features.text_engine == "none":
             raise ConfigError("--text json needs a text engine, and --features.text_engine is none")
         if self.easyocr_models is not None and self.features.text_engine != "easyocr":
@@ -145,8 +145,7 @@ def carry_out(windows: Sequence[Window]) -> Generator[Outcome]:
         return
     config = windows[0].config
     _load_engines(config)  # a missing one is one error, and a download is one download
-    workers = config.workers or available_cores()
-    with closing(run_tasks(make, windows, workers)) as results:
+    with closing(_run(windows, config.workers)) as results:
         for window, result in results:
             if isinstance(result, Died):
                 yield Outcome(
@@ -156,6 +155,15 @@ def carry_out(windows: Sequence[Window]) -> Generator[Outcome]:
                 raise ClippingError(f"{result.error} (stopped there; what was finished is kept)")
             else:
                 yield result
+
+
+def _run(
+    windows: Sequence[Window], workers: int | None
+) -> Generator[tuple[Window, Outcome | OutputFault | Died]]:
+    if workers == 0:
+        yield from ((window, make(window)) for window in windows)
+    else:
+        yield from run_tasks(make, windows, workers or available_cores())
 
 
 @dataclass(frozen=True)
@@ -208,7 +216,7 @@ def _command(config: PreprocessConfig) -> int:
     todo, outcomes = plan(config)
     stopped: str | None = None
     try:
-        _follow(todo, outcomes)
+        follow(todo, outcomes)
     except (ClippingError, KeyboardInterrupt) as error:
         stopped = str(error) or "interrupted by Ctrl-C"
         with suppress(ClippingError):  # the disk may be full: the first error is the one to tell
@@ -219,7 +227,7 @@ def _command(config: PreprocessConfig) -> int:
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
-def _follow(todo: Sequence[Window], outcomes: list[Outcome]) -> None:
+def follow(todo: Sequence[Window], outcomes: list[Outcome]) -> None:
     """Carry out the windows behind a progress bar, adding what became of them."""
     from rich.console import Console
     from rich.progress import (

@@ -16,6 +16,9 @@ from preprocess.frames import letterbox
 if TYPE_CHECKING:
     from preprocess.settings import FeatureSettings
 
+_ONE_CELL = 1 - 1e-9
+"""Area of a cell, less what rounding takes."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -81,7 +84,8 @@ def fill(
     for box in boxes:
         columns = _clip(box.left, box.right, place.width)
         rows = _clip(box.top, box.bottom, place.height)
-        if (columns[1] - columns[0]) * (rows[1] - rows[0]) < 1 - 1e-9:
+        width, height = columns[1] - columns[0], rows[1] - rows[0]
+        if width <= 0 or height <= 0 or width * height < _ONE_CELL:
             continue
         left, right = _snap(*columns, place.width)
         top, bottom = _snap(*rows, place.height)

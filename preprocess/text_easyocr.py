@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -29,13 +31,14 @@ class EasyOCR:
 
     def find(self, picture: np.ndarray) -> list[Box]:
         height, width = picture.shape[:2]
-        level, slanted = self._reader.detect(
-            picture,
-            text_threshold=self.settings.text_threshold,
-            low_text=self.settings.low_text,
-            link_threshold=self.settings.link_threshold,
-            canvas_size=self.settings.long_side,
-        )
+        with _quiet():
+            level, slanted = self._reader.detect(
+                picture,
+                text_threshold=self.settings.text_threshold,
+                low_text=self.settings.low_text,
+                link_threshold=self.settings.link_threshold,
+                canvas_size=self.settings.long_side,
+            )
         edges = [tuple(box) for box in level[0]]
         for corners in slanted[0]:
             x, y = np.asarray(corners, float).T
@@ -54,10 +57,10 @@ class EasyOCRReader:
 
     def read(self, picture: np.ndarray) -> tuple[str, float]:
         grey = np.asarray(picture @ np.array([0.299, 0.587, 0.114]), np.uint8)
-        found = self._reader.recognize(grey)
-        return " ".join(words for _, words, _ in found), float(
-            min((s for *_, s in found), default=0)
-        )
+        with _quiet():
+            found = self._reader.recognize(grey)
+        scores = [float(score) for _, _, score in found]
+        return " ".join(words for _, words, _ in found), min(scores, default=0.0)
 
 
 def build(settings: FeatureSettings, easyocr_models: Path | None) -> TextDetector:
@@ -89,8 +92,7 @@ def _open(models: Path | None, languages: list[str], *, detector: bool) -> Any:
     torch.set_num_threads(1)  # one thread a process, as everywhere in preprocess
     folder = str(models) if models is not None else None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's words about quantization
+        with _quiet():
             return easyocr.Reader(
                 languages,
                 gpu=False,
@@ -106,10 +108,18 @@ def _open(models: Path | None, languages: list[str], *, detector: bool) -> Any:
             f"{models}: EasyOCR's weights are missing there, or damaged ({error}); for detection "
             "it needs craft_mlt_25k.pth"
         ) from error
-    except (OSError, AssertionError) as error:
+    except (OSError, AssertionError, BadZipFile) as error:
         raise ClippingError(
             f"EasyOCR cannot download its weights ({error}); put craft_mlt_25k.pth into a folder "
             "and name it with --easyocr-models"
         ) from error
     except ValueError as error:
         raise ClippingError(f"EasyOCR does not know a language: {error}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings that EasyOCR, last released in 2024, draws from today's torch."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

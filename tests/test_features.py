@@ -88,7 +88,7 @@ def test_features_check_themselves(change, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FeatureError, match="nowhere.*: there is no such file"):
+    with pytest.raises(FeatureError, match=r"nowhere.*: there is no such file"):
         load(tmp_path / "nowhere.safetensors")
 
 

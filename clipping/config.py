@@ -1,12 +1,13 @@
 """Settings: a frozen dataclass is filled from defaults, YAML and the command line, in that order.
 
 The dataclass is the only place where a default and its help text (the docstring under the field)
-stand. jsonargparse does the parsing; this file adds what it leaves out: bare ``--flag`` switches,
-the nearest right name for an unknown key, and one way to run a command.
+stand. jsonargparse does the parsing; this file adds the nearest right name for an unknown key,
+plain help, and one way to run a command.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import difflib
 import re
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from clipping.arguments import arrange, field_types
 from clipping.errors import ClippingError, ConfigError
 
 Config = TypeVar("Config")
@@ -34,15 +36,23 @@ def parse(
             is ``field(metadata={"help": …})``.
 
     ``--some-name`` is as good as ``--some_name``, ``--flag`` and ``--no-flag`` switch a bool, and
-    ``-o`` is short for ``--output``.
+    ``-o`` is short for ``--output``. A tuple takes one word or several (``--labels opening
+    ending``), given at once or by repeating the option; a single word may hold a list
+    (``[opening, ending]``), or commas where the items are no paths (``opening,ending``). Words of
+    the command line beat ``--config``, wherever it stands among them.
 
     Raises:
         SystemExit: 2 on wrong usage (after a message), 0 after ``--help``.
     """
     parser = _parser(config, prog, positional)
-    words = _spell_out_flags(config, list(sys.argv[1:] if argv is None else argv))
+    options, words = arrange(config, sys.argv[1:] if argv is None else argv, positional)
+    given = positional is not None and bool(words)
     try:
-        namespace = parser.parse_args(words)
+        # The words without an option go past the parser: names of files may hold bytes that no
+        # YAML can. It is told only that there are some.
+        namespace = parser.parse_args([*options, "--", "[]"] if given else options + words)
+        if given:
+            namespace[positional] = tuple(words)
         return _instantiate(parser, config, namespace)
     except (ConfigError, ValueError) as error:
         parser.error(str(error))
@@ -61,10 +71,10 @@ def load(config: type[Config], path: Path | str, overrides: Sequence[str] = ()) 
     import jsonargparse
 
     try:
-        words = [f"--config={path}", *overrides]
-        return _instantiate(parser, config, parser.parse_args(_spell_out_flags(config, words)))
-    except (jsonargparse.ArgumentError, ValueError, OSError) as error:
-        raise ConfigError(f"{path}: {_suggest(config, str(error))}") from error
+        options, words = arrange(config, [f"--config={path}", *overrides])
+        return _instantiate(parser, config, parser.parse_args(options + words))
+    except (jsonargparse.ArgumentError, ConfigError, ValueError, OSError) as error:
+        raise ConfigError(f"{path}: {_explain(config, str(error))}") from error
 
 
 def dump(config: Any) -> dict[str, Any]:
@@ -93,7 +103,7 @@ def restore(config: type[Config], values: dict[str, Any]) -> Config:
     try:
         return _instantiate(parser, config, parser.parse_object(values))
     except (jsonargparse.ArgumentError, ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{config.__name__}: {_suggest(config, str(error))}") from error
+        raise ConfigError(f"{config.__name__}: {_explain(config, str(error))}") from error
 
 
 def run(command: Callable[[], int | None], prog: str) -> int:
@@ -116,22 +126,47 @@ def _parser(config: type, prog: str, positional: str | None) -> Any:
 
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
+    class HelpFormatter(jsonargparse.DefaultHelpFormatter):
+        def _get_type_str(self, action: Any) -> str | None:
+            text = super()._get_type_str(action)
+            if text is None or text.startswith("Literal["):  # the choices are shown anyway
+                return None
+            return re.sub(r"<class '(\w+)'>", r"\1", text).replace("Path", "path")
+
     class Parser(jsonargparse.ArgumentParser):
         def error(self, message: str, ex: Exception | None = None) -> Any:
             if not self.exit_on_error:
                 return super().error(message, ex)
             self.print_usage(sys.stderr)
-            print(f"{self.prog}: error: {_suggest(config, message)}", file=sys.stderr)
+            print(f"{self.prog}: error: {_explain(config, message)}", file=sys.stderr)
             raise SystemExit(2)
 
-    parser = Parser(prog=prog, description=(config.__doc__ or "").strip())
+    parser = Parser(
+        prog=prog,
+        description=(config.__doc__ or "").strip(),
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--config", action="config", help="YAML file with settings that differ")
+    parser.usage = "%(prog)s [options]"
     skip = set()
     if positional is not None:
         field = next(f for f in dataclasses.fields(config) if f.name == positional)
-        parser.add_argument(positional, nargs="*", help=field.metadata.get("help"))
+        # Without a default of its own where it may be left out: that would hide what the YAML says.
+        optional: dict[str, Any] = {"nargs": "?", "default": argparse.SUPPRESS}
+        required = field.default is dataclasses.MISSING
+        parser.add_argument(
+            positional,
+            type=field_types(config)[positional],
+            help=field.metadata.get("help"),
+            metavar=f"{positional} ...",
+            **({} if required else optional),
+        )
+        parser.usage += f" {positional} ..." if required else f" [{positional} ...]"
         skip.add(positional)
     parser.add_class_arguments(config, nested_key=None, skip=skip)
+    if parser.groups:
+        parser.groups[config.__name__].title = "settings"  # else the docstring once more
     return parser
 
 
@@ -142,51 +177,17 @@ def _instantiate(parser: Any, config: type[Config], namespace: Any) -> Config:
     return config(**{k: tuple(v) if isinstance(v, list) else v for k, v in taken.items()})
 
 
-def _names(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Every dotted name of a config and its type."""
-    import typing
-
-    hints = typing.get_type_hints(config)
-    names: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        kind = hints[field.name]
-        names[prefix + field.name] = kind
-        if dataclasses.is_dataclass(kind):
-            names |= _names(kind, f"{prefix}{field.name}.")
-    return names
-
-
-def _spell_out_flags(config: type, words: list[str]) -> list[str]:
-    """``--use-amp`` → ``--use_amp=true``, ``--no-use-amp`` → ``--use_amp=false``, ``-o``."""
-    names = _names(config)
-    flags = {f"--{name}" for name, kind in names.items() if kind is bool}
-    spelled = []
-    for index, word in enumerate(words):
-        following = words[index + 1].lower() if index + 1 < len(words) else ""
-        dashed = "--" + word[2:].replace("-", "_") if word.startswith("--") else word
-        if word == "-o" and "output" in names:
-            spelled.append("--output")
-        elif dashed in flags:
-            spelled.append(dashed if following in ("true", "false") else f"{dashed}=true")
-        elif dashed.startswith("--no_") and "--" + dashed[5:] in flags:
-            spelled.append(f"--{dashed[5:]}=false")
-        elif dashed.split("=")[0][2:] in names:
-            name, equals, value = word.partition("=")
-            spelled.append("--" + name[2:].replace("-", "_") + equals + value)
-        else:
-            spelled.append(word)
-    return spelled
-
-
-def _suggest(config: type, message: str) -> str:
-    """Add the nearest right name to jsonargparse's message about an unknown key."""
+def _explain(config: type, message: str) -> str:
+    """jsonargparse's message on one line, with the nearest right name for an unknown key."""
+    message = re.sub(r'Parser key "([\w.]+)":', r"\1:", " ".join(message.split()))
+    message = re.sub(r"<class '(\w+)'>", r"\1", message)
     unknown = _UNKNOWN.search(message)
     if unknown is None:
         return message
     group, key = unknown["group"], unknown["argument"] or unknown["option"]
     wrong = f"{group}.{key}" if group else key
-    near = difflib.get_close_matches(wrong, _names(config), n=1, cutoff=0.5)
-    return f"{message.rstrip()}; did you mean {near[0]}?" if near else message
+    near = difflib.get_close_matches(wrong, field_types(config), n=1, cutoff=0.5)
+    return f"{message}; did you mean {near[0]}?" if near else message
 
 
 _UNKNOWN = re.compile(

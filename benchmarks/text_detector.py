@@ -53,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(" | false alarms, largest |\n|---|" + "---|" * (len(heights) + 1))
     fonts = [None, *options.font]
     credit_sets = {height: list(pictures(height, fonts, free)) for height in heights}
-    for name, settings in variants():
-        detector = PPOCR(find_model(), settings)
+    for name, detector in variants():
         cells = [score(detector, credit_sets[height]) for height in heights]
         alarms = [int(detect(detector, frame).sum()) for frame in free]
         rate = f"{np.count_nonzero(alarms)}/{len(free)}, {max(alarms)} cells" if free else "-"
@@ -62,21 +61,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def variants() -> Iterator[tuple[str, PPOCRSettings]]:
-    """The default, and each setting moved by itself."""
-    default = PPOCRSettings()
-    yield "default", default
+class HalfNormalized(PPOCR):
+    """With RapidOCR's normalization in place of PaddleOCR's."""
+
+    @staticmethod
+    def normalize(picture: np.ndarray) -> np.ndarray:
+        return (picture[:, :, ::-1] / np.float32(127.5) - 1).astype(np.float32)
+
+
+class InRGB(PPOCR):
+    """With the colors in the wrong order."""
+
+    @staticmethod
+    def normalize(picture: np.ndarray) -> np.ndarray:
+        return PPOCR.normalize(picture[:, :, ::-1])
+
+
+def variants() -> Iterator[tuple[str, PPOCR]]:
+    """The default, and each choice changed by itself."""
+    model, default = find_model(), PPOCRSettings()
+    yield "default", PPOCR(model, default)
+    yield "normalized to -1..1", HalfNormalized(model, default)
+    yield "RGB for BGR", InRGB(model, default)
     moves: dict[str, tuple[float, ...]] = {
         "long_side": (480, 736, 960),
         "pixel": (0.2, 0.4),
-        "score": (0.4, 0.5, 0.7),
-        "max_height": (0.1, 0.2, 0.25, 1.0),
-        "growth": (0.0, 0.8, 1.2, 1.6),
+        "score": (0.4, 0.7),
+        "max_height": (0.1, 0.2, 1.0),
+        "growth": (0.0, 1.0, 1.4, 1.6),
         "min_pixels": (10, 60),
     }
     for name, values in moves.items():
         for value in values:
-            yield f"{name} = {value}", replace(default, **{name: value})
+            yield f"{name} = {value}", PPOCR(model, replace(default, **{name: value}))
 
 
 def spread(path: str, options: argparse.Namespace) -> Iterator[np.ndarray]:

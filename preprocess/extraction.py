@@ -120,12 +120,12 @@ def _pictures(
     missing = 0
     for second, frame in enumerate(frames_at(info.path, [start + k for k in range(seconds)])):
         if frame is None:
-            missing += 1
+            missing += second + 1 <= covered  # sound may end a little after the picture
             continue
         place(frame, frames[second])
         boxes = engine.find(frame.rgb(engine.input_size(frame.size)))
         text[second] = fill(boxes, frame.size, (settings.mask_width, settings.mask_height))
         if reader is not None and boxes:
             lines += read_lines(reader, frame.rgb(), boxes, second, frame.time)
-    notes = [f"{missing} of {seconds} seconds have no picture: they are black"] if missing else []
+    notes = [f"seconds without a picture, black: {missing}"] if missing else []
     return frames, text, lines, notes

@@ -24,7 +24,7 @@ class PPOCRSettings:
     """Areas of fewer pixels (of the picture it looks at) are noise."""
     max_height: float = 0.16
     """Areas whose shorter side is a larger share of the picture's height are drawings."""
-    growth: float = 1.0
+    growth: float = 1.2
     """Boxes grow by this times area / perimeter: the network is trained on shrunken text."""
 
     def __post_init__(self) -> None:

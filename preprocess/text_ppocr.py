@@ -53,10 +53,15 @@ class PPOCR:
 
     def probabilities(self, picture: np.ndarray) -> np.ndarray:
         """How likely each pixel is text: float32 (height, width)."""
-        normal = picture[:, :, ::-1] * _SCALE + _SHIFT
-        batch = np.ascontiguousarray(normal.transpose(2, 0, 1))[np.newaxis]
+        batch = np.ascontiguousarray(self.normalize(picture).transpose(2, 0, 1))[np.newaxis]
         found: np.ndarray = self._session.run(None, {self._input: batch})[0][0, 0]
         return found
+
+    @staticmethod
+    def normalize(picture: np.ndarray) -> np.ndarray:
+        """BGR with ImageNet's mean and deviation, as PaddleOCR trains it: float32."""
+        normal: np.ndarray = picture[:, :, ::-1] * _SCALE + _SHIFT
+        return normal
 
 
 def boxes(probabilities: np.ndarray, settings: PPOCRSettings) -> list[Box]:

@@ -143,6 +143,13 @@ def test_a_silent_track_counts_as_no_sound(tmp_path):
     assert "silent" in features.notes[0]
 
 
+def test_seconds_after_the_picture_has_ended_are_black_and_counted(tmp_path):
+    path = make_media(tmp_path / "01.mkv", duration=4, audio_start=2.0, **SMALL)  # sound to 6 s
+    features = extract(path, "start", FeatureSettings(window=8.0, text_engine="none"))
+    assert not features.frames[4:].any()
+    assert features.notes == ("seconds without a picture, black: 2",)
+
+
 @pytest.mark.parametrize("suffix", [".m4a", ".mka"])
 def test_without_picture_frames_and_masks_are_zeros_and_a_note_says_so(suffix, tmp_path):
     path = make_media(tmp_path / f"01{suffix}", duration=3, video_codec=None)

@@ -88,7 +88,7 @@ def test_areas_that_are_faint_small_or_high_are_no_text():
     probabilities[200:203, 100:104] = 0.9  # small
     probabilities[220:340, 300:500] = 0.9  # a drawing
     (box,) = text_ppocr.boxes(probabilities, PPOCRSettings())
-    grow = 1.0 * 10 * 200 / (2 * 210)
+    grow = 1.2 * 10 * 200 / (2 * 210)
     assert box.top * 352 == pytest.approx(100 - grow)
     assert box.right * 640 == pytest.approx(300 + grow)
     assert box.score == pytest.approx(0.9)
@@ -212,7 +212,7 @@ def test_easyocr_that_cannot_download_says_where_weights_may_be_put(tmp_path, mo
 
     monkeypatch.setattr(easyocr.easyocr, "MODULE_PATH", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing answers there
-    with pytest.raises(ClippingError, match="cannot download its weights.*--easyocr-models"):
+    with pytest.raises(ClippingError, match=r"cannot download its weights.*--easyocr-models"):
         text_easyocr.build(FeatureSettings(text_engine="easyocr"), None)
 
 

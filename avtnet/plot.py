@@ -34,7 +34,8 @@ def draw_episode(folder: Path, name: str, boundaries: Sequence[Boundary], found:
     )
     for column, boundary in zip(grid.T, boundaries, strict=True):
         _draw_window(column, boundary, found)
-    path = folder / f"{re.sub(r'[^-.()\\w ]', '_', name).lstrip('.') or 'episode'}.png"
+    safe = re.sub(r"[^-.()\w ]", "_", name).lstrip(".")
+    path = folder / f"{safe or 'episode'}.png"
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100)
     return path

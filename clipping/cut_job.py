@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal, get_args
 
+import av
+
 from clipping.cut_check import check
 from clipping.cut_picture import JOINABLE, SpliceError
 from clipping.cut_plan import Span, plan, plan_copy, read_marks, snap
@@ -90,7 +92,10 @@ class Job:
         if self.picture is not None:
             times = [(self.picture.time(span.start), self.picture.time(span.end)) for span in spans]
         with atomic_path(target) as temporary:
-            reencoded, notes = self._write(temporary, spans, times)
+            try:
+                reencoded, notes = self._write(temporary, spans, times)
+            except av.error.FFmpegError as error:
+                raise MediaError(f"{target}: cannot be written: {error.strerror}") from error
             duration = probe(temporary).duration
         edges = [max(0.0, float(edge)) for time in times for edge in time]
         if removing:

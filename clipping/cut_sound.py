@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,6 +40,8 @@ _PREROLL_SECONDS = 1
 """What is decoded before a cut: Opus asks for 80 ms, MP3's bit reservoir reaches some packets."""
 _JITTER_SECONDS = 0.03
 """A timestamp this far from the sample count is rounded (Matroska: to 1 ms), not a gap."""
+
+_TYPES = {"u8p": "u1", "s16p": "i2", "s32p": "i4", "s64p": "i8", "fltp": "f4", "dblp": "f8"}
 
 Seconds = tuple[Fraction, Fraction]
 
@@ -73,32 +76,39 @@ def add_sound(output: OutputContainer, source: av.AudioStream) -> tuple[av.Audio
     raise ValueError(f"{output.format.name} takes none of our sound encoders")
 
 
+@dataclass(frozen=True)
+class Form:
+    """How decoded sound is wanted: FFmpeg's names of a planar sample format and a layout."""
+
+    samples: str
+    layout: str
+    rate: int
+
+
 def sound_packets(
     path: Path, index: int, spans: Sequence[Seconds], stream: av.AudioStream
 ) -> Iterator[av.Packet]:
     """The encoded sound of the spans (media time) one behind the other, without drift."""
+    context = stream.codec_context
+    form = Form(context.format.planar.name, context.layout.name, context.rate)
     position = 0
-    for block in _sound(path, index, spans, stream):
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(block), stream.format.planar.name, stream.layout
-        )
-        frame.rate, frame.pts, frame.time_base = stream.rate, position, Fraction(1, stream.rate)
+    for block in samples(path, index, spans, form):
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), form.samples, form.layout)
+        frame.rate, frame.pts, frame.time_base = form.rate, position, Fraction(1, form.rate)
         position += block.shape[1]
         yield from stream.encode(frame)
     if position:
         yield from stream.encode(None)
 
 
-def _sound(
-    path: Path, index: int, spans: Sequence[Seconds], stream: av.AudioStream
-) -> Iterator[np.ndarray]:
+def samples(path: Path, index: int, spans: Sequence[Seconds], form: Form) -> Iterator[np.ndarray]:
     """Samples (channels, n) of every span; silence where the source has none, save at the end."""
     length, written = Fraction(0), 0
     for number, (start, end) in enumerate(spans):
         length += end - start
-        count = round(length * stream.rate) - written  # rounded once, over all spans
+        count = round(length * form.rate) - written  # rounded once, over all spans
         done = 0
-        with closing(_decoded(path, index, start, stream)) as blocks:
+        with closing(_decoded(path, index, start, form)) as blocks:
             for at, block in blocks:
                 begin = max(0, done - at)
                 block = block[:, begin : max(begin, count - at)]
@@ -111,42 +121,40 @@ def _sound(
                 if done >= count:
                     break
         if done < count and number + 1 < len(spans):
-            channels = stream.codec_context.layout.nb_channels
-            yield np.zeros((channels, count - done), _sample_type(stream))
+            channels = av.AudioLayout(form.layout).nb_channels
+            yield np.zeros((channels, count - done), _TYPES[form.samples])
             done = count
         written += done
 
 
 def _decoded(
-    path: Path, index: int, start: Fraction, stream: av.AudioStream
+    path: Path, index: int, start: Fraction, form: Form
 ) -> Generator[tuple[int, np.ndarray]]:
-    """Decoded sound in the encoder's format: the sample (from ``start``) of each block's begin."""
-    rate = stream.rate
+    """Decoded sound in the wanted form: the sample (from ``start``) of each block's begin."""
     following: int | None = None
     with open_media(path) as container:
         zero = origin(container) + start
         source = container.streams[index]
         assert isinstance(source, av.AudioStream)
-        for part in _converted(_frames(container, source, zero), stream):
+        for part in _converted(_frames(container, source, zero), form):
             if part.pts is None or part.time_base is None:
                 continue
-            at = round((part.pts * part.time_base - zero) * rate)
-            if following is not None and abs(at - following) <= _JITTER_SECONDS * rate:
+            at = round((part.pts * part.time_base - zero) * form.rate)
+            if following is not None and abs(at - following) <= _JITTER_SECONDS * form.rate:
                 at = following
             following = at + part.samples
             yield at, part.to_ndarray()
 
 
-def _converted(frames: Iterable[av.AudioFrame], stream: av.AudioStream) -> Iterator[av.AudioFrame]:
-    """Frames in the encoder's sample format, layout and rate, whatever changes in the source."""
-    context = stream.codec_context
+def _converted(frames: Iterable[av.AudioFrame], form: Form) -> Iterator[av.AudioFrame]:
+    """Frames in the wanted form, whatever changes in the source."""
     resampler, shape = None, None
     for frame in frames:
         if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
             if resampler is not None:
                 yield from filter(None, resampler.resample(None))
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-            resampler = av.AudioResampler(context.format.planar, context.layout, context.rate)
+            resampler = av.AudioResampler(form.samples, form.layout, form.rate)
         assert resampler is not None
         yield from resampler.resample(frame)
     if resampler is not None:
@@ -178,8 +186,3 @@ def _layout(encoder: str, source: av.AudioStream) -> str:
     # libopus knows the orders of Vorbis only, where 5.1 has its back speakers behind, not beside.
     renamed = {"5.1(side)": "5.1"} if encoder == "libopus" else {}
     return renamed.get(layout.name, layout.name)
-
-
-def _sample_type(stream: av.AudioStream) -> np.dtype:
-    kinds = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
-    return np.dtype(kinds[stream.format.packed.name])

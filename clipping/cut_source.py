@@ -118,8 +118,9 @@ def packet_pts(packet: av.Packet) -> int:
     """
     pts = packet.dts if packet.pts is None else packet.pts
     if pts is None:
+        name = packet.stream.container.name.removeprefix("file:")
         raise MediaError(
-            f"stream {packet.stream_index} has packets without timestamps; "
+            f"{name}: stream {packet.stream_index} has packets without timestamps; "
             "put it into an mkv or mp4 file first"
         )
     return pts

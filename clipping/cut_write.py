@@ -59,7 +59,7 @@ def write(
             try:
                 flow, note = _add(result, stream, source, spans, picture, encode, copy_sound)
             except ValueError as error:
-                note = f"{output.suffix} files cannot hold {stream.name} ({stream.type})"
+                note = f"{source}: {output.suffix} files cannot hold {stream.name} ({stream.type})"
                 if stream.type in ("video", "audio"):
                     raise MediaError(f"{note}; give the output the suffix .mkv") from error
                 flow = None

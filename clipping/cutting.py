@@ -15,6 +15,7 @@ time, rounded to a millisecond. So neighbouring cuts share no picture and lose n
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import re
 import sys
@@ -241,28 +242,28 @@ def _print(done: Sequence[tuple[Choice, Sequence[Cut]]], *, removing: bool) -> N
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(
-        "file", "wanted", "removed" if removing else "cut", "length", "encoded again", "result"
-    )
-    console = Console()
+    table = Table(show_lines=True)
+    for heading in ("wanted", "removed" if removing else "cut", "length s", "encoded s"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("result", overflow="fold")
     for choice, cuts in done:
         for each in cuts:
-            wanted, fell = [each.wanted], [each.actual]
+            wanted, fell = ((each.wanted,), (each.actual,))
             if removing:
-                wanted, fell = list(choice.segments), list(each.removed)
+                wanted, fell = choice.segments, each.removed
             table.add_row(
-                escape(choice.path.name),
-                "\n".join(f"{escape(str(segment))}" for segment in wanted),
-                "\n".join(f"{escape(str(segment))}" for segment in fell),
-                f"{each.duration:.3f} s",
-                f"{each.reencoded_seconds:.3f} s",
-                escape(str(each.path)),
+                _times(wanted),
+                _times(fell),
+                f"{each.duration:.3f}",
+                f"{each.reencoded_seconds:.3f}",
+                escape("\n".join([str(each.path), *each.notes])),
             )
-    console.print(table)
-    for _, cuts in done:
-        for each in cuts:
-            for note in each.notes:
-                console.print(f"{each.path}: {note}", markup=False, highlight=False)
+    Console().print(table)
+
+
+def _times(segments: Sequence[Segment]) -> str:
+    times = ((format_time(each.start), format_time(each.end)) for each in segments)
+    return "\n".join(itertools.chain.from_iterable(times))
 
 
 if __name__ == "__main__":

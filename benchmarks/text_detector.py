@@ -14,6 +14,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -83,7 +84,7 @@ def variants() -> Iterator[tuple[str, PPOCR]]:
     yield "default", PPOCR(model, default)
     yield "normalized to -1..1", HalfNormalized(model, default)
     yield "RGB for BGR", InRGB(model, default)
-    moves: dict[str, tuple[float, ...]] = {
+    moves: dict[str, tuple[Any, ...]] = {
         "long_side": (480, 736, 960),
         "pixel": (0.2, 0.4),
         "score": (0.4, 0.7),
@@ -155,7 +156,12 @@ def _drawing(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
         x, y = rng.integers(0, size[0]), rng.integers(0, size[1])
         w, h = rng.integers(size[1] // 20, size[1] // 3, 2)
         color = tuple(int(v) for v in rng.integers(0, 256, 3))
-        draw.ellipse((x, y, x + w, y + h), fill=color, outline=(0, 0, 0), width=size[1] // 180)
+        draw.ellipse(
+            (float(x), float(y), float(x + w), float(y + h)),
+            fill=color,
+            outline=(0, 0, 0),
+            width=size[1] // 180,
+        )
     return image.filter(ImageFilter.GaussianBlur(size[1] / 720))
 
 

@@ -99,6 +99,8 @@ def preprocess(config: PreprocessConfig) -> list[Outcome]:
     """Make what is missing or stale; what became of each window.
 
     A file that fails does not stop the others, and what is made stays, whatever happens after.
+    A script that calls this needs ``if __name__ == "__main__":`` around it, as for anything that
+    starts processes, or ``workers=0``.
 
     Raises:
         ClippingError: where an input does not exist or holds no media, the output folder cannot

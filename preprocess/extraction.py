@@ -14,7 +14,7 @@ from preprocess.features import Features, Side, identify
 from preprocess.frames import place
 from preprocess.recognition import Line, TextReader, read_lines
 from preprocess.settings import FeatureSettings
-from preprocess.text import TextDetector, detector, fill
+from preprocess.text import detector, fill
 
 
 def extract(
@@ -59,14 +59,16 @@ def extract_text(
         raise MediaError(f"{path}: has neither sound nor picture")
     if info.duration <= 0:
         raise MediaError(f"{path}: has no length; nothing in it can be shown or heard")
+    source = identify(path)
     start = max(0.0, info.duration - settings.window) if side == "end" else 0.0
     covered = min(settings.window, info.duration - start)
     notes = []
     if info.truncated:
         notes.append(f"the file is cut short: only {info.duration:.1f} s can be read")
     sound, sound_notes = _sound(info, start, covered, settings)
-    engine = detector(settings, easyocr_models)
-    frames, text, lines, frame_notes = _pictures(info, start, covered, settings, engine, reader)
+    frames, text, lines, frame_notes = _pictures(
+        info, start, covered, settings, easyocr_models, reader
+    )
     features = Features(
         mfcc=sound,
         frames=frames,
@@ -76,7 +78,7 @@ def extract_text(
         start=start,
         covered=covered,
         duration=info.duration,
-        source=identify(path),
+        source=source,
         settings=settings,
         notes=(*notes, *sound_notes, *frame_notes),
     )
@@ -107,7 +109,7 @@ def _pictures(
     start: float,
     covered: float,
     settings: FeatureSettings,
-    engine: TextDetector,
+    easyocr_models: Path | None,
     reader: TextReader | None,
 ) -> tuple[np.ndarray, np.ndarray, list[Line], list[str]]:
     """Thumbnails, masks and words from one decoding, and what is to be said about them."""
@@ -116,6 +118,7 @@ def _pictures(
     lines: list[Line] = []
     if info.video is None:
         return frames, text, lines, ["no picture: frames and text are zeros"]
+    engine = detector(settings, easyocr_models)
     seconds = min(settings.seconds, math.ceil(covered - 1e-6))
     missing = 0
     for second, frame in enumerate(frames_at(info.path, [start + k for k in range(seconds)])):

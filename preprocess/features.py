@@ -96,11 +96,13 @@ def identify(path: Path) -> Source:
     that a download which fills in the middle later is another one.
 
     Raises:
-        ClippingError: where the file cannot be read.
+        ClippingError: where it is no file, or cannot be read.
     """
     import hashlib
 
     block, blocks = 1 << 16, 16
+    if path.exists() and not path.is_file():
+        raise ClippingError(f"{path}: is no file")  # a pipe would wait here for ever
     try:
         with open(path, "rb") as stream:
             size = stream.seek(0, 2)

@@ -194,6 +194,16 @@ def test_a_copy_is_the_same_file_and_a_download_that_goes_on_is_not(tmp_path):
     assert identify(second).size_bytes == 0
 
 
+def test_what_cannot_be_read_has_no_identity(tmp_path):
+    with pytest.raises(ClippingError, match="is no file"):
+        identify(tmp_path)
+    os.mkfifo(tmp_path / "pipe.mkv")
+    with pytest.raises(ClippingError, match="is no file"):
+        identify(tmp_path / "pipe.mkv")
+    with pytest.raises(ClippingError, match="No such file"):
+        identify(tmp_path / "nowhere.mkv")
+
+
 @pytest.mark.parametrize(
     "change",
     [

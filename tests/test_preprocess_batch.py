@@ -132,7 +132,7 @@ def test_words_are_kept_on_request_and_made_with_their_masks(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "at least one video"),
+        ([], "inputs"),
         (["x", "--text", "json", "--features.text_engine", "none"], "needs a text engine"),
         (["x", "--easyocr-models", "y"], "text_engine easyocr"),
         (["x", "--workers", "-1"], "workers must be"),
@@ -289,5 +289,7 @@ def test_a_media_file_that_kills_the_decoder_costs_only_itself(season, tmp_path,
 
 
 def test_a_config_checks_itself(tmp_path):
+    with pytest.raises(ClippingError, match="at least one video"):
+        PreprocessConfig((), tmp_path)
     with pytest.raises(ClippingError, match="workers"):
         PreprocessConfig(("x",), tmp_path, workers=-1)

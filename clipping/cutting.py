@@ -30,7 +30,7 @@ from clipping.chosen import Choice, choose
 from clipping.cut_job import Cut, Job, Mode, Progress
 from clipping.errors import ClippingError, MediaError
 from clipping.files import MEDIA_SUFFIXES
-from clipping.segments import Segment, Timeline
+from clipping.segments import Segment, Timeline, format_time
 
 if TYPE_CHECKING:
     import rich.progress
@@ -201,7 +201,10 @@ def _run(settings: CutConfig) -> int:
         raise ClippingError(f"{settings.output}: is one file; {len(choices)} need a folder")
     done: list[tuple[Choice, list[Cut]]] = []
     failed = False
-    with rich.progress.Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with rich.progress.Progress(
+        console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         for choice in choices:
             total = sum(segment.duration for segment in choice.segments)
             task = bar.add_task(choice.path.name, total=None if settings.remove else total)
@@ -248,12 +251,9 @@ def _print(done: Sequence[tuple[Choice, Sequence[Cut]]], *, removing: bool) -> N
     table.add_column("result", overflow="fold")
     for choice, cuts in done:
         for each in cuts:
-            wanted, fell = ((each.wanted,), (each.actual,))
-            if removing:
-                wanted, fell = choice.segments, each.removed
             table.add_row(
-                _times(wanted),
-                _times(fell),
+                _times(choice.segments if removing else [each.wanted]),
+                _times(each.removed if removing else [each.actual]),
                 f"{each.duration:.3f}",
                 f"{each.reencoded_seconds:.3f}",
                 escape("\n".join([str(each.path), *each.notes])),

@@ -319,7 +319,10 @@ def _run(settings: ReelConfig) -> int:
         for choice in choices
         for segment in choice.segments
     ]
-    with rich.progress.Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with rich.progress.Progress(
+        console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(settings.output.name, total=1.0)
         written = reel(
             shots,

@@ -26,6 +26,9 @@ MAX_STREAMS = 1000
 MAX_SAMPLE_RATE = 768_000
 MAX_CHANNELS = 64
 
+MAX_JUMP = 3600.0
+"""Seconds that timestamps may jump ahead at once; a longer jump is a damaged timestamp."""
+
 _READ_FAILURES = 100
 """Reads in a row that may fail before the rest of a file is given up."""
 
@@ -90,10 +93,21 @@ def origin(container: InputContainer) -> Fraction:
     return min((time for time in exact if abs(time - start) * av.time_base <= 1), default=start)
 
 
+def is_decodable(stream: av.stream.Stream) -> bool:
+    """Whether its codec is known; without one PyAV streams lack most attributes."""
+    return stream.codec_context is not None
+
+
 def is_picture(stream: av.stream.Stream) -> TypeGuard[av.VideoStream]:
-    """Whether a stream is video and no cover art or thumbnail."""
+    """Whether a stream is decodable video and no cover art or thumbnail."""
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
-    return isinstance(stream, av.VideoStream) and not stream.disposition & cover
+    is_cover = bool(stream.disposition & cover)
+    return isinstance(stream, av.VideoStream) and is_decodable(stream) and not is_cover
+
+
+def is_sound(stream: av.stream.Stream) -> TypeGuard[av.AudioStream]:
+    """Whether a stream is decodable sound."""
+    return isinstance(stream, av.AudioStream) and is_decodable(stream)
 
 
 def best_video(streams: Iterable[av.stream.Stream]) -> av.VideoStream | None:
@@ -108,18 +122,13 @@ def choose_audio(path: Path, container: InputContainer, wanted: int | str | None
     Raises:
         MediaError: where there is no such stream; it names those that there are.
     """
-    streams = sorted(container.streams.audio, key=lambda s: not _is_default(s))
+    streams = [stream for stream in container.streams if is_sound(stream)]
     if not streams:
         raise MediaError(f"{path}: has no sound")
-    if wanted is None:
-        return streams[0]
-    for stream in streams:
-        if wanted in (stream.index, stream.metadata.get("language")):
+    for stream in sorted(streams, key=lambda s: not _is_default(s)):
+        if wanted in (None, stream.index, stream.metadata.get("language")):
             return stream
-    known = ", ".join(
-        f"{stream.index} ({stream.metadata.get('language', 'und')})"
-        for stream in container.streams.audio
-    )
+    known = ", ".join(f"{s.index} ({s.metadata.get('language', 'und')})" for s in streams)
     raise MediaError(f"{path}: has no sound stream {wanted!r}; it has {known}")
 
 
@@ -136,6 +145,8 @@ def packets(container: InputContainer, *streams: av.stream.Stream) -> Iterator[a
                     failures = 0
                     yield packet
             return
+        except IndexError:
+            return  # PyAV at the end of a file in which a stream appeared on the way
         except av.error.FFmpegError:
             failures += 1
 
@@ -192,15 +203,18 @@ def _check_file(path: Path) -> None:
 def _check_content(path: Path, container: InputContainer) -> None:
     if len(container.streams) > MAX_STREAMS:
         raise MediaError(f"{path}: has {len(container.streams)} streams (at most {MAX_STREAMS})")
-    for stream in container.streams.video:
-        width, height = stream.width, stream.height
-        if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-            raise MediaError(f"{path}: frames of {width}x{height} are larger than any real video")
-    for sound in container.streams.audio:
-        rate, channels = sound.rate or 0, sound.channels or 0
-        if rate > MAX_SAMPLE_RATE or channels > MAX_CHANNELS:
-            raise MediaError(
-                f"{path}: sound of {rate} Hz in {channels} channels is beyond any real sound"
-            )
-    if not any(is_picture(s) or s.type == "audio" for s in container.streams):
-        raise MediaError(f"{path}: holds neither picture nor sound")
+    for stream in container.streams:
+        if isinstance(stream, av.VideoStream) and is_decodable(stream):
+            size = (stream.width, stream.height)
+            if max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
+                raise MediaError(
+                    f"{path}: frames of {size[0]}x{size[1]} are larger than any real video"
+                )
+        elif is_sound(stream):
+            rate, channels = stream.rate or 0, stream.channels or 0
+            if rate > MAX_SAMPLE_RATE or channels > MAX_CHANNELS:
+                raise MediaError(
+                    f"{path}: sound of {rate} Hz in {channels} channels is beyond any real sound"
+                )
+    if not any(is_picture(stream) or is_sound(stream) for stream in container.streams):
+        raise MediaError(f"{path}: holds neither picture nor sound that can be decoded")

@@ -14,6 +14,7 @@ import av
 import numpy as np
 
 from clipping.container import (
+    MAX_JUMP,
     best_video,
     decode,
     open_media,
@@ -65,8 +66,28 @@ class Frame:
         width, height = size or self.size
         if turns % 2:
             width, height = height, width
-        scaled = self.picture.reformat(width, height, "rgb24", interpolation="AREA")
+        try:
+            scaled = self.picture.reformat(width, height, "rgb24", interpolation="AREA")
+        except av.error.FFmpegError:
+            scaled = self._with_usual_colours(width, height)
         return np.ascontiguousarray(np.rot90(scaled.to_ndarray(), -turns))
+
+    def _with_usual_colours(self, width: int, height: int) -> av.VideoFrame:
+        """Scale a picture whose header names a colour space that does not exist."""
+        try:
+            return self.picture.reformat(
+                width,
+                height,
+                "rgb24",
+                src_colorspace="ITU709",
+                dst_colorspace="ITU709",
+                interpolation="AREA",
+            )
+        except av.error.FFmpegError as error:
+            raise MediaError(
+                f"the frame at {self.time:.3f} s ({self.picture.format.name}) cannot be "
+                f"converted to RGB: {error.strerror}"
+            ) from error
 
 
 def frames_at(path: Path | str, times: Sequence[float]) -> Iterator[Frame | None]:
@@ -210,14 +231,14 @@ class _Reader:
             self._ready.extend(decode(self._stream, packet))
 
     def _to_frame(self, picture: av.VideoFrame) -> Frame | None:
-        """None for a picture that must not be shown: before the floor, or back in time."""
+        """None for a picture that must not be shown: before the floor, or out of time."""
         if picture.pts is not None:
             time = self._time(picture.pts)
         else:  # a raw stream without timestamps
             time = 0.0 if self._last_time is None else self._last_time + self._interval
         if self._floor is not None and time < self._floor - _EPSILON:
             return None
-        if self._last_time is not None and time <= self._last_time:
+        if self._last_time is not None and not 0 < time - self._last_time <= MAX_JUMP:
             return None
         self._last_time = time
         length = float(picture.duration * self._tick) if picture.duration else 0.0

@@ -16,8 +16,11 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from clipping.container import (
+    MAX_JUMP,
     decode,
+    is_decodable,
     is_picture,
+    is_sound,
     open_media,
     origin,
     packets,
@@ -49,7 +52,8 @@ class Stream:
 
     index: int
     kind: str
-    """``"video"``, ``"audio"``, ``"subtitle"``, ``"attachment"`` (cover art, fonts), ``"data"``."""
+    """``"video"``, ``"audio"``, ``"subtitle"``, ``"attachment"`` (cover art, fonts), or ``"data"``:
+    anything else, video and sound of an unknown codec too."""
     codec: str
     """FFmpeg's name of the format (``"h264"``); ``"unknown"`` where no decoder is known."""
     language: str | None
@@ -163,7 +167,7 @@ def _describe(
         start=float(begin),
         duration=duration,
     )
-    if isinstance(stream, av.VideoStream):
+    if isinstance(stream, av.VideoStream) and is_decodable(stream):
         return replace(
             told,
             width=stream.width,
@@ -173,15 +177,20 @@ def _describe(
             frame_rate=stream.average_rate or stream.guessed_rate,
             pixel_format=stream.pix_fmt,
         )
-    if isinstance(stream, av.AudioStream):
+    if is_sound(stream):
         return replace(told, sample_rate=stream.rate or 0, channels=stream.channels or 0)
     return told
 
 
 def _kind(stream: av.stream.Stream) -> str:
-    if stream.type == "video":
-        return "video" if is_picture(stream) else "attachment"
-    return stream.type if stream.type in ("audio", "subtitle", "attachment") else "data"
+    if is_picture(stream):
+        return "video"
+    if is_sound(stream):
+        return "audio"
+    if stream.type in ("subtitle", "attachment"):
+        return stream.type
+    cover = stream.type == "video" and is_decodable(stream)
+    return "attachment" if cover else "data"
 
 
 def _duration(stream: av.stream.Stream, truncated: bool, ends: dict[int, Fraction]) -> float | None:
@@ -199,7 +208,7 @@ def _measure(container: InputContainer, start: Fraction) -> tuple[float, bool, d
     ends: dict[int, Fraction] = {}
     if promised > _TAIL and _go_to(container, start + promised - _TAIL):
         ends = _ends(container)
-    shown = {s.index for s in container.streams if is_picture(s) or s.type == "audio"}
+    shown = {s.index for s in container.streams if is_picture(s) or is_sound(s)}
     if not shown & ends.keys():
         _go_to(container, start)
         ends = _ends(container)
@@ -223,9 +232,11 @@ def _ends(container: InputContainer) -> dict[int, Fraction]:
         if begin is None:
             continue
         end = (begin + (packet.duration or 0)) * packet.time_base
-        if not packet.duration and isinstance(packet.stream, av.VideoStream):
+        if not packet.duration and is_picture(packet.stream):
             end += 1 / (packet.stream.average_rate or Fraction(25))
-        ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
+        before = ends.get(packet.stream_index, end)
+        if begin * packet.time_base - before <= MAX_JUMP:
+            ends[packet.stream_index] = max(end, before)
     return ends
 
 

@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from clipping.container import (
+    MAX_JUMP,
     MAX_SAMPLE_RATE,
     choose_audio,
     decode,
@@ -34,7 +35,18 @@ _JITTER = Fraction(15, 1000)
 
 Containers round timestamps (Matroska to 1 ms); a lost packet of any common codec is longer."""
 
-_FULL_SCALE = {"u8": 128.0, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
+_OTHER_RATE = 5.0
+"""Seconds of another sample rate in mid stream that are taken for damage."""
+
+_SAMPLES: dict[str, tuple[type[np.generic], float]] = {
+    "u8": (np.uint8, 2.0**7),
+    "s16": (np.int16, 2.0**15),
+    "s32": (np.int32, 2.0**31),
+    "s64": (np.int64, 2.0**63),
+    "flt": (np.float32, 1.0),
+    "dbl": (np.float64, 1.0),
+}
+"""FFmpeg's sample formats: type and full scale."""
 
 
 def read_audio(
@@ -110,14 +122,20 @@ class _Source:
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(index of its first sample, mono float32) in order, without overlap; may start < 0."""
         held, count = self._anchor()
+        other = 0.0
         for frame in itertools.chain(held, self._frames):
             if frame.sample_rate != self.rate:
-                raise MediaError(
-                    f"{self.path}: the sound changes from {self.rate} to {frame.sample_rate} Hz "
-                    "in mid stream; convert it to one rate first"
-                )
-            mono = _to_mono(frame)
+                other += frame.samples / frame.sample_rate
+                if other > _OTHER_RATE:
+                    raise MediaError(
+                        f"{self.path}: the sound changes from {self.rate} to {frame.sample_rate} "
+                        "Hz in mid stream; convert it to one rate first"
+                    )
+                continue
             told = self._index(frame)
+            if told is not None and told - count > MAX_JUMP * self.rate:
+                continue
+            mono = _to_mono(frame)
             if told is not None and abs(told - count) > _JITTER * self.rate:
                 mono = mono[max(0, count - round(told)) :]
                 count = max(count, round(told))
@@ -205,12 +223,18 @@ def _silence(count: int) -> Iterator[np.ndarray]:
 
 def _to_mono(frame: av.AudioFrame) -> np.ndarray:
     """The mean over the channels of a decoded block, float32 in about -1..1."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    full = _FULL_SCALE.get(frame.format.packed.name)
-    if full is not None:
-        unsigned = frame.format.packed.name == "u8"
-        samples = (samples.astype(np.float64) - (full if unsigned else 0.0)) / full
-    mono: np.ndarray = samples.astype(np.float32).mean(axis=0)
+    dtype, full_scale = _SAMPLES[frame.format.packed.name]
+    channels = frame.layout.nb_channels
+    # frame.to_ndarray() reads beyond the planes of 8 and more channels (PyAV 18.1).
+    if frame.format.is_planar:
+        planes = frame.planes[:channels]
+        samples = np.stack(
+            [np.frombuffer(memoryview(plane), dtype, frame.samples) for plane in planes]
+        )
+    else:
+        packed = np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels)
+        samples = packed.reshape(-1, channels).T
+    if dtype is np.uint8:
+        samples = samples - 128.0
+    mono: np.ndarray = (samples / full_scale).astype(np.float32).mean(axis=0)
     return mono

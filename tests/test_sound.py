@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from make_media import corrupt, make_media, read_barcode, read_clicks, truncate
 
 from clipping.errors import MediaError
-from clipping.media import frames_at, read_audio
+from clipping.media import frames_at, probe, read_audio
 
 RATE = 22050
 EXACT = 0.0001
@@ -266,12 +266,25 @@ def test_sound_after_damage_is_in_place(tmp_path: Path, name: str) -> None:
     assert later[0].at == pytest.approx(4, abs=UNTOLD)
 
 
-def test_timestamps_that_promise_days_are_refused(tmp_path: Path) -> None:
+def test_a_timestamp_days_ahead_is_damage(tmp_path: Path) -> None:
     one = np.full(800, 0.5)
     path = write_pcm(tmp_path / "days.mkv", [(0.0, one), (3 * 86400.0, one)])
-    with pytest.raises(MediaError, match=r"days\.mkv: has over 43200 s of sound; give start"):
-        read_audio(path)
-    assert read_audio(path, start=0.0, end=1.0).any()
+    assert read_audio(path, rate=8000) == pytest.approx(np.full(800, 0.5), abs=1e-3)
+    assert probe(path).duration == pytest.approx(0.1, abs=0.01)
+
+
+def test_more_sound_than_memory_is_refused(tmp_path: Path) -> None:
+    one = np.full(800, 0.5)
+    path = write_pcm(tmp_path / "long.mkv", [(hour * 3600.0, one) for hour in range(14)])
+    with pytest.raises(MediaError, match=r"long\.mkv: has over 43200 s of sound; give start"):
+        read_audio(path, rate=8000)
+    assert read_audio(path, start=46800.0, end=46800.1).any()
+
+
+def test_eight_channels_are_eight(tmp_path: Path) -> None:
+    path = make_media(tmp_path / "8.mkv", duration=2.0, video_codec=None, layout="7.1")
+    clicks = read_clicks(read_audio(path), RATE)
+    assert [round(click.at, 3) for click in clicks] == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,7 +44,7 @@ class SynthesizeConfig:
     """dataset: many series, boundaries drawn like the challenge's labels; season: one series,
     its opening moves a little, its ending stands at the same distance from the end."""
     episodes: int = 120
-    """How many."""
+    """How many. More of them leave those already made as they are."""
     seed: int = 0
     """Another seed, other episodes."""
     series_episodes: int = 3
@@ -57,17 +57,17 @@ class SynthesizeConfig:
     """Shortest episode in seconds. Below 400 s all times shrink in proportion."""
     duration_spread: float = 20.0
     """How much longer the longest one may be, in seconds."""
-    workers: int = 2
-    """Processes; the episodes do not depend on it."""
+    workers: int | None = None
+    """Processes; absent, one a core; 0 works in this one. The episodes do not depend on it."""
 
     def __post_init__(self) -> None:
         _check_range("episodes", self.episodes, 1, 100_000)
         _check_range("seed", self.seed, 0, 2**63)
         _check_range("series_episodes", self.series_episodes, 1, 1000)
         _check_range("rate", self.rate, 1, 60)
-        _check_range("duration", self.duration, 4, 7200)
+        _check_range("duration", self.duration, 10, 7200)
         _check_range("duration_spread", self.duration_spread, 0, 3600)
-        _check_range("workers", self.workers, 1, 256)
+        _check_range("workers", self.workers or 0, 0, 256)
         width, height = self.picture_size
         if width % 2 or height % 2 or not (96 <= width <= 1920 and 64 <= height <= 1080):
             raise ConfigError(
@@ -98,7 +98,7 @@ def synthesize(config: SynthesizeConfig) -> Path:
         for stale in (labels, truths):  # never labels of other episodes beside these
             _remove(stale)
         with _progress(len(scripts), len(scripts) - len(missing)) as advance:
-            for _ in _make_all(missing, config):
+            for _ in _make_all([_Task(script, config) for script in missing], config.workers):
                 advance()
     made = [_read_truth(script.name, config) for script in scripts]
     write_text(truths, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
@@ -156,48 +156,62 @@ def _draw_script(config: SynthesizeConfig, index: int) -> Script:
     )
 
 
-def _make_all(scripts: list[Script], config: SynthesizeConfig) -> Iterator[None]:
+@dataclass(frozen=True)
+class _Task:
+    """What a worker process is handed."""
+
+    script: Script
+    config: SynthesizeConfig
+
+
+def _make_all(tasks: Sequence[_Task], workers: int | None) -> Generator[None]:
     """Make the episodes in several processes; yields whenever one is finished."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
+    from preprocess.workers import Died, available_cores, run_tasks
 
-    workers = min(config.workers, len(scripts))
-    if workers == 1:
-        for script in scripts:
-            _make(script, config)
+    results: Generator[tuple[_Task, str | None | Died]]
+    if workers == 0:
+        results = ((task, _make(task)) for task in tasks)
+    else:
+        results = run_tasks(_make, tasks, available_cores() if workers is None else workers)
+    with closing(results):
+        for task, fault in results:
+            if isinstance(fault, Died):
+                raise ClippingError(
+                    f"{task.script.name}: not made: {fault.reason} (what was finished is kept)"
+                )
+            if fault is not None:
+                raise ClippingError(f"{fault} (stopped there; what was finished is kept)")
             yield
-        return
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupt
-    )
+
+
+def _make(task: _Task) -> str | None:
+    """One episode and, after it, its truth; returns what went wrong.
+
+    The truth comes last: an episode without one counts as missing.
+    """
+    script, config = task.script, task.config
+    media, truth = _media_path(script.name, config), _truth_path(script.name, config)
     try:
-        for future in as_completed([pool.submit(_make, script, config) for script in scripts]):
-            future.result()
-            yield
-    except BrokenProcessPool as error:
-        raise ClippingError(
-            f"{config.output}: a worker process was killed (out of memory?); "
-            "what was finished is kept, run the command again or with --workers 1"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        _remove(truth)
+        _render(script, media, config)
+        text = json.dumps(_describe(script, media, config), indent=1, ensure_ascii=False)
+        write_text(truth, text + "\n")
+    except ClippingError as error:
+        return str(error)
+    return None
 
 
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the parent, which lets the workers finish what they are at."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _make(script: Script, config: SynthesizeConfig) -> None:
-    """One episode and, after it, its truth: an episode without one counts as missing."""
-    media = _media_path(script.name, config)
-    truth_path = _truth_path(script.name, config)
-    _remove(truth_path)
-    _render(script, media, config)
-    truth = {
+def _describe(script: Script, media: Path, config: SynthesizeConfig) -> dict[str, Any]:
+    """The truth about an episode, for JSON."""
+    parts = [
+        {
+            "kind": part.kind,
+            "start": part.start_frame / script.rate,
+            "end": part.end_frame / script.rate,
+        }
+        for part in script.parts
+    ]
+    return {
         "name": script.name,
         "file": media.relative_to(config.output).as_posix(),
         "series": script.series,
@@ -205,19 +219,11 @@ def _make(script: Script, config: SynthesizeConfig) -> None:
         "opening": script.span("opening"),
         "ending": script.span("ending"),
         "labels": script.labels,
-        "parts": [
-            {
-                "kind": part.kind,
-                "start": part.start_frame / script.rate,
-                "end": part.end_frame / script.rate,
-            }
-            for part in script.parts
-        ],
+        "parts": parts,
         "manner": asdict(script.manner),
         "size_bytes": media.stat().st_size,
         "settings": _identity(config),
     }
-    write_text(truth_path, json.dumps(truth, indent=1, ensure_ascii=False) + "\n")
 
 
 def _render(script: Script, path: Path, config: SynthesizeConfig) -> None:
@@ -294,15 +300,26 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
 
 
 @contextmanager
-def _progress(total: int, done: int) -> Iterator[Any]:
+def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
     """A progress bar on stderr; yields the function that moves it on by one."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("making episodes", total=total, completed=done)
+    columns = (
+        TextColumn("episodes"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
+        task = bar.add_task("episodes", total=total, completed=done)
         yield lambda: bar.advance(task)
 
 

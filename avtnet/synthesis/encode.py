@@ -19,7 +19,12 @@ PACKET_SAMPLES = 1024
 """Samples of one AAC packet."""
 CHUNK_SECONDS = 10
 VIDEO_OPTIONS = {
+    # The cheapest search for motion: half the time for a tenth more bytes.
     "preset": "veryfast",
+    "me_method": "dia",
+    "subq": "1",
+    "refs": "1",
+    "bf": "0",
     "crf": "27",
     # One thread: the same input gives the same bytes on any machine with the same encoder.
     "threads": "1",

@@ -142,12 +142,12 @@ def draw_script(
 ) -> Script:
     """The script of episode ``index``; it depends on nothing but the arguments.
 
-    Below two windows of length everything shrinks in proportion, so that a short episode still
-    has an opening, a story and an ending in this order.
+    ``duration`` is the shortest and the longest in seconds. Where the shortest is below two
+    windows, all times shrink in proportion, so that an opening, a story and an ending fit.
     """
     rng = stream(seed, LABELS, EPISODE, index)
     seconds = rng.uniform(*duration)
-    scale = min(1.0, seconds / (2 * WINDOW_SECONDS))
+    scale = min(1.0, duration[0] / (2 * WINDOW_SECONDS))  # one for all episodes of a series
     total = round(seconds * rate)
     if habits.opening_end is None or habits.ending_start is None:
         opening_end, into_window = draw_label("start", rng), draw_label("end", rng)
@@ -155,22 +155,22 @@ def draw_script(
         opening_end = habits.opening_end + rng.triangular(-12, 0, 25)
         into_window = habits.ending_start + rng.uniform(-1, 1)
     second = scale * rate
-    opening_end_frame = max(2, round(opening_end * second))
     ending_frame = total - max(2, round((WINDOW_SECONDS - into_window) * second))
+    opening_end_frame = min(max(2, round(opening_end * second)), ending_frame - 1)
     parts = [
-        *_until_story(opening_end_frame, habits.opening_length, second),
+        *_until_story(opening_end_frame, round(habits.opening_length * second)),
         *_story(opening_end_frame, ending_frame, second, rng),
         *_after_story(ending_frame, total, habits.ending_length, second, rng),
     ]
     return Script(name, index, series, rate, tuple(parts), _draw_manner(rng))
 
 
-def _until_story(end: int, length: float, second: float) -> list[Part]:
+def _until_story(end: int, length: int) -> list[Part]:
     """A cold open, if there is room for one, and the opening."""
-    start = end - round(length * second)
-    if start < 3 * second:  # the song began before the file, or the file begins with it
-        return [Part("opening", 0, end, cut_head=max(0, -start))]
-    return [Part("story", 0, start), Part("opening", start, end - start)]
+    start = end - length
+    if start <= 0:  # the song began before the file did
+        return [Part("opening", 0, end, cut_head=-start)]
+    return [Part("story", 0, start), Part("opening", start, length)]
 
 
 def _story(start: int, end: int, second: float, rng: np.random.Generator) -> list[Part]:
@@ -205,7 +205,7 @@ def _after_story(
     """The ending until its song or the file ends, then what is left of the story, a preview."""
     room = end - start
     ending = min(round(length * second), room)
-    preview = round(rng.uniform(12, 30) * second)
+    preview = max(1, round(rng.uniform(12, 30) * second))
     shortened = rng.random() < 0.35
     if room - ending < 4 * second:  # no room for anything else: the song is held, or makes room
         ending = room - preview if shortened and room > 60 * second else room

@@ -24,19 +24,22 @@ def opening(
     """Bright shots that change on the beat, the title, and credits on most of them."""
     beat = 60 / song.beats_per_minute * rate
     title_at = frames * rng.uniform(0.08, 0.25)
-    shown, beats, titled = 0, 0.0, False
+    logo_frames = round(2.5 * rate)
+    shown, titled = 0, False
     while shown < frames:
-        beats += float(rng.choice([2, 4, 4, 8]))
-        length = min(max(1, round(beats * beat) - shown), frames - shown)
-        last = shown + length >= frames
-        if last or (not titled and shown >= title_at):
-            titled = True
-            length = max(length, min(round(2.5 * rate), frames - shown))
+        beats = round(shown / beat) + int(rng.choice([2, 4, 4, 8]))
+        length = max(1, round(beats * beat) - shown)
+        if not titled and shown >= title_at:
+            titled, length = True, max(length, logo_frames)
+            run = _logo_shot(min(length, frames - shown), look, rng)
+        elif shown + length > frames - logo_frames:  # it ends as it began: with the title
+            length = frames - shown
             run = _logo_shot(length, look, rng)
         else:
             run = OPENING_SHOTS[rng.integers(len(OPENING_SHOTS))](length, look, rng)
             block = _opening_credit(look, rng)
-            if credited and rng.random() < 0.85:
+            has_credit = rng.random() < 0.85
+            if credited and has_credit:
                 run = stamped(run, *block)
         yield from run
         shown += length
@@ -53,9 +56,7 @@ def _opening_credit(look: Look, rng: np.random.Generator) -> tuple[Image.Image, 
     width, height = look.size
     margin = round(height * 0.06)
     right, low = width - block.width - margin, height - block.height - margin
-    x = margin if look.credit_align == "left" else right if look.credit_align == "right" else (
-        right // 2
-    )  # fmt: skip
+    x = {"left": margin, "center": right // 2, "right": right}[look.credit_align]
     return block, (x, int(rng.choice([margin, low, (margin + low) // 2])))
 
 

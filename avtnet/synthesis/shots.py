@@ -15,15 +15,20 @@ from avtnet.synthesis.soundtrack import Score
 
 def pictures(script: Script, look: Look, score: Score, seed: int) -> Pictures:
     """Every frame of the episode."""
-    song = next(n for n, part in enumerate(script.parts) if part.kind == "ending")
     for number, part in enumerate(script.parts):
         rng = stream(seed, EPISODE, script.index, PART, number, 1)
         run = _show_part(part, script, look, score, rng)
-        fade = part.kind == "opening" and script.manner.fade_opening
-        fade = fade or (number == song - 1 and script.manner.fade_story)
-        if fade:
+        following = script.parts[number + 1].kind if number + 1 < len(script.parts) else ""
+        if _fades(part.kind, following, script, look):
             run = _fade_out(run, part.frames, round(0.8 * script.rate))
         yield from run
+
+
+def _fades(kind: str, following: str, script: Script, look: Look) -> bool:
+    """Whether a part goes to black: never into black, where the boundary would not be seen."""
+    if kind == "opening":
+        return script.manner.fade_opening and following != "title"
+    return following == "ending" and script.manner.fade_story and not look.ending_black
 
 
 def _show_part(
@@ -139,8 +144,10 @@ def _card(part: Part, look: Look, rng: np.random.Generator) -> Pictures:
     width, height = look.size
     image = draw_place(look, rng, width, height, bright=1.0)
     if part.kind == "title":
-        image = Image.new("RGB", look.size, BLACK if rng.random() < 0.5 else WHITE)
-        text = look.typist.headline(look.typist.episode_title(rng), (150, 150, 150))
+        # Dark: the opening before it ends on its bright title.
+        ground = BLACK if rng.random() < 0.5 else colour(look.hues[0], 0.6, 0.3)
+        image = Image.new("RGB", look.size, ground)
+        text = look.typist.headline(look.typist.episode_title(rng), WHITE)
     elif part.kind == "sponsor":
         text = look.typist.headline("Brought to you by", WHITE)
     else:

@@ -168,7 +168,7 @@ def _make_all(tasks: Sequence[_Task], workers: int | None) -> Generator[None]:
     """Make the episodes in several processes; yields whenever one is finished."""
     from preprocess.workers import Died, available_cores, run_tasks
 
-    results: Generator[tuple[_Task, str | None | Died]]
+    results: Generator[tuple[_Task, str | Died | None]]
     if workers == 0:
         results = ((task, _make(task)) for task in tasks)
     else:

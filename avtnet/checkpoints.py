@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import pickle
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +24,11 @@ from clipping.files import atomic_path
 from preprocess.settings import FeatureSettings
 
 FORMAT = "avtnet-checkpoint-1"
+# What unpickling damaged bytes has been seen to raise, or may (the pickle module's manual).
+PICKLE_ERRORS = (
+    *(pickle.UnpicklingError, struct.error, RuntimeError, ValueError, LookupError, TypeError),
+    *(AttributeError, ImportError, EOFError, MemoryError, OSError),
+)
 
 
 @dataclass(frozen=True)
@@ -69,22 +79,8 @@ def read_info(path: Path | str) -> CheckpointInfo:
             cut short, or not one of ours.
     """
     path = Path(path)
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(16)
-        if head[:2] == b"PK" or head[:1] == b"\x80":
-            raise CheckpointError(
-                f"{path}: this is a pickle (torch.save), which can run any code when it is read; "
-                "only .safetensors checkpoints made by avtnet.train are loaded"
-            )
-        with safe_open(path, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{path}: no safetensors checkpoint, or cut short ({error})"
-        ) from error
+    with _opened(path) as opened:
+        metadata = opened.metadata() or {}
     return _info(path, metadata)
 
 
@@ -100,8 +96,9 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
     # Without memory at first: what the config claims is compared with what the file holds.
     with torch.device("meta"):
         network = build(info.model)
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    with safe_open(path, framework="pt") as opened:
+    template = network.state_dict()
+    wanted = {name: tuple(tensor.shape) for name, tensor in template.items()}
+    with _opened(path) as opened:
         found = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - no mapping
         if wrong := sorted(
             name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
@@ -112,15 +109,48 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
                 f"{info.model.kind}: {first} is {found.get(first, 'missing')}, "
                 f"should be {wanted.get(first, 'absent')}"
             )
-        state = {name: opened.get_tensor(name) for name in wanted}
-    state = {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in state.items()
-    }
+        state = {name: opened.get_tensor(name).to(template[name].dtype) for name in wanted}
     if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
         raise CheckpointError(f"{path}: {bad[0]} holds values that are not finite")
     network.load_state_dict(state, assign=True)
     return Checkpoint(path, network.to(device).eval(), info)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file as safetensors reads it; its errors, while it is open too, as CheckpointErrors."""
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(2)
+        with safe_open(path, framework="pt") as opened:
+            yield opened
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except SafetensorError as error:
+        # Not judged before: the length that a safetensors file starts with may look the same.
+        if head == b"PK" or head[:1] == b"\x80":
+            raise CheckpointError(
+                f"{path}: this is a pickle (torch.save), which can run any code when it is read; "
+                "only .safetensors checkpoints made by avtnet.train are loaded"
+            ) from error
+        raise CheckpointError(
+            f"{path}: no safetensors checkpoint, or cut short ({error})"
+        ) from error
+
+
+def read_pickle(path: Path) -> Any:
+    """What torch.save wrote: tensors and plain values; nothing in the file is run.
+
+    Raises:
+        CheckpointError: where it is damaged, or holds anything else.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of pickles that are refused next
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except PICKLE_ERRORS as error:
+        reason = " ".join(str(error).split(". ")[0].split())
+        raise CheckpointError(f"{path}: cannot be read as tensors: {reason}") from error
 
 
 def versions() -> dict[str, str]:
@@ -144,5 +174,5 @@ def _info(path: Path, metadata: dict[str, str]) -> CheckpointInfo:
         ) from error
     try:
         return restore(CheckpointInfo, values)
-    except ConfigError as error:
+    except (ConfigError, RecursionError) as error:
         raise CheckpointError(f"{path}: its settings are not understood: {error}") from error

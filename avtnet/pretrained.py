@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
-from urllib.error import URLError
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from avtnet.checkpoints import PICKLE_ERRORS, read_pickle
 from avtnet.model import AVTNet, AVTNet_YOLT
 from avtnet.parts import ResNet18
 from clipping.errors import CheckpointError
+
+# torchvision's names of ResNet-18's layers → our numbers; its last layer is not used
+LAYERS = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
 
 
 def load_imagenet(network: AVTNet | AVTNet_YOLT, source: str) -> str:
@@ -36,7 +37,7 @@ def load_imagenet(network: AVTNet | AVTNet_YOLT, source: str) -> str:
 
         try:
             state = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
-        except (URLError, OSError, RuntimeError) as error:
+        except PICKLE_ERRORS as error:  # OSErrors of the network among them
             return (
                 "the frame encoder starts from random weights: torchvision's ResNet-18 weights "
                 f"could not be had ({error}); --pretrained FILE takes them from a file"
@@ -44,25 +45,27 @@ def load_imagenet(network: AVTNet | AVTNet_YOLT, source: str) -> str:
     else:
         state = _read(Path(source))
     ours = network.video.frames.layers
-    # torchvision names the layers, we number them: without the last layer the order is the same.
-    theirs = [(name, value) for name, value in state.items() if not name.startswith("fc.")]
-    names = list(ours.state_dict())
-    shapes = [tuple(value.shape) for value in ours.state_dict().values()]
-    if [tuple(value.shape) for _, value in theirs] != shapes:
-        raise CheckpointError(f"{source}: these are not the weights of torchvision's resnet18")
-    ours.load_state_dict(dict(zip(names, (value for _, value in theirs), strict=True)))
+    renamed = {}
+    for name, value in state.items():
+        layer, dot, rest = name.partition(".")
+        if layer in LAYERS:
+            renamed[f"{LAYERS[layer]}{dot}{rest}"] = value
+    try:
+        ours.load_state_dict(renamed)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{source}: these are not the weights of torchvision's resnet18"
+        ) from error
     return f"the frame encoder starts from ImageNet weights ({source})"
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise CheckpointError(
-            f"{path}: no weights (.pth saved by torchvision, or .safetensors): {error}"
-        ) from error
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise CheckpointError(f"{path}: holds no table of weights")
+        state = load_file(path) if path.suffix == ".safetensors" else read_pickle(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read as safetensors: {error}") from error
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
+        raise CheckpointError(f"{path}: holds no table of weights, as torchvision's .pth files do")
     return state

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 import yaml
 
-from avtnet.checkpoints import versions
+from avtnet.checkpoints import read_pickle, versions
 from avtnet.config import TrainConfig
 from clipping.config import dump
 from clipping.errors import CheckpointError, ConfigError
@@ -46,6 +45,13 @@ class RunState:
     """Their losses, added up."""
     rows: Sequence[dict[str, Any]] = ()
     """The figures of the epochs that are done."""
+
+    def __post_init__(self) -> None:
+        for name in ("network", "optimizer", "precision"):
+            if not isinstance(getattr(self, name), dict):
+                raise ValueError(f"{name} is no table")
+        if min(self.epoch, self.batch) < 0:
+            raise ValueError(f"epoch {self.epoch}, batch {self.batch}")
 
 
 def open_run(config: TrainConfig) -> None:
@@ -89,10 +95,10 @@ def read_state(config: TrainConfig) -> RunState | None:
     if not path.exists():
         return None
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-        then = values.pop("config")
+        values = read_pickle(path)
+        then = dict(values.pop("config"))
         state = RunState(**values)
-    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
+    except (CheckpointError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise CheckpointError(
             f"{path}: damaged, the run cannot go on from it ({error}); start anew with --overwrite"
         ) from error

@@ -28,6 +28,8 @@ Progress = Callable[[float], None]
 
 _LATE = 0.5
 """Seconds: an end this little behind the file's end is taken for it."""
+_TICK = 1e-3
+"""Seconds: a gap up to this is a rounding between time bases."""
 _LOOK_AHEAD = 2
 """Seconds behind an end in which the next pictures are looked for."""
 
@@ -108,7 +110,7 @@ class Job:
             actual=Segment(max(0.0, float(times[0][0])), float(times[-1][1]), whole.label),
             duration=duration,
             reencoded_seconds=reencoded,
-            removed=tuple(Segment(*gap) for gap in gaps if gap[0] < gap[1]),
+            removed=tuple(Segment(*gap) for gap in gaps if gap[1] - gap[0] > _TICK),
             notes=tuple(notes),
         )
 
@@ -134,9 +136,10 @@ class Job:
                 spans.append(plan(marks, first, last, join=self._joins))
                 continue
             span = plan_copy(marks, first, last, behind=bool(spans))
-            if spans and span.start < spans[-1].end:
+            if span is None or (spans and span.start < spans[-1].end):
+                where = f"what is to be removed before {segment}" if spans else str(segment)
                 raise MediaError(
-                    f"{self.source}: no keyframe lies in what is to be removed before {segment}; "
+                    f"{self.source}: no keyframe that a copy can start at lies in {where}; "
                     "mode exact can cut there"
                 )
             spans.append(span)

@@ -131,24 +131,19 @@ def plan(marks: Sequence[Mark], start: int, end: int, *, join: bool) -> Span:
     return Span(start, end, marks, parts)
 
 
-def plan_copy(marks: Sequence[Mark], start: int, end: int, *, behind: bool) -> Span:
+def plan_copy(marks: Sequence[Mark], start: int, end: int, *, behind: bool) -> Span | None:
     """Copy every picture of ``[start, end)``: from the keyframe before it to no hole after it.
 
-    Args:
-        behind: other pictures come before, so that only a clean keyframe will do.
+    None where no keyframe will do. At the start of a file the first one may come after ``start``.
 
-    Raises:
-        ValueError: where there is no such keyframe.
+    Args:
+        behind: other pictures come before, so that the keyframe must be a clean one.
     """
-    starts = [
-        place
-        for place, mark in enumerate(marks)
-        if (mark.clean if behind else mark.keyframe) and (mark.pts <= start or not behind)
-    ]
-    before = [place for place in starts if marks[place].pts <= start]
-    if not starts:
-        raise ValueError("no keyframe to start at")
-    first = before[-1] if before else starts[0]
+    fit = [place for place, mark in enumerate(marks) if (mark.clean if behind else mark.keyframe)]
+    before = [place for place in fit if marks[place].pts <= start]
+    if not fit or (behind and not before):
+        return None
+    first = before[-1] if before else fit[0]
     begin = marks[first].pts
     following = _next_shown(marks, first)
     latest, stop, limit = begin, len(marks), math.inf
@@ -159,7 +154,12 @@ def plan_copy(marks: Sequence[Mark], start: int, end: int, *, behind: bool) -> S
             break
     held = max(marks[first:stop], key=lambda mark: mark.pts)
     until = int(limit) if math.isfinite(limit) else max(end, held.pts + max(1, held.duration))
-    return Span(begin, until, marks, (Part(begin, until, slice(first, stop)),))
+    return Span(
+        min(begin, start) if not before else begin,
+        until,
+        marks,
+        (Part(begin, until, slice(first, stop)),),
+    )
 
 
 def _longest_copy(marks: Sequence[Mark], first: int, end: int) -> tuple[int, int]:

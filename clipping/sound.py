@@ -112,7 +112,8 @@ class _Source:
             seek(container, stream, Fraction(0))
         self._frames = self._decoded()
         first = next(self._frames, None)
-        if first is None and start > 0:  # what lies at the start is damaged or past the end
+        if start > 0 and (first is None or Fraction(first.pts or 0) * self._tick > self._zero):
+            # The seek missed, or what lies at the start is damaged, silent or past the end.
             first = self._from_the_beginning()
         if first is None:
             raise MediaError(f"{path}: nothing of its sound can be decoded")

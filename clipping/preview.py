@@ -103,7 +103,7 @@ def _sheet(shown: Sequence[tuple[float, np.ndarray]], columns: int) -> np.ndarra
     across, down = width + _GAP_PIXELS, height + _GAP_PIXELS
     sheet = Image.new("RGB", (columns * across + _GAP_PIXELS, rows * down + _GAP_PIXELS))
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.truetype(font_path(), max(8, width // 20))
+    font = ImageFont.truetype(font_path(), max(10, width // 20))
     for number, (time, picture) in enumerate(shown):
         row, column = divmod(number, columns)
         left, top = _GAP_PIXELS + column * across, _GAP_PIXELS + row * down
@@ -115,7 +115,7 @@ def _sheet(shown: Sequence[tuple[float, np.ndarray]], columns: int) -> np.ndarra
             "white",
             font,
             anchor="ls",
-            stroke_width=2,
+            stroke_width=max(1, width // 160),
             stroke_fill="black",
         )
     return np.asarray(sheet)

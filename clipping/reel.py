@@ -96,6 +96,7 @@ def reel(
                 fades += [moviepy.afx.AudioFadeOut(crossfade)]
             clips.append(clip.with_effects(fades))
         film = moviepy.concatenate_videoclips(clips, method="compose", padding=-crossfade)
+        film = film.without_mask()
         stack.callback(film.close)
         with atomic_path(output) as temporary:
             _write(film, temporary, rate, progress)
@@ -225,7 +226,11 @@ def _sound(shot: Shot) -> np.ndarray | None:
 
 
 def _write(film: Any, path: Path, rate: Fraction, progress: Callable[[float], None] | None) -> None:
-    """Encode; moviepy's own temporary sound file lies beside the result and is removed."""
+    """Encode; moviepy's own temporary sound file lies beside the result and is removed.
+
+    Raises:
+        OSError: where FFmpeg failed; moviepy's page of advice is cut down to FFmpeg's last line.
+    """
     picture_codec, sound_codec = CODECS[path.suffix.lower()]
     sound = path.with_name(f"{path.stem}-sound.mka")
     try:
@@ -237,10 +242,11 @@ def _write(film: Any, path: Path, rate: Fraction, progress: Callable[[float], No
             audio_fps=_SOUND.rate,
             audio_bitrate="192k",
             temp_audiofile=str(sound),
-            pixel_format="yuv420p",
-            ffmpeg_params=["-crf", "18"],
+            ffmpeg_params=["-crf", "18", "-pix_fmt", "yuv420p"],
             logger=_logger(progress),
         )
+    except OSError as error:
+        raise OSError(str(error).strip().splitlines()[-1]) from error
     finally:
         sound.unlink(missing_ok=True)
 
@@ -311,14 +317,19 @@ def _run(settings: ReelConfig) -> int:
         segments=settings.segments,
         labels=settings.labels,
     )
-    failures = [choice.error for choice in choices if choice.error is not None]
-    for failure in failures:
-        print(f"{_PROG}: {failure}", file=sys.stderr)
-    shots = [
-        Shot(choice.path, segment, _name(choice.name, segment) if settings.titles else "")
-        for choice in choices
-        for segment in choice.segments
-    ]
+    shots, failed = [], False
+    for choice in choices:
+        try:
+            if choice.error is not None:
+                raise ClippingError(choice.error)
+            for segment in choice.segments:
+                title = _name(choice.name, segment) if settings.titles else ""
+                shot = Shot(choice.path, segment, title)
+                _checked(shot, settings.crossfade)
+                shots.append(shot)
+        except ClippingError as error:
+            print(f"{_PROG}: {error}", file=sys.stderr)
+            failed = True
     console = Console(stderr=True)
     with rich.progress.Progress(
         console=console, transient=True, disable=not console.is_terminal
@@ -333,7 +344,7 @@ def _run(settings: ReelConfig) -> int:
         )
     info = probe(written)
     print(f"{written}: {len(shots)} segments, {format_time(info.duration)}")
-    return int(bool(failures))
+    return int(failed)
 
 
 def _name(name: str, segment: Segment) -> str:

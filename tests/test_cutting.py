@@ -11,11 +11,16 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from make_media import make_media, read_barcode, read_clicks, truncate
 
 from clipping import nal
 from clipping.container import origin
-from clipping.cut_picture import decoding_times
+from clipping.cut_check import check
+from clipping.cut_picture import SpliceError, decoding_times
+from clipping.cut_plan import plan, read_marks
+from clipping.cut_source import look
 from clipping.cutting import cut, main, remove
 from clipping.errors import ClippingError, MediaError
 from clipping.media import probe, read_audio
@@ -497,3 +502,64 @@ def test_the_command_removes_and_takes_clock_times(media, tmp_path, capsys):
 def test_wrong_command_lines_are_explained(words, message, capsys):
     assert main(words) == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_result_with_wrong_pictures_is_found_out(media, tmp_path):
+    """The check that decides between a smart cut and encoding all: each kind of fault is seen."""
+    source, other = media("h264.mp4"), media("other.mp4", b_frames=0)
+    [good] = cut(source, Segment(1, 3), output=tmp_path)
+    [short] = cut(source, Segment(1, 2.5), output=tmp_path)
+    [alien] = cut(other, Segment(1, 3), output=tmp_path)
+    picture = look(source)
+    marks = read_marks(picture, picture.ticks(Fraction(1)), picture.ticks(Fraction(4)))
+    spans = [plan(marks, 12288, 3 * 12288, join=True)]
+    assert check(good.path, picture, spans, encoded=False) == 0
+    with pytest.raises(SpliceError, match="36 pictures, not 48"):
+        check(short.path, picture, spans, encoded=False)
+    with pytest.raises(SpliceError, match=r"s was copied but looks different"):
+        check(alien.path, picture, spans, encoded=False)
+
+
+@pytest.mark.parametrize("name", ["h264.mkv", "hevc.mkv"])
+def test_parameter_sets_are_the_same_in_a_box_and_with_start_codes(media, name):
+    with av.open(str(media(name))) as container:
+        context = container.streams.video[0].codec_context
+        codec, box = context.name, context.extradata
+    sets = nal.parameter_sets(codec, box)
+    assert len(sets) == (2 if codec == "h264" else 3)
+    assert nal.length_size(codec, box) == 4
+    assert nal.length_size(codec, nal.annex_b(sets)) == 0
+    assert nal.parameter_sets(codec, nal.annex_b(sets)) == sets
+    with pytest.raises(ValueError, match="cut short"):
+        nal.parameter_sets(codec, box[:12])
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=5))
+def test_units_are_split_as_they_were_put_together(units):
+    lengths = b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+    assert nal.split(lengths, 4) == units
+    # A unit never ends in a zero byte and holds no start code: encoders see to that.
+    units = [unit.replace(b"\x00", b"\x01") for unit in units]
+    assert nal.split(nal.annex_b(units), 0) == units
+
+
+@given(st.binary(max_size=60), st.sampled_from([1, 2, 4]))
+def test_damaged_packets_are_refused_not_misread(data, size):
+    try:
+        units = nal.split(data, size)
+    except ValueError:
+        return
+    assert b"".join(len(unit).to_bytes(size, "big") + unit for unit in units) == data
+
+
+def test_a_free_parameter_set_number_is_one_that_nobody_has():
+    def sps(bits):
+        return bytes([0x67, 100, 0, 30]) + int(bits.ljust(16, "1"), 2).to_bytes(2, "big")
+
+    def pps(bits):
+        return b"\x68" + int(bits.ljust(16, "1"), 2).to_bytes(2, "big")
+
+    assert nal.free_h264_id([]) == 0
+    assert nal.free_h264_id([sps("1"), pps("1")]) == 1  # "1" codes 0
+    assert nal.free_h264_id([sps("1"), pps("010"), pps("011")]) == 3  # 0, 1 and 2
+    assert nal.free_h264_id([sps("00101")]) == 0  # 4

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from clipping.errors import ClippingError
+
 ROOT = Path(__file__).parents[1]
 
 # package → what it may import of ours beside itself
@@ -103,6 +105,14 @@ def test_importing_a_package_loads_nothing_heavy(package):
     loaded = json.loads(done.stdout)
     assert package in loaded
     assert not set(loaded) & set(HEAVY)
+
+
+def test_the_module_locate_stands_in_for_the_function_locate(tmp_path):
+    importlib.import_module("avtnet.locate")
+    from avtnet import locate
+
+    with pytest.raises(ClippingError, match=r"gone\.mkv"):
+        locate(tmp_path / "gone.mkv", weights=tmp_path / "gone.mkv")
 
 
 def test_fusing_needs_no_torch():

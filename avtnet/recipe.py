@@ -192,18 +192,19 @@ def _fuse(output: Path, submissions: Sequence[Path]) -> dict[WindowId, float]:
 def _cut_one_episode(output: Path, fused: dict[WindowId, float]) -> list[str]:
     """The opening and the ending of the first test episode, as the fusion sees them."""
     from clipping.cutting import cut
-    from clipping.media import probe
     from clipping.segments import Segment
     from preprocess.features import feature_path, load
 
-    window = min(fused)
-    (source,) = (output / "test" / "media").glob(f"{window.name}.*")
-    duration = probe(source).duration
-    start = load(feature_path(output / "test" / "features", window.name, "end")).start
-    opening = Segment(0.0, fused[WindowId(window.name, "start")], "opening")
-    ending = Segment(start + fused[WindowId(window.name, "end")], duration, "ending")
-    cuts = cut(source, [opening, ending], output=output / "clips", overwrite=True)
-    return [str(made.path) for made in cuts]
+    name = min(fused).name
+    (source,) = (output / "test" / "media").glob(f"{name}.*")
+    window = load(feature_path(output / "test" / "features", name, "end"))
+    opening_end = min(fused[WindowId(name, "start")], window.duration)
+    ending_start = window.start + fused[WindowId(name, "end")]
+    spans = {"opening": (0.0, opening_end), "ending": (ending_start, window.duration)}
+    segments = [Segment(*span, label) for label, span in spans.items() if span[0] < span[1]]
+    return [
+        str(made.path) for made in cut(source, segments, output=output / "clips", overwrite=True)
+    ]
 
 
 def _score(

@@ -16,7 +16,7 @@ COMMANDS = {
     "synthesize": ("avtnet.synthesize", "make a labelled set of made-up episodes"),
     "recipe": ("avtnet.recipe", "reproduce the whole recipe, small"),
     "cut": ("clipping.cutting", "cut segments out of videos, or leave them out"),
-    "probe": ("clipping.probe", "say what is in a media file"),
+    "probe": ("clipping.probing", "say what is in a media file"),
     "reel": ("clipping.reel", "join chosen segments with crossfades and titles"),
     "preview": ("clipping.preview", "draw a contact sheet or an animation of a segment"),
 }

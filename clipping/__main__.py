@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
-    "probe": ("clipping.probe", "tell the streams, duration and chapters of media files"),
+    "probe": ("clipping.probing", "tell the streams, duration and chapters of media files"),
     "cut": ("clipping.cutting", "cut segments out of a file, with sound in sync"),
     "reel": ("clipping.reel", "join chosen segments with crossfades and titles"),
     "preview": ("clipping.preview", "make a contact sheet or an animation of a segment"),

@@ -18,7 +18,7 @@ from clipping.__main__ import COMMANDS
 from clipping.__main__ import main as clipping_main
 from clipping.errors import MediaError
 from clipping.media import frames_at, probe, read_audio
-from clipping.probe import main
+from clipping.probing import main
 
 TINY = {"size": (160, 96), "duration": 1.0}
 ODD_NAME = 'it\'s "1" $HOME; ünï 日本 % [red] .mkv'

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -105,6 +106,17 @@ def test_importing_a_package_loads_nothing_heavy(package):
     loaded = json.loads(done.stdout)
     assert package in loaded
     assert not set(loaded) & set(HEAVY)
+
+
+def test_no_module_hides_a_public_name():
+    """Importing ``package.name`` puts the module where the name was."""
+    hidden = [
+        f"{package}.{name}"
+        for package in ARROWS
+        for name in importlib.import_module(package).__all__
+        if importlib.util.find_spec(f"{package}.{name}")
+    ]
+    assert hidden == ["avtnet.locate"]  # which the next test is about
 
 
 def test_the_module_locate_stands_in_for_the_function_locate(tmp_path):

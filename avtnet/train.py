@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from avtnet import checkpoints
 from avtnet.config import TrainConfig
@@ -51,7 +52,14 @@ def train(config: TrainConfig) -> Path:
     open_run(config)  # says no before processes start
     console.print(f"{len(trained)} windows train, {len(validated)} validate")
     # In a partial: launch() would take a frozen dataclass among the arguments apart.
-    fabric.launch(partial(fit, config=config, trained=trained, validated=validated))
+    try:
+        fabric.launch(partial(fit, config=config, trained=trained, validated=validated))
+    except ProcessRaisedException as error:
+        # One of several processes: its traceback arrives as text, the error in its last line.
+        kind, _, message = str(error).strip().splitlines()[-1].partition(": ")
+        if kind.startswith("clipping.errors."):
+            raise ClippingError(message) from error
+        raise
     return config.save_prefix
 
 

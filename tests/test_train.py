@@ -21,7 +21,7 @@ from avtnet.dataset import EpochBatches, read_windows, split
 from avtnet.fit import Training, learning_rate
 from avtnet.train import main, train
 from clipping.config import restore
-from clipping.errors import ClippingError, ConfigError
+from clipping.errors import CheckpointError, ClippingError, ConfigError
 
 NANO = ModelConfig(size="nano", hidden=8, inputs="audio+video+text")
 
@@ -221,10 +221,17 @@ def test_bad_data_is_told_by_name(tmp_path, config, capsys):
 
 
 def test_a_gpu_that_is_not_there_is_said(config):
-    if torch.cuda.is_available():
-        pytest.fail("this test is for machines without a GPU; tests/test_cuda.py runs there")
-    with pytest.raises(ConfigError, match="sees 0 GPUs"):
-        train(dataclasses.replace(config, gpus="0,1"))
+    with pytest.raises(ConfigError, match=r"--gpus 98,99: torch sees \d+ GPUs"):
+        train(dataclasses.replace(config, gpus="98,99"))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_damaged_feature_file_is_named_however_many_train(config, tmp_path, processes):
+    broken = make_data(tmp_path / "broken")
+    path = broken / "features" / "ep03_start.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ClippingError, match="ep03_start"):
+        train(dataclasses.replace(config, data_root=broken, processes=processes))
 
 
 def test_settings_out_of_range_say_what_would_be_right():
@@ -242,3 +249,21 @@ def test_weights_start_a_training_and_can_be_tested(config, tmp_path, capsys):
     assert "validation score" in capsys.readouterr().err
     train(dataclasses.replace(config, weights=best, save_prefix=tmp_path / "second"))
     assert "starting from" in capsys.readouterr().err
+
+
+def test_mixed_precision_and_reading_processes_train_too(config):
+    folder = train(dataclasses.replace(config, use_amp=True, num_workers=1, max_epoch=1))
+    (row,) = read_rows(folder)
+    assert 0 < float(row["train_loss"]) < 200
+    assert all(
+        value.dtype != torch.bfloat16 for value in load_file(folder / "best.safetensors").values()
+    )
+
+
+def test_weights_of_another_network_are_refused(config, tmp_path):
+    best = train(dataclasses.replace(config, max_epoch=1)) / "best.safetensors"
+    other = dataclasses.replace(
+        config, weights=best, model=ModelConfig(size="nano"), save_prefix=tmp_path / "other"
+    )
+    with pytest.raises(CheckpointError, match="another network"):
+        train(other)

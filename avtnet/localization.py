@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from avtnet import checkpoints
@@ -19,7 +20,7 @@ from avtnet.gather import gather
 from avtnet.predict import check_settings, find_device, predict_windows
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
-from clipping.segments import Segment, Timeline, format_time
+from clipping.segments import Segment, Timeline
 from clipping.tables import WindowId, write_timelines
 from preprocess.features import SIDES, Features
 from preprocess.features import load as load_features
@@ -222,7 +223,7 @@ def _command(config: LocateConfig) -> int:
     if config.clips is not None:
         failed += _cut_clips(config.clips, timelines, notes)
     for found in failed:
-        notes.print(f"[red]failed[/] {found.source}: {found.error}")
+        notes.print(f"[red]failed[/] {escape(str(found.error))}")
     return 1 if failed else 0
 
 
@@ -249,17 +250,23 @@ def _cut_clips(folder: Path, timelines: Sequence[Timeline], notes: Console) -> l
 
 
 def _table(timelines: Sequence[Timeline]) -> Table:
-    table = Table("file", "length", "opening", "sure", "ending", "sure", "")
+    table = Table("file", "length", "opening", "sure", "ending", "sure")
     for found in timelines:
         cells = [*_cells(found.opening), *_cells(found.ending)]
-        table.add_row(
-            Path(found.source).name, format_time(found.duration), *cells, found.error or ""
-        )
+        if found.error is not None:
+            cells = ["[red]failed[/]", "", "", ""]
+        table.add_row(escape(Path(found.source).name), _clock(found.duration), *cells)
     return table
 
 
 def _cells(segment: Segment | None) -> tuple[str, str]:
     if segment is None:
         return "nothing found", ""
-    span = f"{format_time(segment.start)} - {format_time(segment.end)}"
+    span = f"{_clock(segment.start)} - {_clock(segment.end)}"
     return span, "" if segment.score is None else f"{segment.score:.2f}"
+
+
+def _clock(seconds: float) -> str:
+    """``83.52`` → ``1:23.5``: short enough for a table; files keep the thousandths."""
+    minutes, tenths = divmod(round(seconds * 10), 600)
+    return f"{minutes}:{tenths // 10:02d}.{tenths % 10}"

@@ -46,16 +46,16 @@ def _draw_window(axes: Sequence[Any], boundary: Boundary, found: Timeline) -> No
     first, last = features.start, features.start + features.settings.window
     seconds = first + np.arange(features.settings.seconds)
 
-    mfcc = features.mfcc[1:]  # the first coefficient is loudness and would drown the others
-    spread = np.abs(mfcc).max() or 1.0
+    # Each coefficient on its own scale: loudness, the first, would drown the others.
+    mean, spread = (figure(features.mfcc, axis=1, keepdims=True) for figure in (np.mean, np.std))
     axes[0].imshow(
-        mfcc,
+        (features.mfcc - mean) / np.maximum(spread, 1e-6),
         aspect="auto",
         origin="lower",
-        extent=(first, last, 1, len(features.mfcc)),
+        extent=(first, last, 0, len(features.mfcc)),
         cmap="RdBu_r",
-        vmin=-spread / 2,
-        vmax=spread / 2,
+        vmin=-2.5,
+        vmax=2.5,
         interpolation="nearest",
     )
     axes[0].set(ylabel="MFCC", title=f"{features.side} window: where {NAMES[features.side]}")

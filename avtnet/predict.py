@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from avtnet import checkpoints
 from avtnet.checkpoints import Checkpoint
@@ -133,7 +134,7 @@ def find_device(name: str) -> torch.device:
 def report_failures(failures: Mapping[str, str], console: Console) -> int:
     """Print what failed and why; the exit code that says so."""
     for name, reason in failures.items():
-        console.print(f"[red]failed[/] {name}: {reason}", markup=True)
+        console.print(f"[red]failed[/] {escape(name)}: {escape(reason)}")
     return 1 if failures else 0
 
 

@@ -75,6 +75,8 @@ class RecipeConfig:
     """Decides media, first weights and order."""
     workers: int | None = None
     """Processes that make media and features; absent, one a core."""
+    ship: Path | None = None
+    """Also write the network that validated best here, in half precision (the demo weights)."""
 
     def __post_init__(self) -> None:
         if self.episodes < 4 or self.test_episodes < 1 or self.epochs < 1:
@@ -120,6 +122,8 @@ def reproduce(config: RecipeConfig) -> dict[str, dict[str, float]]:
         fused = _fuse(config.output, submissions)
     with _timed(console, seconds, "clips"):
         clips = _cut_one_episode(config.output, fused)
+    if config.ship is not None:
+        console.print(f"shipped: {_ship(config, config.ship)}")
     figures = _score(config.output, submissions, fused)
     report = {"figures": figures, "seconds": seconds, "clips": clips, "config": dump(config)}
     write_text(config.output / "report.json", json.dumps(report, indent=1) + "\n")
@@ -178,6 +182,18 @@ def _predict(config: RecipeConfig, name: str, epoch: str) -> Path:
     path = config.output / "submissions" / f"{name}_{epoch}.csv"
     write_submission(path, positions)
     return path
+
+
+def _ship(config: RecipeConfig, path: Path) -> str:
+    """Write the best of the three best networks by its own validation score; says which."""
+    from avtnet import checkpoints
+
+    files = [config.output / "runs" / name / "best.safetensors" for name in TRAININGS]
+    best = min(map(checkpoints.load, files), key=lambda found: found.info.metrics["score"])
+    origin = f"made-up episodes only: {PROG} --episodes {config.episodes} --seed {config.seed}"
+    info = dataclasses.replace(best.info, trained_on=origin)
+    checkpoints.save(path, best.network, info, half=True)
+    return f"{best.path} as {path}"
 
 
 def _fuse(output: Path, submissions: Sequence[Path]) -> dict[WindowId, float]:

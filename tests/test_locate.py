@@ -198,7 +198,7 @@ def test_a_moved_window_holds_the_same_seconds_earlier():
 
 def test_a_model_that_ignores_the_window_is_not_believed():
     """Its answer stays where it is when the window moves, so the moved views contradict it."""
-    features = make_features("ep", "start", 100.0)
+    features = make_features("ep", "start", 100.0, FeatureSettings())
     sure = fuse_views(features, {"a": [100.0, 100.1, 99.9], "b": [100.2, 100.0, 100.1]})
     stuck = fuse_views(features, {"a": [100.0 + shift for shift in SHIFTS]})
     assert sure.confidence > 0.8 > 0.5 > stuck.confidence

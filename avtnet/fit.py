@@ -28,6 +28,7 @@ from avtnet.pretrained import load_imagenet
 from avtnet.run import RunState, TensorBoard, draw_curve, read_state, save_state, write_metrics
 from avtnet.scores import score_windows, summary_line
 from avtnet.sync_norm import synchronize
+from clipping.config import dump
 from clipping.errors import CheckpointError, ClippingError
 
 if TYPE_CHECKING:
@@ -74,7 +75,13 @@ class Training:
         torch.manual_seed(config.seed)
         network = build(config.model)
         if state is not None:
-            network.load_state_dict(state.network)
+            try:
+                network.load_state_dict(state.network)
+            except RuntimeError as error:
+                raise CheckpointError(
+                    f"{config.save_prefix / 'last.pt'}: holds another network, of another version "
+                    "perhaps; start anew with --overwrite"
+                ) from error
             self.console.print(f"going on from epoch {state.epoch}, batch {state.batch}")
         elif config.weights is not None:
             self._start_from(config, network)
@@ -203,6 +210,7 @@ class Training:
                 features=self.data.settings,
                 epoch=self.epoch,
                 metrics={name: float(value) for name, value in row.items()},
+                training=dump(config),
                 versions=checkpoints.versions(),
             )
             if better:

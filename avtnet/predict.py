@@ -17,7 +17,7 @@ from avtnet.dataset import to_batch
 from avtnet.gather import gather
 from avtnet.losses import WINDOW_SECONDS
 from clipping.config import parse, run
-from clipping.errors import ClippingError, ConfigError, FeatureError
+from clipping.errors import CheckpointError, ClippingError, ConfigError, FeatureError
 from clipping.tables import WindowId, write_submission
 from preprocess.features import Features
 from preprocess.features import load as load_features
@@ -83,6 +83,7 @@ def predict_windows(
 
     Raises:
         FeatureError: where features were made with other settings than the network's.
+        CheckpointError: where the weights are so large that the answer is no number.
     """
     positions: list[float] = []
     for first in range(0, len(windows), batch_size):
@@ -95,6 +96,8 @@ def predict_windows(
         inputs = to_batch(features).to(device).inputs(if_normal=checkpoint.info.if_normal)
         with torch.inference_mode():
             out = checkpoint.network(*inputs)
+        if not out.position.isfinite().all():
+            raise CheckpointError(f"{checkpoint.path}: the network's answers are no numbers")
         positions += (out.position.float() * WINDOW_SECONDS).tolist()
     return positions
 

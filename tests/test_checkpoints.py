@@ -11,14 +11,18 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from windows import SETTINGS, make_data, make_features
 
 from avtnet.checkpoints import FORMAT, CheckpointInfo, load, read_info, save
 from avtnet.config import ModelConfig, TrainConfig
 from avtnet.model import build
+from avtnet.predict import predict_windows
 from avtnet.pretrained import load_imagenet
 from avtnet.run import RunState, read_state, save_state
+from avtnet.train import train
 from clipping.config import dump
 from clipping.errors import CheckpointError, ConfigError
+from clipping.files import write_text
 from preprocess.settings import FeatureSettings
 
 NANO = ModelConfig(kind="avtnet_yolt", size="nano", hidden=8)
@@ -217,6 +221,15 @@ def test_other_number_types_become_the_networks_own(path):
     refused(path, "not finite")
 
 
+def test_weights_that_overflow_give_an_error_and_no_answer(tmp_path):
+    path = tmp_path / "large.safetensors"
+    model = build(NANO)
+    torch.nn.init.constant_(model.audio.stem[0].weight, 3e38)
+    save(path, model, CheckpointInfo(NANO, features=SETTINGS))
+    with pytest.raises(CheckpointError, match=r"large\.safetensors: .* no numbers"):
+        predict_windows(load(path), [make_features("ep", "start", 90.0)])
+
+
 def nested(depth):
     return "[" * depth + "]" * depth
 
@@ -308,6 +321,15 @@ class TestLastState:
             except (CheckpointError, ConfigError):
                 refused += 1
         assert refused > 300
+
+    def test_one_of_another_network_is_refused(self, tmp_path):
+        config = TrainConfig(
+            data_root=make_data(tmp_path, count=2), save_prefix=tmp_path, model=NANO, resume=True
+        )
+        write_text(tmp_path / "config.yaml", "")
+        save_state(config, RunState({"a": torch.zeros(1)}, {"state": {}}, {}))
+        with pytest.raises(CheckpointError, match=r"last\.pt: holds another network.*--overwrite"):
+            train(config)
 
     @pytest.mark.parametrize(
         "value",

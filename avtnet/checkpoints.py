@@ -43,6 +43,8 @@ class CheckpointInfo:
     epoch: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     """Validation figures at that epoch."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """The whole config of the training; see :class:`avtnet.config.TrainConfig`."""
     trained_on: str = ""
     """What the training data were, for people."""
     versions: dict[str, str] = field(default_factory=dict)

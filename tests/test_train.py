@@ -67,6 +67,7 @@ def test_a_run_leaves_all_that_explains_and_repeats_it(config):
     best = load(folder / "best.safetensors")
     assert best.info.metrics["score"] == min(float(row["score"]) for row in rows)
     assert best.info.model == NANO
+    assert restore(TrainConfig, best.info.training) == config
 
 
 def test_training_learns_where_the_boundary_is(config):

@@ -139,10 +139,10 @@ class TrainConfig:
             raise ValueError(f"late_epochs is a share from 0 to 1, got {self.late_epochs}")
         if self.gpus is not None and self.processes > 1:
             raise ValueError("--processes is for the CPU: with --gpus there is one per GPU")
-        if self.batch_size % (len(self.gpu_list) or self.processes):
+        devices = len(self.gpu_list) or self.processes
+        if self.batch_size < devices:
             raise ValueError(
-                f"batch_size {self.batch_size} cannot be shared evenly by "
-                f"{len(self.gpu_list) or self.processes} devices"
+                f"batch_size {self.batch_size} is less than a window for each of {devices} devices"
             )
         if self.test and self.weights is None:
             raise ValueError("--test evaluates a checkpoint: name it with --weights")

@@ -142,8 +142,9 @@ class EpochBatches(Sampler[list[int]]):
     """The batches of one epoch: which windows, in which order, for one of several processes.
 
     The order depends on seed and epoch only, so an interrupted epoch can go on where it stopped
-    and a batch holds the same windows however many processes share it. The last windows that do
-    not fill a batch are left out of this epoch (another order leaves out others).
+    and a batch holds the same windows however many processes share it; their shares differ by one
+    window at most. The last windows that do not fill a batch are left out of this epoch (another
+    order leaves out others).
     """
 
     def __init__(
@@ -151,8 +152,10 @@ class EpochBatches(Sampler[list[int]]):
     ) -> None:
         order = np.random.default_rng([seed, epoch]).permutation(count)
         full = count // batch_size
-        if not full:  # fewer windows than a batch: they are the batch, if they can be shared
-            batch_size, full = count - count % ranks, 1
+        if not full:  # fewer windows than a batch: they are the batch
+            batch_size, full = count, 1
+        if batch_size < ranks:
+            raise ClippingError(f"{count} windows cannot be shared by {ranks} processes")
         batches = order[: full * batch_size].reshape(full, batch_size)
         self.batches: list[list[int]] = batches[:, rank::ranks].tolist()
         self.start = 0

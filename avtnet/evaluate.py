@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from avtnet import checkpoints
@@ -18,7 +19,7 @@ from avtnet.losses import WINDOW_SECONDS
 from avtnet.predict import find_device, predict_windows
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
-from clipping.files import atomic_path, write_text
+from clipping.files import atomic_path, require_writable, write_text
 from clipping.metrics import evaluate as score
 from clipping.metrics import signed_errors
 from clipping.tables import WindowId, csv_text, read_labels, read_submission
@@ -83,7 +84,11 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         assert config.weights is not None  # EvaluateConfig checks it
         device = find_device(config.device)
         checkpoint = checkpoints.load(config.weights, device)
-        chosen = _choose(read_windows(config.data_root)[0], config)
+        windows, missing = read_windows(config.data_root)
+        if missing:
+            told = f"{len(missing)} labels without features are left out: {missing[0]} …"
+            print(told, file=sys.stderr)
+        chosen = _choose(windows, config)
         positions = predict_windows(checkpoint, [window.path for window in chosen], device=device)
         predicted = dict(zip([window.id for window in chosen], positions, strict=True))
     return compare(predicted, {window.id: window.seconds for window in chosen})
@@ -156,7 +161,7 @@ def print_evaluation(evaluation: Evaluation, worst: int, console: Console) -> No
         table = Table("worst windows", "true", "predicted", "error")
         for window, error in list(evaluation.errors.items())[:worst]:
             true, found = evaluation.true[window], evaluation.predicted[window]
-            table.add_row(str(window), f"{true:.2f}", f"{found:.2f}", f"{error:+.2f}")
+            table.add_row(escape(str(window)), f"{true:.2f}", f"{found:.2f}", f"{error:+.2f}")
         console.print(table)
 
 
@@ -167,11 +172,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(config: EvaluateConfig) -> None:
+    if config.output is not None:
+        require_writable(config.output)
     evaluation = evaluate(config)
     print_evaluation(evaluation, config.worst, Console())
     if config.output is not None:
         write_evaluation(evaluation, config.output)
-        Console(stderr=True, soft_wrap=True).print(f"written: {config.output}")
+        print(f"written: {config.output}", file=sys.stderr)
 
 
 def _choose(windows: list[Window], config: EvaluateConfig) -> list[Window]:

@@ -69,7 +69,7 @@ class Training:
         self.validated = list(validated)
         self.data = WindowDataset(trained)
         self.chief = fabric.global_rank == 0
-        self.console = Console(stderr=True, soft_wrap=True, quiet=not self.chief)
+        self.console = Console(stderr=True, soft_wrap=True, markup=False, quiet=not self.chief)
         state = read_state(config) if config.resume else None
 
         torch.manual_seed(config.seed)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.markup import escape
 
 from avtnet import checkpoints
 from avtnet.checkpoints import Checkpoint
@@ -18,6 +17,7 @@ from avtnet.gather import gather
 from avtnet.losses import WINDOW_SECONDS
 from clipping.config import parse, run
 from clipping.errors import CheckpointError, ClippingError, ConfigError, FeatureError
+from clipping.files import require_output
 from clipping.tables import WindowId, write_submission
 from preprocess.features import Features
 from preprocess.features import load as load_features
@@ -48,6 +48,8 @@ class PredictConfig:
     """Where the network runs: cpu, cuda, cuda:1."""
 
     def __post_init__(self) -> None:
+        if not self.inputs:
+            raise ConfigError("give at least one video, feature file, or folder of them")
         if self.weights is None:
             raise ConfigError("name the checkpoint: --weights RUN/best.safetensors")
 
@@ -134,13 +136,6 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def report_failures(failures: Mapping[str, str], console: Console) -> int:
-    """Print what failed and why; the exit code that says so."""
-    for name, reason in failures.items():
-        console.print(f"[red]failed[/] {escape(name)}: {escape(reason)}")
-    return 1 if failures else 0
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """``python -m avtnet.predict``."""
     config = parse(PredictConfig, argv, prog=PROG, positional="inputs")
@@ -148,14 +143,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(config: PredictConfig) -> int:
-    console = Console(stderr=True, soft_wrap=True)
+    console = Console(stderr=True, soft_wrap=True, markup=False)
+    require_output(config.output)
     positions, failures = predict(config)
-    code = report_failures(failures, console)
+    for name, reason in failures.items():
+        console.print(f"failed: {name}: {reason}", style="red")
     if not positions:
         raise ClippingError("no window could be predicted; nothing was written")
     write_submission(config.output, positions)
     console.print(f"{len(positions)} windows: {config.output}")
-    return code
+    return 1 if failures else 0
 
 
 def _meaning(settings: FeatureSettings) -> dict[str, object]:

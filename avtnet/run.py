@@ -176,14 +176,3 @@ def draw_curve(folder: Path, rows: Sequence[dict[str, float]]) -> Path:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=120)
     return path
-
-
-def require_writable(folder: Path) -> None:
-    """Fail now rather than after the first epoch.
-
-    Raises:
-        ClippingError: where nothing can be written there.
-    """
-    probe = folder / ".writable"
-    write_text(probe, "")
-    probe.unlink()

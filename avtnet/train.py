@@ -17,13 +17,16 @@ from avtnet.config import TrainConfig
 from avtnet.dataset import WindowDataset, read_windows, split
 from avtnet.fit import fit
 from avtnet.predict import predict_windows
-from avtnet.run import open_run, require_writable
+from avtnet.run import open_run
 from avtnet.scores import score_windows, summary_line
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
+from clipping.files import require_writable
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+PROG = "python -m avtnet.train"
 
 
 def train(config: TrainConfig) -> Path:
@@ -33,7 +36,7 @@ def train(config: TrainConfig) -> Path:
         ClippingError: for missing data, a folder that cannot be written, a GPU that is not there.
         KeyboardInterrupt: after Ctrl-C or SIGTERM; last.pt then holds the run as it stood.
     """
-    console = Console(stderr=True, soft_wrap=True)
+    console = Console(stderr=True, soft_wrap=True, markup=False)
     windows, missing = read_windows(config.data_root)
     if missing:
         console.print(f"{len(missing)} labels without features are left out: {missing[0]} …")
@@ -45,7 +48,8 @@ def train(config: TrainConfig) -> Path:
     if config.test:
         assert config.weights is not None  # TrainConfig checks it
         checkpoint = checkpoints.load(config.weights, fabric.device)
-        positions = predict_windows(checkpoint, [window.path for window in validated])
+        paths = [window.path for window in validated]
+        positions = predict_windows(checkpoint, paths, device=fabric.device)
         console.print(summary_line(score_windows(validated, positions)))
         return config.save_prefix
     require_writable(config.save_prefix)
@@ -92,8 +96,12 @@ def _fabric(config: TrainConfig, console: Console) -> Fabric:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """``python -m avtnet.train``."""
-    config = parse(TrainConfig, argv, prog="python -m avtnet.train")
-    return run(lambda: (train(config), 0)[1], "avtnet.train")
+    config = parse(TrainConfig, argv, prog=PROG)
+
+    def command() -> None:
+        train(config)
+
+    return run(command, PROG)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,17 +55,43 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
+def require_writable(folder: Path) -> None:
+    """Make a folder and see that it can be written: before long work, not after it.
+
+    Raises:
+        ClippingError: where it cannot be.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise ClippingError(f"{folder}: cannot be written: {reason}") from error
+
+
+def require_output(path: Path) -> None:
+    """See that a file can be written, and make its folder: before long work, not after it.
+
+    Raises:
+        ClippingError: where it cannot be.
+    """
+    if path.is_dir():
+        raise ClippingError(f"{path}: is a folder; name a file in it")
+    require_writable(path.parent)
+
+
 def find_media(paths: Iterable[Path | str]) -> dict[str, Path]:
     """The media files behind files and folders, by a name that is unique among them.
 
     A folder is searched in depth for ``MEDIA_SUFFIXES``; hidden files are left out. The name is
     the path below that folder without its suffix (``S1/01``), with the suffix where two files
-    would share it, in sorted order. A file given by name is taken whatever its suffix.
+    would share it, in sorted order. A file given by name is taken whatever its suffix. One that
+    is given twice counts once.
 
     Raises:
         ClippingError: where a path does not exist.
     """
-    found: list[tuple[str, Path]] = []
+    found: dict[str, tuple[str, Path]] = {}
     for given in map(Path, paths):
         if given.is_dir():
             inside = (path for path in given.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES)
@@ -73,17 +99,16 @@ def find_media(paths: Iterable[Path | str]) -> dict[str, Path]:
                 relative = path.relative_to(given)
                 hidden = any(part.startswith(".") for part in relative.parts)
                 if path.is_file() and not hidden:
-                    found.append((relative.as_posix(), path))
+                    found.setdefault(os.path.abspath(path), (relative.as_posix(), path))
         elif given.exists():
-            found.append((given.name, given))
+            found.setdefault(os.path.abspath(given), (given.name, given))
         else:
             raise ClippingError(f"{given}: there is no such file or folder")
-    return _name(dict.fromkeys(found))
+    return _name(list(found.values()))
 
 
-def _name(found: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+def _name(found: Sequence[tuple[str, Path]]) -> dict[str, Path]:
     """Drop the suffixes of the names where that leaves them apart."""
-    found = list(found)
     stems = [name[: len(name) - len(path.suffix)] if path.suffix else name for name, path in found]
     uses = Counter(stems)
     names: dict[str, Path] = {}

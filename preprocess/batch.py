@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from clipping.errors import ClippingError, ConfigError, FeatureError
-from clipping.files import atomic_path, find_media
+from clipping.files import find_media, require_output, require_writable
 from preprocess.features import SIDES, Features, Side, feature_path, identify, load, save
 from preprocess.report import Outcome, print_summary, write_report
 from preprocess.settings import FeatureSettings
@@ -215,6 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(config: PreprocessConfig) -> int:
     from clipping.config import dump
 
+    require_output(config.report_path)
     todo, outcomes = plan(config)
     stopped: str | None = None
     try:
@@ -262,10 +263,7 @@ def follow(todo: Sequence[Window], outcomes: list[Outcome]) -> None:
 
 def _prepare(folder: Path) -> None:
     """Make the folder, see that it can be written, and clean up after runs that were killed."""
-    probe = folder / ".tmp-writable"
-    with atomic_path(probe):
-        pass
-    probe.unlink(missing_ok=True)
+    require_writable(folder)
     old = time.time() - LEFTOVER_HOURS * 3600
     for leftover in folder.rglob(".tmp-*"):
         with suppress(OSError):  # another run may remove it first

@@ -177,6 +177,8 @@ class TestFindMedia:
     def test_the_same_file_twice_is_one(self, tmp_path: Path) -> None:
         touch(tmp_path, "01.mkv")
         assert list(find_media([tmp_path / "01.mkv", tmp_path / "01.mkv"])) == ["01"]
+        (tmp_path / "x").mkdir()
+        assert list(find_media([tmp_path / "x/../01.mkv", tmp_path / "01.mkv", tmp_path])) == ["01"]
 
     def test_two_files_of_one_name_are_refused(self, tmp_path: Path) -> None:
         touch(tmp_path, "a/01.mkv", "b/01.mkv")

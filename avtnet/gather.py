@@ -39,8 +39,8 @@ def gather(
     """Find feature files, or make them of media files, with a progress bar on stderr.
 
     Args:
-        inputs: feature files, media files, or folders; a folder with feature files in it counts as
-            features, any other as media.
+        inputs: feature files, media files, or folders; a folder with media in it counts as media,
+            whatever else lies there, another one as features.
         settings: how features are made.
         keep: where they are kept, so that a second run finds them; None makes them for now only.
         workers: processes; None takes one a core.
@@ -71,15 +71,20 @@ def gather(
         for outcome in outcomes:
             if outcome.output is None:
                 failures[outcome.name] = outcome.error or "no features were made"
-            else:
+                continue
+            try:
                 ready[WindowId(outcome.name, outcome.side)] = Path(outcome.output)
+            except ValueError as error:  # a file name that no table can hold
+                failures[outcome.name] = f"{outcome.file}: {error}; rename the file"
         yield Gathered(ready, find_media(media), failures)
 
 
 def _feature_files(path: Path) -> dict[WindowId, Path]:
-    """The feature files at or below ``path``, by window; none where there are none."""
+    """The feature files at or below ``path``, by window; none where there are media, or nothing."""
     if path.suffix == FEATURE_SUFFIX and path.is_file():
         return {_window(path.stem, path): path}
+    if path.is_dir() and find_media([path]):
+        return {}
     return {
         _window(file.relative_to(path).with_suffix("").as_posix(), file): file
         for file in sorted(path.rglob(f"*{FEATURE_SUFFIX}"))

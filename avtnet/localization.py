@@ -5,8 +5,8 @@ This module is not called ``locate``, so that ``from avtnet import locate`` is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -20,8 +20,9 @@ from avtnet.gather import gather
 from avtnet.predict import check_settings, find_device, predict_windows
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
+from clipping.files import require_output, require_writable
 from clipping.segments import Segment, Timeline
-from clipping.tables import WindowId, write_timelines
+from clipping.tables import write_timelines
 from preprocess.features import SIDES, Features
 from preprocess.features import load as load_features
 
@@ -57,7 +58,7 @@ class LocateConfig:
     min_confidence: float = 0.3
     """Say nothing below this confidence (0..1)."""
     workers: int | None = None
-    """Processes that make features; absent, one a core."""
+    """Processes that make features; absent, one a core; 0 works in this one."""
     device: str = "cpu"
     """Where the networks run: cpu, cuda, cuda:1."""
 
@@ -74,8 +75,8 @@ def locate(
     path: Path | str,
     weights: Path | str | Sequence[Path | str] = (),
     *,
-    min_confidence: float = 0.3,
-    device: str = "cpu",
+    min_confidence: float = LocateConfig.min_confidence,
+    device: str = LocateConfig.device,
 ) -> Timeline:
     """The opening and the ending of one episode, as segments with confidence and evidence.
 
@@ -95,7 +96,7 @@ def locate(
         weights=tuple(map(Path, several)),
         min_confidence=min_confidence,
         device=device,
-        workers=1,
+        workers=0,  # a process would need ``if __name__ == "__main__"`` in the caller's script
     )
     if Path(path).is_dir():
         raise ClippingError(f"{path}: is a folder; avtnet.locate_all takes folders")
@@ -114,21 +115,19 @@ def locate_all(config: LocateConfig, watch: Watch | None = None) -> list[Timelin
     models = load_models(config)
     settings = models[0].info.features
     if config.audio is not None:
-        from dataclasses import replace
-
-        audio = int(config.audio) if config.audio.isdigit() else config.audio
+        number = config.audio.isascii() and config.audio.isdecimal()
+        audio = int(config.audio) if number else config.audio
         settings = replace(settings, audio=audio)
     timelines = []
     with gather(config.inputs, settings, keep=config.features, workers=config.workers) as gathered:
-        names = dict.fromkeys(window.name for window in gathered.features)
-        for name in sorted(dict.fromkeys([*gathered.media, *names, *gathered.failures])):
+        files: dict[str, list[Path]] = {name: [] for name in (*gathered.media, *gathered.failures)}
+        for window in sorted(gathered.features, key=lambda each: SIDES.index(each.side)):
+            files.setdefault(window.name, []).append(gathered.features[window])
+        for name in sorted(files):
             source = str(gathered.media.get(name, name))
             boundaries: list[Boundary] = []
             error = gathered.failures.get(name)
-            for side in SIDES:
-                file = gathered.features.get(WindowId(name, side))
-                if file is None:
-                    continue
+            for file in files[name]:
                 try:
                     boundaries.append(look(load_features(file), models, config.device))
                 except ClippingError as failure:
@@ -196,35 +195,64 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(config: LocateConfig) -> int:
-    from dataclasses import replace
-
-    notes = Console(stderr=True, soft_wrap=True)
+    notes = Console(stderr=True, soft_wrap=True, markup=False)
+    _check_outputs(config)
     if not config.weights:
         notes.print(
-            "[yellow]no --weights: using the shipped demo weights, trained on made-up episodes "
-            "only; on real ones expect wrong answers[/]"
+            "no --weights: using the shipped demo weights, trained on made-up episodes only; "
+            "on real ones expect wrong answers",
+            style="yellow",
         )
     if not config.inputs:
         config = replace(config, inputs=(str(_demo_season(notes)),))
 
+    timelines: dict[str, Timeline] = {}
+    failed: list[str] = []
+
     def watch(name: str, boundaries: Sequence[Boundary], found: Timeline) -> None:
-        if config.plot is not None and boundaries:
-            from avtnet.plot import draw_episode
+        timelines[name] = found
+        try:
+            if found.error is not None:
+                raise ClippingError(found.error)
+            for path in _illustrate(config, name, boundaries, found):
+                notes.print(f"written: {path}")
+        except ClippingError as error:
+            failed.append(str(error))
 
-            notes.print(f"picture: {draw_episode(config.plot, name, boundaries, found)}")
-
-    timelines = locate_all(config, watch)
+    locate_all(config, watch)
     Console().print(_table(timelines))
     for path in (config.json, config.csv):
         if path is not None:
-            write_timelines(path, timelines)
+            write_timelines(path, timelines.values())
             notes.print(f"written: {path}")
-    failed = [found for found in timelines if found.error is not None]
-    if config.clips is not None:
-        failed += _cut_clips(config.clips, timelines, notes)
-    for found in failed:
-        notes.print(f"[red]failed[/] {escape(str(found.error))}")
+    for error in failed:
+        notes.print(f"failed: {error}", style="red")
     return 1 if failed else 0
+
+
+def _check_outputs(config: LocateConfig) -> None:
+    """Say before the work, not after it, what cannot be written."""
+    for path in (config.json, config.csv):
+        if path is not None:
+            require_output(path)
+    for folder in (config.plot, config.clips):
+        if folder is not None:
+            require_writable(folder)
+
+
+def _illustrate(
+    config: LocateConfig, name: str, boundaries: Sequence[Boundary], found: Timeline
+) -> Iterator[Path]:
+    """Draw an episode and cut its clips, where that is wanted."""
+    if config.plot is not None:
+        from avtnet.plot import draw_episode
+
+        yield draw_episode(config.plot, name, boundaries, found)
+    if config.clips is not None and found.segments:
+        from clipping.cutting import cut
+
+        for clip in cut(found.source, found, output=config.clips, overwrite=True, name=name):
+            yield clip.path
 
 
 def _demo_season(notes: Console) -> Path:
@@ -235,27 +263,13 @@ def _demo_season(notes: Console) -> Path:
     return make_season(folder)
 
 
-def _cut_clips(folder: Path, timelines: Sequence[Timeline], notes: Console) -> list[Timeline]:
-    """Cut what was found; the timelines whose clips could not be cut, with the reason."""
-    from clipping.cutting import cut
-
-    failed = []
-    for found in timelines:
-        try:
-            for clip in cut(found.source, found, output=folder, overwrite=True):
-                notes.print(f"clip: {clip.path}")
-        except ClippingError as error:
-            failed.append(Timeline(found.source, found.duration, (), str(error)))
-    return failed
-
-
-def _table(timelines: Sequence[Timeline]) -> Table:
-    table = Table("file", "length", "opening", "sure", "ending", "sure")
-    for found in timelines:
+def _table(timelines: Mapping[str, Timeline]) -> Table:
+    table = Table("episode", "length", "opening", "sure", "ending", "sure")
+    for name, found in timelines.items():
         cells = [*_cells(found.opening), *_cells(found.ending)]
         if found.error is not None:
             cells = ["[red]failed[/]", "", "", ""]
-        table.add_row(escape(Path(found.source).name), _clock(found.duration), *cells)
+        table.add_row(escape(name), _clock(found.duration), *cells)
     return table
 
 

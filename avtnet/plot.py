@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def draw_episode(folder: Path, name: str, boundaries: Sequence[Boundary], found:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.5 * len(boundaries), 7), layout="constrained")
-    figure.suptitle(f"{name}: {_summary(found)}")
+    title = f"{name}: {_summary(found)}".encode("utf-8", "backslashreplace").decode()
+    figure.suptitle(title, parse_math=False)  # a $ in a file's name is a $
     grid = figure.subplots(
         4, len(boundaries), squeeze=False, sharex="col", height_ratios=(3, 1, 2, 2)
     )
@@ -36,7 +38,8 @@ def draw_episode(folder: Path, name: str, boundaries: Sequence[Boundary], found:
         _draw_window(column, boundary, found)
     safe = re.sub(r"[^-.()\w ]", "_", name).lstrip(".")
     path = folder / f"{safe or 'episode'}.png"
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # they become boxes
         figure.savefig(temporary, dpi=100)
     return path
 
@@ -73,8 +76,10 @@ def _draw_window(axes: Sequence[Any], boundary: Boundary, found: Timeline) -> No
         places = [features.start + position for position in positions]
         axes[3].plot(places, [row] * len(places), ".", color="#999999", markersize=8)
         axes[3].plot(places[0], row, "o", color=COLOURS[label])
-    axes[3].set_yticks(range(len(boundary.views)), labels=list(boundary.views), fontsize=7)
-    axes[3].set(ylim=(-0.7, len(boundary.views) - 0.3), xlabel="seconds of the file")
+    axes[3].set_yticks(
+        range(len(boundary.views)), labels=list(boundary.views), fontsize=7, parse_math=False
+    )
+    axes[3].set(ylim=(-0.7, len(boundary.views) - 0.3))
     axes[3].set_xlabel(
         f"seconds of the file; {NAMES[features.side]} at {boundary.time:.1f} s, "
         f"confidence {boundary.confidence:.2f}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import io
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -109,8 +110,12 @@ def restore(config: type[Config], values: dict[str, Any]) -> Config:
 def run(command: Callable[[], int | None], prog: str) -> int:
     """Call a command; turn what a user can cause into one line and an exit code.
 
-    Returns the command's own code (None is 0), 1 for a ClippingError, 130 for Ctrl-C.
+    Returns the command's own code (None is 0), 1 for a ClippingError, 130 for Ctrl-C. What the
+    terminal cannot show, such as a file name that is no text, is printed as escapes (``\\udcff``).
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return command() or 0
     except ClippingError as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from clipping.errors import ClippingError
+from clipping.errors import ClippingError, ConfigError
 from clipping.files import find_media
 from clipping.segments import Segment, Timeline, parse_time
 from clipping.tables import read_timelines
@@ -23,35 +24,48 @@ class Choice:
     error: str | None = None
 
 
-def choose(
-    files: Sequence[str], *, start: str, end: str, segments: Path | None, labels: str
-) -> list[Choice]:
+@dataclass(frozen=True)
+class ChoiceConfig:
+    """What a user chooses; the settings that ``cut`` and ``reel`` have in common."""
+
+    files: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "media files or folders; may be left out where --segments names them"},
+    )
+    start: str = ""
+    """where the segment of each file starts: 83.5 or 1:23.5; left out: where the file does"""
+    end: str = ""
+    """where it ends; left out: where the file does"""
+    segments: Path | None = None
+    """a table of segments (JSON or CSV, as avtnet locate writes it) in place of --start, --end"""
+    labels: str = ""
+    """the labels to take from the table, as in opening,ending; left out: all"""
+
+    def __post_init__(self) -> None:
+        if self.segments is not None:
+            if self.start or self.end:
+                raise ConfigError("give --segments or --start and --end, not both")
+            return
+        if not (self.start or self.end):
+            raise ConfigError("say what to take: --start and --end (1:23.5), or --segments TABLE")
+        if self.labels:
+            raise ConfigError("--labels chooses among the segments of a table; give --segments too")
+        if not self.files:
+            raise ConfigError("name at least one media file")
+
+
+def choose(config: ChoiceConfig) -> list[Choice]:
     """The choice of each file, in their order.
 
-    Args:
-        files: media files and folders; may be empty where ``segments`` names them.
-        start: a time (``1:23.5``); ``""`` is the file's start.
-        end: a time; ``""`` is the file's end.
-        segments: a table of timelines (:func:`clipping.tables.read_timelines`).
-        labels: the labels wanted, with commas between; ``""`` is all.
-
     Raises:
-        ClippingError: for a wrong time, table or path, and where both or none are given.
+        ClippingError: for a wrong time, table or path.
     """
-    if segments is not None and (start or end):
-        raise ClippingError("give --segments or --start and --end, not both")
-    if segments is not None:
-        wanted = {label.strip() for label in labels.split(",") if label.strip()}
-        return _from_table(files, segments, wanted)
-    if not (start or end):
-        raise ClippingError("say what to take: --start and --end (1:23.5), or --segments TABLE")
-    if labels:
-        raise ClippingError("--labels chooses among the segments of a table; give --segments too")
-    if not files:
-        raise ClippingError("name at least one media file")
-    begin = _time("--start", start) if start else 0.0
-    stop = _time("--end", end) if end else None
-    return [_from_times(path, name, begin, stop) for name, path in find_media(files).items()]
+    if config.segments is not None:
+        wanted = {label.strip() for label in config.labels.split(",") if label.strip()}
+        return _from_table(config.files, config.segments, wanted)
+    begin = _time("--start", config.start) if config.start else 0.0
+    stop = _time("--end", config.end) if config.end else None
+    return [_from_times(path, name, begin, stop) for name, path in find_media(config.files).items()]
 
 
 def _from_times(path: Path, name: str, begin: float, stop: float | None) -> Choice:
@@ -78,15 +92,15 @@ def _from_table(files: Sequence[str], table: Path, wanted: set[str]) -> list[Cho
         found = find_media(files)
         rows = [(path, name, _row_of(path, timelines)) for name, path in found.items()]
     else:
-        places = {id(timeline): _place(timeline, table) for timeline in timelines}
-        rows = []
-        for timeline in timelines:
-            path = places[id(timeline)]
-            rows.append((path, path.stem, timeline))
-        twins = {name for _, name, _ in rows if sum(name == other for _, other, _ in rows) > 1}
+        paths = [_place(timeline, table) for timeline in timelines]
+        uses = Counter(path.stem for path in paths)
         rows = [
-            (path, f"{path.parent.name}/{name}" if name in twins else name, timeline)
-            for path, name, timeline in rows
+            (
+                path,
+                path.stem if uses[path.stem] == 1 else f"{path.parent.name}/{path.stem}",
+                timeline,
+            )
+            for path, timeline in zip(paths, timelines, strict=True)
         ]
     return [_from_row(path, name, timeline, table, wanted) for path, name, timeline in rows]
 

@@ -21,12 +21,12 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipping import config
-from clipping.chosen import Choice, choose
+from clipping.chosen import Choice, ChoiceConfig, choose
 from clipping.cut_job import Cut, Job, Mode, Progress
 from clipping.errors import ClippingError, MediaError
 from clipping.files import MEDIA_SUFFIXES
@@ -141,7 +141,8 @@ def _targets(
         part = part if uses[part] == 1 else f"{part}.{uses[part]}"
         folder, last = os.path.split(stem)
         # A file name holds 255 bytes.
-        last = last.encode()[: 240 - len(part.encode())].decode(errors="ignore")
+        room = 240 - len(part.encode())
+        last = last.encode(errors="surrogateescape")[:room].decode(errors="ignore")
         targets.append(output / folder / f"{last}.{part}{suffix}")
     return targets
 
@@ -152,24 +153,12 @@ def _safe(label: str) -> str:
 
 
 @dataclass(frozen=True)
-class CutConfig:
+class CutConfig(ChoiceConfig):
     """Cut segments out of media files, with sound in sync.
 
     A file that cannot be cut is reported, the rest is done; the exit code is then 1.
     """
 
-    files: tuple[str, ...] = field(
-        default=(),
-        metadata={"help": "media files or folders; may be left out where --segments names them"},
-    )
-    start: str = ""
-    """where the segment starts: 83.5 or 1:23.5; left out: where the file does"""
-    end: str = ""
-    """where the segment ends; left out: where the file does"""
-    segments: Path | None = None
-    """a table of segments (JSON or CSV, as avtnet locate writes it) in place of --start, --end"""
-    labels: str = ""
-    """the labels to take from the table, as in opening,ending; left out: all"""
     mode: Mode = "exact"
     """exact: to the picture, encoding only what must be; copy: from the keyframe before"""
     remove: bool = False
@@ -189,14 +178,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(settings: CutConfig) -> int:
     import rich.progress
     from rich.console import Console
+    from rich.markup import escape
 
-    choices = choose(
-        settings.files,
-        start=settings.start,
-        end=settings.end,
-        segments=settings.segments,
-        labels=settings.labels,
-    )
+    choices = choose(settings)
     if settings.output.suffix.lower() in MEDIA_SUFFIXES and len(choices) > 1:
         raise ClippingError(f"{settings.output}: is one file; {len(choices)} need a folder")
     done: list[tuple[Choice, list[Cut]]] = []
@@ -207,7 +191,7 @@ def _run(settings: CutConfig) -> int:
     ) as bar:
         for choice in choices:
             total = sum(segment.duration for segment in choice.segments)
-            task = bar.add_task(choice.path.name, total=None if settings.remove else total)
+            task = bar.add_task(escape(choice.path.name), total=None if settings.remove else total)
             try:
                 if choice.error is not None:
                     raise ClippingError(choice.error)

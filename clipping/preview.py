@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from clipping import config
-from clipping.errors import ClippingError, MediaError
+from clipping.errors import ClippingError, ConfigError, MediaError
 from clipping.extra import font_path, video_library
 from clipping.files import atomic_path
 from clipping.media import frames_at, probe
@@ -141,6 +141,10 @@ class PreviewConfig:
     overwrite: bool = False
     """replace a file that exists"""
 
+    def __post_init__(self) -> None:
+        if len(self.file) != 1:
+            raise ConfigError(f"a preview shows one file, got {len(self.file)}")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Preview what a command line says."""
@@ -149,8 +153,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: PreviewConfig) -> int:
-    if len(settings.file) != 1:
-        raise ClippingError(f"a preview shows one file, got {len(settings.file)}")
     source = Path(settings.file[0])
     try:
         start = parse_time(settings.start or "0")

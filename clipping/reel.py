@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from clipping import config
-from clipping.chosen import choose
+from clipping.chosen import ChoiceConfig, choose
 from clipping.container import choose_audio, open_media
 from clipping.cut_sound import Form, samples
 from clipping.errors import ClippingError, MediaError
@@ -271,21 +271,9 @@ def _logger(progress: Callable[[float], None] | None) -> Any:
 
 
 @dataclass(frozen=True)
-class ReelConfig:
+class ReelConfig(ChoiceConfig):
     """Join chosen segments into one film, with crossfades and titles."""
 
-    files: tuple[str, ...] = field(
-        default=(),
-        metadata={"help": "media files or folders; may be left out where --segments names them"},
-    )
-    start: str = ""
-    """where the segment of each file starts: 83.5 or 1:23.5; left out: where the file does"""
-    end: str = ""
-    """where it ends; left out: where the file does"""
-    segments: Path | None = None
-    """a table of segments (JSON or CSV, as avtnet locate writes it) in place of --start, --end"""
-    labels: str = ""
-    """the labels to take from the table, as in opening,ending; left out: all"""
     output: Path = Path("reel.mp4")
     """the film to write: .mp4, .m4v, .mov, .mkv or .webm"""
     crossfade: float = 0.5
@@ -296,6 +284,7 @@ class ReelConfig:
     """replace a file that exists"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.crossfade <= 10:
             raise ValueError(f"a crossfade is 0 to 10 s, got {self.crossfade}")
 
@@ -309,16 +298,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(settings: ReelConfig) -> int:
     import rich.progress
     from rich.console import Console
+    from rich.markup import escape
 
-    choices = choose(
-        settings.files,
-        start=settings.start,
-        end=settings.end,
-        segments=settings.segments,
-        labels=settings.labels,
-    )
     shots, failed = [], False
-    for choice in choices:
+    for choice in choose(settings):
         try:
             if choice.error is not None:
                 raise ClippingError(choice.error)
@@ -334,7 +317,7 @@ def _run(settings: ReelConfig) -> int:
     with rich.progress.Progress(
         console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task(settings.output.name, total=1.0)
+        task = bar.add_task(escape(settings.output.name), total=1.0)
         written = reel(
             shots,
             settings.output,

@@ -1,7 +1,9 @@
 """The edges of cutting: names, files that are in the way, a full disk, and the command line."""
 
 import json
+import os
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -126,11 +128,31 @@ def test_the_command_removes_and_takes_clock_times(film, tmp_path, capsys):
     [
         ([], "say what to take"),
         (["--start", "1"], "name at least one media file"),
-        (["x.mp4", "--start", "1:99"], "--start: the seconds of a time with minutes are below 60"),
-        (["x.mp4", "--start", "1"], "x.mp4: there is no such file or folder"),
         (["x.mp4", "--start", "1", "--labels", "opening"], "give --segments too"),
+        (["x.mp4", "--start", "1", "--segments", "t.csv"], "not both"),
     ],
 )
 def test_wrong_command_lines_are_explained(words, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["x.mp4", "--start", "1:99"], "--start: the seconds of a time with minutes are below 60"),
+        (["x.mp4", "--start", "1"], "x.mp4: there is no such file or folder"),
+    ],
+)
+def test_wrong_values_are_named(words, message, capsys):
     assert main(words) == 1
     assert message in capsys.readouterr().err
+
+
+def test_a_file_name_that_is_no_text_is_cut_and_printed(film, tmp_path, capfd):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/[red]\xff.mp4")
+    shutil.copy(film, odd)
+    assert main([odd, "--start", "1", "--end", "2", "-o", str(tmp_path / "out")]) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["[red].1.000-2.000.mp4"]
+    assert "[red]" in capfd.readouterr().out

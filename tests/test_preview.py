@@ -101,7 +101,8 @@ def test_the_command(film, tmp_path, capsys):
     assert main([*words, "--overwrite", "--columns", "0"]) == 1
     assert "columns >= 1" in capsys.readouterr().err
     assert main([*words, "--end", "0:00"]) == 1
-    assert main(["--start", "1"]) == 1
+    with pytest.raises(SystemExit, match="2"):
+        main(["--start", "1"])
     assert "a preview shows one file, got 0" in capsys.readouterr().err
 
 

@@ -33,10 +33,11 @@ from clipping.tables import WindowId, read_labels, read_submission, write_submis
 
 PROG = "python -m avtnet.recipe"
 TRAININGS = {
-    "avtnet": ModelConfig(kind="avtnet"),
-    "avtnet2_normalized": ModelConfig(kind="avtnet2"),
-    "avtnet_yolt": ModelConfig(kind="avtnet_yolt"),
+    "avtnet": TrainConfig(),
+    "avtnet2_normalized": TrainConfig(if_normal=True, model=ModelConfig(kind="avtnet2")),
+    "avtnet_yolt": TrainConfig(data_seed=2, model=ModelConfig(kind="avtnet_yolt")),
 }
+"""What tells the three trainings apart, as in the files of these names in configs/."""
 CHECKPOINTS = (
     ("avtnet", "best"),
     ("avtnet2_normalized", "best"),
@@ -84,7 +85,9 @@ class RecipeConfig:
 
     def training(self, name: str) -> TrainConfig:
         """The settings of one of the three trainings."""
-        return TrainConfig(
+        training = TRAININGS[name]
+        return dataclasses.replace(
+            training,
             data_root=self.output / "train",
             save_prefix=self.output / "runs" / name,
             lr=self.lr,
@@ -92,11 +95,9 @@ class RecipeConfig:
             max_epoch=self.epochs,
             warmup_epoch=min(5, self.epochs // 4),
             seed=self.seed,
-            data_seed=2 if name == "avtnet_yolt" else 0,
-            if_normal=name == "avtnet2_normalized",
             late_epochs=1 - 1 / self.epochs,
             resume=True,
-            model=dataclasses.replace(self.model, kind=TRAININGS[name].kind),
+            model=dataclasses.replace(self.model, kind=training.model.kind),
         )
 
 
@@ -106,7 +107,7 @@ def reproduce(config: RecipeConfig) -> dict[str, dict[str, float]]:
     Raises:
         ClippingError: where a step cannot be done; what is finished stays.
     """
-    console = Console(stderr=True, soft_wrap=True)
+    console = Console(stderr=True, soft_wrap=True, markup=False)
     seconds: dict[str, float] = {}
     with _timed(console, seconds, "media"):
         _make_media(config)
@@ -260,7 +261,7 @@ def _command(config: RecipeConfig) -> None:
         table.add_row(name, *(f"{row[figure]:.2f}" for figure in names))
     console = Console()
     console.print(table)
-    console.print(f"everything is in {config.output}", soft_wrap=True)
+    print(f"everything is in {config.output}")
 
 
 if __name__ == "__main__":

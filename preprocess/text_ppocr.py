@@ -1,4 +1,4 @@
-"""PP-OCRv4 mobile, detection only: text boxes in 14 ms a frame, from a model inside a wheel.
+"""PP-OCRv4 mobile, detection only: text boxes from a model inside a wheel.
 
 The wheel is rapidocr's (below 3.9: later ones carry only v6, which sees text in drawn
 characters). rapidocr itself is not imported here: it needs OpenCV, and its boxes are worse than

@@ -1,0 +1,116 @@
+"""What a user may not read or write is named; the rest is done.
+
+Permissions do not bind root, as which tests run in many containers: there the commands run without
+the two capabilities that make it so. (Another user could not even read Python in root's home.)
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from make_media import make_media
+
+from avtnet import checkpoints
+from avtnet.checkpoints import CheckpointInfo
+from avtnet.config import ModelConfig
+from avtnet.model import build
+from clipping.tables import WindowId, write_submission
+
+ROOT = Path(__file__).parents[1]
+OBEDIENT = """
+import ctypes, os, sys
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+    if os.geteuid() == 0 and ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
+        sys.exit("cannot give up root's rights")
+os.execv(sys.executable, [sys.executable, "-m", *sys.argv[1:]])
+"""
+"""A program that becomes ``python -m …`` without root's rights over files."""
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A season of two episodes, one of them unreadable, and a folder that cannot be written."""
+    for name in ("season", "out", "locked"):
+        (tmp_path / name).mkdir()
+    make_media(tmp_path / "season" / "ep01.mkv", duration=2.0, size=(160, 90))
+    shutil.copy(tmp_path / "season" / "ep01.mkv", tmp_path / "season" / "ep02.mkv")
+    torch.manual_seed(1)
+    config = ModelConfig(size="nano", hidden=8)
+    checkpoints.save(tmp_path / "w.safetensors", build(config), CheckpointInfo(config))
+    for name in ("a.csv", "b.csv"):
+        write_submission(tmp_path / name, {WindowId("ep01", "start"): 60.0})
+    (tmp_path / "season" / "ep02.mkv").chmod(0)
+    (tmp_path / "locked").chmod(0o555)
+    yield tmp_path
+    (tmp_path / "locked").chmod(0o755)  # or pytest could not clean up
+
+
+def run(place, *words):
+    """A command of ours in a process without a superuser's rights."""
+    done = subprocess.run(
+        [sys.executable, "-c", OBEDIENT, *map(str, words)],
+        cwd=place / "out",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_an_unreadable_file_fails_alone(place):
+    out = place / "out"
+    done = run(place, "preprocess", place / "season", "-o", out / "features", "--workers=0")
+    assert done.returncode == 1, done.stderr
+    assert "2 made, 0 up to date, 2 failed" in done.stdout
+    reasons = {window["name"]: window["error"] for window in made(out / "features/report.json")}
+    assert reasons["ep01"] is None
+    assert "ep02.mkv: cannot be read: Permission denied" in reasons["ep02"]
+
+    weights = ("--weights", place / "w.safetensors", "--workers=0")
+    done = run(place, "avtnet.locate", place / "season", *weights, "--json", out / "t.json")
+    assert done.returncode == 1, done.stderr
+    assert [item["error"] is None for item in json.loads((out / "t.json").read_text())] == [1, 0]
+    assert "ep02.mkv: cannot be read: Permission denied" in done.stderr
+
+    done = run(
+        place, "clipping", "cut", place / "season", "--start=0.5", "--end=1.5", "-o", out / "clips"
+    )
+    assert done.returncode == 1, done.stderr
+    assert [path.name for path in (out / "clips").iterdir()] == ["ep01.0.500-1.500.mkv"]
+    assert "ep02.mkv: cannot be read: Permission denied" in done.stderr
+
+    (place / "b.csv").chmod(0)
+    done = run(place, "ensemble.fuse", place / "a.csv", place / "b.csv", "-o", out / "fused.csv")
+    assert (done.returncode, (out / "fused.csv").exists()) == (1, False)
+    assert f"{place}/b.csv: cannot be read: Permission denied" in done.stderr
+
+
+def made(report):
+    """The windows of a report."""
+    return json.loads(report.read_text())["windows"]
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_the_work(place):
+    (place / "season" / "ep02.mkv").unlink()
+    locked = place / "locked"
+    weights = ("--weights", place / "w.safetensors")
+    commands = [
+        ("preprocess", place / "season", "-o", locked / "features"),
+        ("avtnet.locate", place / "season", *weights, "--json", locked / "t.json"),
+        ("clipping", "cut", place / "season", "--start=0.5", "-o", locked),
+        ("ensemble.fuse", place / "a.csv", place / "b.csv", "-o", locked / "fused.csv"),
+    ]
+    for words in commands:
+        done = run(place, *words)
+        assert done.returncode == 1, words
+        assert str(locked) in done.stderr
+        assert "cannot be written: Permission denied" in done.stderr
+        assert "windows" not in done.stderr, "a progress bar: the work had begun"
+    assert list(locked.iterdir()) == []

@@ -4,6 +4,7 @@ import ast
 import importlib
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,15 @@ def test_files_hold_one_idea_each_and_say_which():
         path for path in sources() if path.stat().st_size and not ast.get_docstring(parse(path))
     ]
     assert undocumented == []
+
+
+def test_the_design_names_every_module():
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    for package in ARROWS:
+        table = re.search(rf"^\| `{package}/`.*?(?=\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+        modules = {path.stem for path in (ROOT / package).rglob("[!_]*.py")}
+        assert modules <= set(re.findall(r"`(\w+)`", table[0]))
+        for cell in re.findall(r"^\| (`.*?) \|", table[0], re.MULTILINE):
+            for name in re.findall(r"`(\w+)/?`", cell):
+                known = name == package or list((ROOT / package).glob(f"{name}*"))
+                assert known, f"docs/design.md names {package}/{name}, which is not there"

@@ -56,6 +56,8 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if (self.weights is None) == (self.submission is None):
             raise ConfigError("name what to score: either --weights or --submission")
+        if self.worst < 0:
+            raise ConfigError(f"worst is 0 or more windows, got {self.worst}")
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,6 @@ def reproduce(config: RecipeConfig) -> dict[str, dict[str, float]]:
 
 def _make_media(config: RecipeConfig) -> None:
     from avtnet.synthesize import SynthesizeConfig, synthesize
-    from preprocess.workers import available_cores
 
     for part, episodes, seed in (
         ("train", config.episodes, 2 * config.seed),
@@ -145,7 +144,7 @@ def _make_media(config: RecipeConfig) -> None:
                 episodes=episodes,
                 seed=seed,
                 duration=config.duration,
-                workers=config.workers or available_cores(),
+                workers=config.workers,
             )
         )
 

@@ -65,6 +65,11 @@ class LocateConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
             raise ConfigError(f"min_confidence is from 0 to 1, got {self.min_confidence}")
+        # write_timelines tells the form by the suffix.
+        if self.csv is not None and self.csv.suffix.lower() != ".csv":
+            raise ConfigError(f"--csv ends in .csv, got {self.csv}")
+        if self.json is not None and self.json.suffix.lower() == ".csv":
+            raise ConfigError(f"--json writes JSON, for CSV there is --csv; got {self.json}")
 
 
 Watch = Callable[[str, Sequence[Boundary], Timeline], None]

@@ -65,7 +65,14 @@ def choose(config: ChoiceConfig) -> list[Choice]:
         return _from_table(config.files, config.segments, wanted)
     begin = _time("--start", config.start) if config.start else 0.0
     stop = _time("--end", config.end) if config.end else None
-    return [_from_times(path, name, begin, stop) for name, path in find_media(config.files).items()]
+    return [_from_times(path, name, begin, stop) for name, path in _find(config.files).items()]
+
+
+def _find(files: Sequence[str]) -> dict[str, Path]:
+    found = find_media(files)
+    if not found:
+        raise ClippingError(f"{', '.join(files)}: there are no media files in it")
+    return found
 
 
 def _from_times(path: Path, name: str, begin: float, stop: float | None) -> Choice:
@@ -89,8 +96,7 @@ def _from_table(files: Sequence[str], table: Path, wanted: set[str]) -> list[Cho
             f"there are {', '.join(sorted(known)) or 'none'}"
         )
     if files:
-        found = find_media(files)
-        rows = [(path, name, _row_of(path, timelines)) for name, path in found.items()]
+        rows = [(path, name, _row_of(path, timelines)) for name, path in _find(files).items()]
     else:
         paths = [_place(timeline, table) for timeline in timelines]
         uses = Counter(path.stem for path in paths)

@@ -110,7 +110,8 @@ def restore(config: type[Config], values: dict[str, Any]) -> Config:
 def run(command: Callable[[], int | None], prog: str) -> int:
     """Call a command; turn what a user can cause into one line and an exit code.
 
-    Returns the command's own code (None is 0), 1 for a ClippingError, 130 for Ctrl-C. What the
+    Returns the command's own code (None is 0), 1 for a ClippingError or a path that is closed
+    to this user, 130 for Ctrl-C. What the
     terminal cannot show, such as a file name that is no text, is printed as escapes (``\\udcff``).
     """
     for stream in (sys.stdout, sys.stderr):
@@ -120,6 +121,9 @@ def run(command: Callable[[], int | None], prog: str) -> int:
         return command() or 0
     except ClippingError as error:
         print(f"{prog}: {error}", file=sys.stderr)
+        return 1
+    except PermissionError as error:  # of a path in a closed folder even a look at it fails
+        print(f"{prog}: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{prog}: interrupted; what was finished is kept", file=sys.stderr)

@@ -89,22 +89,32 @@ def find_media(paths: Iterable[Path | str]) -> dict[str, Path]:
     is given twice counts once.
 
     Raises:
-        ClippingError: where a path does not exist.
+        ClippingError: where a path does not exist, or may not be looked at.
     """
     found: dict[str, tuple[str, Path]] = {}
     for given in map(Path, paths):
-        if given.is_dir():
-            inside = (path for path in given.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES)
-            for path in sorted(inside):
-                relative = path.relative_to(given)
-                hidden = any(part.startswith(".") for part in relative.parts)
-                if path.is_file() and not hidden:
-                    found.setdefault(os.path.abspath(path), (relative.as_posix(), path))
-        elif given.exists():
-            found.setdefault(os.path.abspath(given), (given.name, given))
-        else:
-            raise ClippingError(f"{given}: there is no such file or folder")
+        try:
+            for name, path in _media_at(given):
+                found.setdefault(os.path.abspath(path), (name, path))
+        except PermissionError as error:
+            raise ClippingError(f"{given}: cannot be read: {error.strerror}") from error
     return _name(list(found.values()))
+
+
+def _media_at(given: Path) -> Iterator[tuple[str, Path]]:
+    """The file itself, or the media below a folder, each with a name."""
+    if given.is_dir():
+        os.scandir(given).close()  # rglob alone would take a folder that is closed for empty
+        inside = (path for path in given.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES)
+        for path in sorted(inside):
+            relative = path.relative_to(given)
+            hidden = any(part.startswith(".") for part in relative.parts)
+            if path.is_file() and not hidden:
+                yield relative.as_posix(), path
+    elif given.exists():
+        yield given.name, given
+    else:
+        raise ClippingError(f"{given}: there is no such file or folder")
 
 
 def _name(found: Sequence[tuple[str, Path]]) -> dict[str, Path]:

@@ -143,9 +143,12 @@ def test_wrong_command_lines_are_explained(words, message, capsys):
     [
         (["x.mp4", "--start", "1:99"], "--start: the seconds of a time with minutes are below 60"),
         (["x.mp4", "--start", "1"], "x.mp4: there is no such file or folder"),
+        (["empty", "--start", "1"], "empty: there are no media files in it"),
     ],
 )
-def test_wrong_values_are_named(words, message, capsys):
+def test_wrong_values_are_named(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
     assert main(words) == 1
     assert message in capsys.readouterr().err
 

@@ -171,9 +171,12 @@ def test_episodes_of_one_name_keep_their_clips_apart(tmp_path, weights, capsys):
 
 def test_what_cannot_be_written_is_said_before_the_work(season, tmp_path, weights, capsys):
     (tmp_path / "file").write_text("in the way")
+    for suffix in ("json", "csv"):
+        (tmp_path / f"folder.{suffix}").mkdir()
     words = [str(season), f"--weights={weights[0]}", "--workers=0"]
     for option in ("--json", "--csv", "-o"):
-        for place in (f"{tmp_path}/file/x.csv", str(tmp_path)):
+        suffix = "json" if option == "--json" else "csv"
+        for place in (f"{tmp_path}/file/x.{suffix}", f"{tmp_path}/folder.{suffix}"):
             command = predict_main if option == "-o" else main
             assert command([*words, option, place]) == 1
             said = capsys.readouterr().err
@@ -253,6 +256,9 @@ def test_without_weights_a_wrong_device_or_input_the_user_is_told(tmp_path, weig
     assert "no.safetensors" in capsys.readouterr().err
     assert main([str(tmp_path), f"--weights={weights[0]}", "--device=banana"]) == 1
     assert "--device" in capsys.readouterr().err
+    for words in ("--csv=x.json", "--json=x.csv"):
+        with pytest.raises(SystemExit, match="2"):
+            main([str(tmp_path), f"--weights={weights[0]}", words])
     with pytest.raises(SystemExit, match="2"):
         predict_main([str(tmp_path)])
     assert "--weights" in capsys.readouterr().err

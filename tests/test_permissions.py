@@ -97,6 +97,28 @@ def made(report):
     return json.loads(report.read_text())["windows"]
 
 
+def test_a_path_in_a_closed_folder_is_named(place):
+    closed = place / "season"
+    film = shutil.copy(closed / "ep01.mkv", place / "film.mkv")
+    closed.chmod(0)
+    weights = ("--weights", place / "w.safetensors")
+    commands = [
+        ("clipping", "cut", closed, "--start=0.5"),
+        ("clipping", "probe", closed / "ep01.mkv"),
+        ("clipping", "cut", film, "--start=0.5", "-o", closed / "x.mkv"),
+        ("avtnet.locate", closed / "ep01.mkv", *weights),
+        ("avtnet.evaluate", "--data_root", closed, *weights),
+    ]
+    try:
+        for words in commands:
+            done = run(place, *words)
+            assert done.returncode == 1, words
+            assert str(closed) in done.stderr
+            assert "Permission denied" in done.stderr
+    finally:
+        closed.chmod(0o755)
+
+
 def test_a_folder_that_cannot_be_written_is_named_before_the_work(place):
     (place / "season" / "ep02.mkv").unlink()
     locked = place / "locked"

@@ -4,6 +4,7 @@ Without a GPU these are skipped, unless FAIL_WITHOUT_CUDA=1 says that there must
 """
 
 import csv
+import dataclasses
 import os
 
 import pytest
@@ -46,6 +47,7 @@ def test_one_gpu_trains_and_predicts_like_the_cpu(gpus, tmp_path, use_amp):
     assert scores[0].figures["all"]["mae"] == pytest.approx(
         scores[1].figures["all"]["mae"], abs=0.05
     )
+    train(dataclasses.replace(config, test=True, weights=best))  # on the GPU, weights and windows
 
 
 def test_all_gpus_share_a_batch(gpus, tmp_path):

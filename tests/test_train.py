@@ -70,6 +70,16 @@ def test_a_run_leaves_all_that_explains_and_repeats_it(config):
     assert restore(TrainConfig, best.info.training) == config
 
 
+def test_a_test_says_again_what_the_best_epoch_reached(config, capsys):
+    best = train(config) / "best.safetensors"
+    reached = load(best).info.metrics["score"]
+    before = {path: path.stat().st_mtime_ns for path in config.save_prefix.iterdir()}
+    capsys.readouterr()
+    train(dataclasses.replace(config, test=True, weights=best))
+    assert f"validation score {reached:.2f} s" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in config.save_prefix.iterdir()} == before
+
+
 def test_training_learns_where_the_boundary_is(config):
     longer = dataclasses.replace(config, max_epoch=40, batch_size=6, lr=5e-3)
     rows = read_rows(train(longer))

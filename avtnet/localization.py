@@ -224,15 +224,22 @@ def _command(config: LocateConfig) -> int:
         except ClippingError as error:
             failed.append(str(error))
 
-    locate_all(config, watch)
-    Console().print(_table(timelines))
-    for path in (config.json, config.csv):
-        if path is not None:
-            write_timelines(path, timelines.values())
-            notes.print(f"written: {path}")
+    try:
+        locate_all(config, watch)
+    finally:  # after Ctrl-C too: what was found is not lost
+        _report(config, timelines, notes)
     for error in failed:
         notes.print(f"failed: {error}", style="red")
     return 1 if failed else 0
+
+
+def _report(config: LocateConfig, timelines: Mapping[str, Timeline], notes: Console) -> None:
+    if timelines:
+        Console().print(_table(timelines))
+        for path in (config.json, config.csv):
+            if path is not None:
+                write_timelines(path, timelines.values())
+                notes.print(f"written: {path}")
 
 
 def _check_outputs(config: LocateConfig) -> None:

@@ -22,7 +22,7 @@ from avtnet.checkpoints import CheckpointInfo
 from avtnet.config import ModelConfig
 from avtnet.decode import SHIFTS, fuse_views, shifted, timeline
 from avtnet.evaluate import main as evaluate_main
-from avtnet.localization import main
+from avtnet.localization import look, main
 from avtnet.model import build
 from avtnet.predict import main as predict_main
 from clipping.errors import ClippingError
@@ -207,6 +207,27 @@ def test_a_name_that_no_table_holds_fails_alone(tmp_path, weights, capsys):
     assert [found.error is None for found in read_timelines(tmp_path / "t.json")] == [True, False]
     assert "rename the file" in capsys.readouterr().err
     assert (tmp_path / "plots" / "_cost.png").exists()
+
+
+def test_ctrl_c_keeps_what_was_found(season, tmp_path, weights, monkeypatch, capsys):
+    """The interrupt comes between two episodes; a real signal is sent in test_preprocess_batch.py
+    and test_train.py.
+    """
+    asked = []
+
+    def look_until_interrupted(features, models, device):
+        asked.append(features.name)
+        if features.name == "ep02":
+            raise KeyboardInterrupt
+        return look(features, models, device)
+
+    monkeypatch.setattr("avtnet.localization.look", look_until_interrupted)
+    words = [str(season), f"--weights={weights[0]}", f"--json={tmp_path}/t.json", "--workers=1"]
+    assert main(words) == 130
+    assert asked == ["ep01", "ep01", "ep02"]
+    (item,) = json.loads((tmp_path / "t.json").read_text())
+    assert item["file"].endswith("ep01.mkv")
+    assert "interrupted" in capsys.readouterr().err
 
 
 def test_predict_writes_the_challenge_rows(season, tmp_path, weights, capsys):

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from avtnet.losses import WINDOW_SECONDS
 from clipping.errors import ClippingError, FeatureError
-from clipping.tables import WindowId, read_labels
+from clipping.tables import WINDOW_SECONDS, WindowId, read_labels
 from preprocess.features import Features
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avtnet.losses import WINDOW_SECONDS
 from clipping.segments import Segment, Timeline
+from clipping.tables import WINDOW_SECONDS, Side
 from ensemble import Fusion, fuse_positions
 from ensemble.fusion import agreement
-from preprocess.features import Features, Side
+from preprocess.features import Features
 
 SHIFTS = (0, 2, 5)
 """Seconds by which a window is moved to see whether a model's answer moves with it."""

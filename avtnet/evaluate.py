@@ -15,14 +15,13 @@ from rich.table import Table
 
 from avtnet import checkpoints
 from avtnet.dataset import Window, read_windows, split
-from avtnet.losses import WINDOW_SECONDS
 from avtnet.predict import find_device, predict_windows
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import atomic_path, require_writable, write_text
 from clipping.metrics import evaluate as score
 from clipping.metrics import signed_errors
-from clipping.tables import WindowId, csv_text, read_labels, read_submission
+from clipping.tables import WINDOW_SECONDS, WindowId, csv_text, read_labels, read_submission
 
 PROG = "python -m avtnet.evaluate"
 SIDES = {"start": "opening ends", "end": "ending starts"}

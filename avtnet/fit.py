@@ -21,7 +21,7 @@ from avtnet import checkpoints
 from avtnet.checkpoints import Checkpoint, CheckpointInfo
 from avtnet.config import TrainConfig
 from avtnet.dataset import Batch, EpochBatches, Window, WindowDataset, collate
-from avtnet.losses import Term, loss_terms
+from avtnet.losses import loss_terms, mean_loss
 from avtnet.model import build
 from avtnet.predict import predict_windows
 from avtnet.pretrained import load_imagenet
@@ -153,7 +153,8 @@ class Training:
         with fabric.no_backward_sync(self.model, enabled=not moves):
             inputs = batch.to(fabric.device).inputs(if_normal=config.if_normal)
             out = self.model(*inputs)
-            loss = self._shared_loss(loss_terms(out, target.to(fabric.device), config.model))
+            terms = loss_terms(out, target.to(fabric.device), config.model)
+            loss = mean_loss(terms, fabric.world_size)
             fabric.backward(loss / config.accumulation_step)
         seconds = self._mean(loss.detach())
         if not math.isfinite(seconds):
@@ -166,17 +167,6 @@ class Training:
             self.optimizer.step()
             self.optimizer.zero_grad()
         return moves
-
-    def _shared_loss(self, terms: Sequence[Term]) -> Tensor:
-        """This process's part of the loss; its mean over the processes is the batch's loss."""
-        ranks = self.fabric.world_size
-        loss = terms[0].total * 0
-        for term in terms:
-            windows = term.windows.detach().clone()
-            if ranks > 1:
-                torch.distributed.all_reduce(windows)
-            loss = loss + term.total * ranks / windows.clamp(min=1)
-        return loss
 
     def _mean(self, value: Tensor) -> float:
         if self.fabric.world_size > 1:

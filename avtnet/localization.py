@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 from rich.table import Table
 
 from avtnet import checkpoints
@@ -128,7 +129,7 @@ def locate_all(config: LocateConfig, watch: Watch | None = None) -> list[Timelin
         files: dict[str, list[Path]] = {name: [] for name in (*gathered.media, *gathered.failures)}
         for window in sorted(gathered.features, key=lambda each: SIDES.index(each.side)):
             files.setdefault(window.name, []).append(gathered.features[window])
-        for name in sorted(files):
+        for name in track(sorted(files), "episodes", console=Console(stderr=True), transient=True):
             source = str(gathered.media.get(name, name))
             boundaries: list[Boundary] = []
             error = gathered.failures.get(name)
@@ -203,9 +204,10 @@ def _command(config: LocateConfig) -> int:
     notes = Console(stderr=True, soft_wrap=True, markup=False)
     _check_outputs(config)
     if not config.weights:
+        origin = checkpoints.read_info(SHIPPED).trained_on
         notes.print(
-            "no --weights: using the shipped demo weights, trained on made-up episodes only; "
-            "on real ones expect wrong answers",
+            f"no --weights: using the demo weights that are shipped, trained on {origin}; "
+            "on real episodes expect wrong answers",
             style="yellow",
         )
     if not config.inputs:

@@ -6,15 +6,15 @@ can divide by what they hold together: the gradient is then the same however a b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional
 
 from avtnet.config import ModelConfig
 from avtnet.model import Positions, cell_of
-
-WINDOW_SECONDS = 200.0
+from clipping.tables import WINDOW_SECONDS
 
 
 class Term(NamedTuple):
@@ -45,6 +45,16 @@ def loss_terms(out: Positions, target: Tensor, config: ModelConfig) -> list[Term
     return [Term(coarse, windows), Term(fine, right.sum())]
 
 
-def mean_loss(terms: list[Term]) -> Tensor:
-    """The loss of one process's batch: each term over its own count, an empty term is 0."""
-    return sum((term.total / term.windows.clamp(min=1) for term in terms), start=terms[0].total * 0)
+def mean_loss(terms: Sequence[Term], processes: int = 1) -> Tensor:
+    """Each term over its own windows, an empty one 0, added up: seconds.
+
+    Of several processes of torch's default group each gets its part of the loss; the mean of the
+    parts, which is what averaged gradients are of, is the loss of the batch they share.
+    """
+    loss = terms[0].total * 0
+    for total, windows in terms:
+        if processes > 1:
+            windows = windows.clone()
+            distributed.all_reduce(windows)
+        loss = loss + total * processes / windows.clamp(min=1)
+    return loss

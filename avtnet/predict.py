@@ -14,11 +14,10 @@ from avtnet import checkpoints
 from avtnet.checkpoints import Checkpoint
 from avtnet.dataset import to_batch
 from avtnet.gather import gather
-from avtnet.losses import WINDOW_SECONDS
 from clipping.config import parse, run
 from clipping.errors import CheckpointError, ClippingError, ConfigError, FeatureError
 from clipping.files import require_output
-from clipping.tables import WindowId, write_submission
+from clipping.tables import WINDOW_SECONDS, WindowId, write_submission
 from preprocess.features import Features
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings

@@ -170,7 +170,8 @@ def draw_curve(folder: Path, rows: Sequence[dict[str, float]]) -> Path:
         textcoords="offset points",
         xytext=(6, 8),
     )
-    axes.set(xlabel="epoch", ylabel="seconds", ylim=(0, None), title=folder.name)
+    axes.set(xlabel="epoch", ylabel="seconds", ylim=(0, None))
+    axes.set_title(folder.name, parse_math=False)
     axes.legend()
     path = folder / "curve.png"
     with atomic_path(path) as temporary:

@@ -21,11 +21,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from clipping import config as settings
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import atomic_path, write_text
+from clipping.tables import Side, WindowId, write_labels
 
 if TYPE_CHECKING:
     from avtnet.synthesis.script import Script
@@ -102,13 +103,13 @@ def synthesize(config: SynthesizeConfig) -> Path:
                 advance()
     made = [_read_truth(script.name, config) for script in scripts]
     write_text(truths, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
-    write_text(
+    write_labels(
         labels,
-        "".join(
-            f"{truth['name']}_{side} {truth['labels'][side]:.4f}\n"
+        {
+            WindowId(truth["name"], side): round(truth["labels"][side], 4)
             for truth in made
-            for side in ("start", "end")
-        ),
+            for side in get_args(Side)
+        },
     )
     return config.output
 

@@ -18,7 +18,7 @@ from clipping.cut_sound import Seconds
 from clipping.cut_source import Picture, look
 from clipping.cut_write import write
 from clipping.errors import ClippingError, MediaError
-from clipping.files import atomic_path
+from clipping.files import atomic_path, require_replaceable
 from clipping.media import MediaInfo, probe
 from clipping.segments import Segment, format_time
 
@@ -78,12 +78,10 @@ class Job:
     def refuse(self, targets: Sequence[Path]) -> None:
         """Check that the results may be written before the first one is."""
         for target in targets:
+            require_replaceable(target, overwrite=True)
             if target.exists() and os.path.samefile(target, self.source):
                 raise ClippingError(f"{target}: is the source; give the output another name")
-            if target.is_dir():
-                raise ClippingError(f"{target}: is a folder")
-            if target.exists() and not self.overwrite:
-                raise ClippingError(f"{target}: exists; --overwrite replaces it")
+            require_replaceable(target, overwrite=self.overwrite)
 
     def make(
         self, target: Path, wanted: Sequence[Segment], whole: Segment, *, removing: bool = False

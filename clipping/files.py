@@ -80,6 +80,22 @@ def require_output(path: Path) -> None:
     require_writable(path.parent)
 
 
+def require_replaceable(path: Path, *, overwrite: bool) -> None:
+    """See that no file stands where one is to be written, unless it may be replaced.
+
+    Raises:
+        ClippingError: where one does, or that cannot be seen.
+    """
+    try:
+        exists = path.exists()
+    except PermissionError as error:
+        raise ClippingError(f"{path}: cannot be written: {error.strerror}") from error
+    if path.is_dir():
+        raise ClippingError(f"{path}: is a folder; name a file in it")
+    if exists and not overwrite:
+        raise ClippingError(f"{path}: exists; --overwrite replaces it")
+
+
 def find_media(paths: Iterable[Path | str]) -> dict[str, Path]:
     """The media files behind files and folders, by a name that is unique among them.
 

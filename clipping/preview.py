@@ -12,7 +12,7 @@ import numpy as np
 from clipping import config
 from clipping.errors import ClippingError, ConfigError, MediaError
 from clipping.extra import font_path, video_library
-from clipping.files import atomic_path
+from clipping.files import atomic_path, require_replaceable
 from clipping.media import frames_at, probe
 from clipping.segments import Segment, format_time, parse_time
 
@@ -55,8 +55,7 @@ def preview(
     suffix = output.suffix.lower()
     if suffix not in SHEETS + ANIMATIONS:
         raise ClippingError(f"{output}: a preview is {', '.join(SHEETS + ANIMATIONS)}")
-    if output.exists() and not overwrite:
-        raise ClippingError(f"{output}: exists; --overwrite replaces it")
+    require_replaceable(output, overwrite=overwrite)
     if columns < 1 or not 16 <= width <= 4096 or (every is not None and every <= 0):
         raise ValueError("a preview needs columns >= 1, width 16 to 4096, every > 0")
     imageio = video_library("imageio.v3")

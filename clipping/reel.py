@@ -22,7 +22,7 @@ from clipping.container import choose_audio, open_media
 from clipping.cut_sound import Form, samples
 from clipping.errors import ClippingError, MediaError
 from clipping.extra import font_path, video_library
-from clipping.files import atomic_path
+from clipping.files import atomic_path, require_replaceable
 from clipping.media import MediaInfo, frames_at, probe
 from clipping.segments import Segment, format_time
 
@@ -74,8 +74,7 @@ def reel(
     output = Path(output)
     if output.suffix.lower() not in CODECS:
         raise ClippingError(f"{output}: a reel is {', '.join(CODECS)}")
-    if output.exists() and not overwrite:
-        raise ClippingError(f"{output}: exists; --overwrite replaces it")
+    require_replaceable(output, overwrite=overwrite)
     if not shots:
         raise ClippingError("there are no segments to join")
     moviepy = video_library("moviepy")

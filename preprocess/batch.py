@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from clipping.errors import ClippingError, ConfigError, FeatureError
 from clipping.files import find_media, require_output, require_writable
-from preprocess.features import SIDES, Features, Side, feature_path, identify, load, save
+from clipping.tables import Side
+from preprocess.features import SIDES, Features, feature_path, identify, load, save
 from preprocess.report import Outcome, print_summary, write_report
 from preprocess.settings import FeatureSettings
 from preprocess.words import save_words, words_match, words_path

@@ -9,8 +9,9 @@ import numpy as np
 
 from clipping.errors import MediaError
 from clipping.media import MediaInfo, frames_at, probe, read_audio
+from clipping.tables import Side
 from preprocess.audio import mfcc
-from preprocess.features import Features, Side, identify
+from preprocess.features import Features, identify
 from preprocess.frames import place
 from preprocess.recognition import Line, TextReader, read_lines
 from preprocess.settings import FeatureSettings

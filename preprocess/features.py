@@ -6,15 +6,15 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from clipping.errors import ClippingError, FeatureError
 from clipping.files import atomic_path
+from clipping.tables import Side
 from preprocess.settings import EasyOCRSettings, FeatureSettings, PPOCRSettings
 
-Side = Literal["start", "end"]
 SIDES: tuple[Side, Side] = ("start", "end")
 
 FORMAT = "preprocess.features"

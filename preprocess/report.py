@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clipping.files import write_text
-from preprocess.features import Side
+from clipping.tables import Side
 
 Status = Literal["made", "up to date", "failed"]
 STATUSES: tuple[Status, ...] = ("made", "up to date", "failed")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeGuard, overload
+from typing import Any, TypeGuard, overload
 
 import av
 from av.container import InputContainer
@@ -31,6 +31,11 @@ MAX_JUMP = 3600.0
 
 _READ_FAILURES = 100
 """Reads in a row that may fail before the rest of a file is given up."""
+
+# Tags may be in any old encoding. PyAV 19 copes by itself and knows the argument no more.
+_ANY_TAGS: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
 
 _FORMATS = (
     "aac,ac3,aiff,amr,ape,apng,asf,avi,caf,dts,dtshd,dv,eac3,flac,flv,gif,h264,hevc,ivf,loas,m4v,"
@@ -62,8 +67,8 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
     try:
         container = av.open(
             f"file:{path}",  # or a name like "concat:a|b" would be taken for a protocol
-            metadata_errors="replace",  # tags may be in any old encoding
             options={"protocol_whitelist": "file", "format_whitelist": _FORMATS},
+            **_ANY_TAGS,
         )
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:
         # The second is a format that is not among ours.
@@ -167,7 +172,12 @@ def decode(
 
 def tick(stream: av.stream.Stream) -> Fraction:
     """The unit of a stream's timestamps, in seconds."""
-    return stream.time_base or Fraction(1, av.time_base)
+    return fraction(stream.time_base) or Fraction(1, av.time_base)
+
+
+def fraction(value: Any) -> Fraction:
+    """A ratio of PyAV's as a Fraction: 19 has a type of its own. None is 0."""
+    return Fraction(value) if value else Fraction(0)
 
 
 def seek(container: InputContainer, stream: av.stream.Stream, time: Fraction) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import av
 
-from clipping.container import best_video, decode, open_media, origin, packets, seek
+from clipping.container import best_video, decode, fraction, open_media, origin, packets, seek
 from clipping.errors import MediaError
 
 _BACK_SECONDS = (0, 2, 10, 60)
@@ -58,7 +58,7 @@ def look(path: Path) -> Picture | None:
             index=stream.index,
             codec=_CODECS.get(context.name, context.name),
             extradata=context.extradata or b"",
-            time_base=stream.time_base or Fraction(1, 1000),
+            time_base=fraction(stream.time_base) or Fraction(1, 1000),
             origin=origin(container),
             progressive=context.field_order in (0, 1),  # AVFieldOrder: unknown, progressive
         )

@@ -17,6 +17,7 @@ from clipping.container import (
     MAX_JUMP,
     best_video,
     decode,
+    fraction,
     open_media,
     origin,
     packets,
@@ -169,7 +170,7 @@ class _Reader:
         self._stream, self._tick, self._origin = stream, tick(stream), origin(self._container)
         rate = stream.average_rate or stream.guessed_rate
         self._interval = float(1 / rate) if rate else 1 / 25
-        self._aspect = stream.sample_aspect_ratio or Fraction(1)
+        self._aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
         self._begin(self._stream_packets(), floor=None)
         self._shown, self._following = None, self._read()
 

@@ -18,6 +18,7 @@ from av.stream import Disposition
 from clipping.container import (
     MAX_JUMP,
     decode,
+    fraction,
     is_decodable,
     is_picture,
     is_sound,
@@ -173,8 +174,8 @@ def _describe(
             width=stream.width,
             height=stream.height,
             rotation=rotation,
-            sample_aspect=stream.sample_aspect_ratio or Fraction(1),
-            frame_rate=stream.average_rate or stream.guessed_rate,
+            sample_aspect=fraction(stream.sample_aspect_ratio) or Fraction(1),
+            frame_rate=fraction(stream.average_rate) or fraction(stream.guessed_rate) or None,
             pixel_format=stream.pix_fmt,
         )
     if is_sound(stream):

@@ -38,6 +38,9 @@ Containers round timestamps (Matroska to 1 ms); a lost packet of any common code
 _OTHER_RATE = 5.0
 """Seconds of another sample rate in mid stream that are taken for damage."""
 
+_MANY = 8
+"""From so many planar channels on, PyAV 18.1 reads beyond the planes, and 19.0 fails."""
+
 _SAMPLES: dict[str, tuple[type[np.generic], float]] = {
     "u8": (np.uint8, 2.0**7),
     "s16": (np.int16, 2.0**15),
@@ -226,11 +229,12 @@ def _to_mono(frame: av.AudioFrame) -> np.ndarray:
     """The mean over the channels of a decoded block, float32 in about -1..1."""
     dtype, full_scale = _SAMPLES[frame.format.packed.name]
     channels = frame.layout.nb_channels
-    # frame.to_ndarray() reads beyond the planes of 8 and more channels (PyAV 18.1).
+    if frame.format.is_planar and channels >= _MANY:
+        packer = av.AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate)
+        (frame,) = packer.resample(frame)
     if frame.format.is_planar:
-        planes = frame.planes[:channels]
         samples = np.stack(
-            [np.frombuffer(memoryview(plane), dtype, frame.samples) for plane in planes]
+            [np.frombuffer(memoryview(plane), dtype, frame.samples) for plane in frame.planes]
         )
     else:
         packed = np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,7 +188,7 @@ def _look_up(table: Sound, turns: NDArray[np.floating]) -> Sound:
 def _instrument(tilt: float, rng: np.random.Generator) -> Callable[[int, int, float], Sound]:
     """A player of single notes: (MIDI pitch, samples, decay in 1/s) → sound."""
     odd_only = rng.random() < 0.3
-    attack = rng.choice([0.003, 0.01, 0.04])
+    attack: Any = rng.choice([0.003, 0.01, 0.04])
     numbers = np.arange(1, 15)
     harmonics = numbers**-tilt * np.where(odd_only & (numbers % 2 == 0), 0.1, 1.0)
     table = wavetable(harmonics, rng)

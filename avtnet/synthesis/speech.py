@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,7 @@ def effect(rng: np.random.Generator) -> Sound:
     kind = rng.choice(["blow", "whoosh", "steps"])
     if kind == "blow":
         samples = round(rng.uniform(0.3, 1.2) * SAMPLE_RATE)
-        fall = np.exp(-np.arange(samples, dtype=np.float32) / np.float32(samples / 6))
+        fall: Any = np.exp(-np.arange(samples, dtype=np.float32) / np.float32(samples / 6))
         return 0.6 * fall * shaped_noise(samples, 40, rng.uniform(300, 3000), rng)
     if kind == "whoosh":
         samples = round(rng.uniform(0.3, 0.9) * SAMPLE_RATE)

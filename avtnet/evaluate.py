@@ -153,10 +153,11 @@ def draw_errors(evaluation: Evaluation, path: Path) -> None:
 
 def print_evaluation(evaluation: Evaluation, worst: int, console: Console) -> None:
     """Two tables: the figures, and the windows that are furthest off."""
-    names = list(evaluation.figures["all"])
-    table = Table("", *names, title="seconds; hit@2: share of windows at most 2 s off")
+    names = [name for name in evaluation.figures["all"] if name != "windows"]
+    table = Table("windows", *names, title="seconds; hit@2: share of windows at most 2 s off")
     for side, figures in evaluation.figures.items():
-        table.add_row(side, *(f"{figures[name]:.3g}" for name in names))
+        label = f"{side}: {figures['windows']:.0f}"
+        table.add_row(label, *(f"{figures[name]:.3g}" for name in names))
     console.print(table)
     if worst:
         table = Table("worst windows", "true", "predicted", "error")

@@ -168,7 +168,9 @@ def draw_curve(folder: Path, rows: Sequence[dict[str, float]]) -> Path:
         f"best {best['score']:.2f} s",
         (best["epoch"], best["score"]),
         textcoords="offset points",
-        xytext=(6, 8),
+        xytext=(0, 10),
+        ha="center",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )
     axes.set(xlabel="epoch", ylabel="seconds", ylim=(0, None))
     axes.set_title(folder.name, parse_math=False)

@@ -9,14 +9,13 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from clipping.errors import ClippingError
 from preprocess.text import Box
 
 LIBGL_REMEDY = (
     "a missing libGL.so.1 is in the system's package libgl1, or goes without root by "
     "pip install --force-reinstall opencv-python-headless"
 )
-"""What to do where OpenCV, which the OCR packages need, does not load on a bare machine."""
+"""What to do where OpenCV, which EasyOCR needs, does not load on a bare machine."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,8 @@ def reader(
         from preprocess.text_easyocr import EasyOCRReader
 
         return EasyOCRReader(easyocr_models, languages)
+    from preprocess.words_ppocr import PPOCRReader
+
     return PPOCRReader()
 
 
@@ -81,27 +82,3 @@ def read_lines(
             place = (left, top, right, bottom)
             lines.append(Line(second, round(time, 3), words, place, round(score, 4)))
     return lines
-
-
-class PPOCRReader:
-    """RapidOCR's recognition of single lines, with the PP-OCRv4 model inside its wheel."""
-
-    def __init__(self) -> None:
-        try:
-            from rapidocr import RapidOCR
-        except ImportError as error:
-            raise ClippingError(
-                f"the words cannot be read: rapidocr cannot be loaded ({error}); {LIBGL_REMEDY}"
-            ) from error
-        self._engine = RapidOCR(
-            params={
-                "Global.log_level": "error",
-                "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-            }
-        )
-
-    def read(self, picture: np.ndarray) -> tuple[str, float]:
-        found = self._engine(picture[:, :, ::-1], use_det=False, use_cls=False, use_rec=True)
-        if not found.txts:
-            return "", 0.0
-        return found.txts[0], float(found.scores[0])

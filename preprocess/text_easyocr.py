@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from clipping.errors import ClippingError
 from preprocess.recognition import LIBGL_REMEDY
 from preprocess.settings import EasyOCRSettings, FeatureSettings
 from preprocess.text import Box, TextDetector
+
+DETECTOR_WEIGHTS = "craft_mlt_25k.pth"
 
 
 class EasyOCR:
@@ -78,17 +81,25 @@ def _open(models: Path | None, languages: list[str], *, detector: bool) -> Any:
     Weights in a folder that the user names are used as they are and never replaced: EasyOCR
     checks their MD5, and would delete and download what it does not know.
     """
+    if models is not None and not models.is_dir():
+        raise ClippingError(f"{models}: there is no such folder with EasyOCR's weights")
+    if models is not None and detector and not (models / DETECTOR_WEIGHTS).is_file():
+        raise ClippingError(
+            f"{models}: EasyOCR's weights are missing there; for detection it needs "
+            f"{DETECTOR_WEIGHTS}"
+        )
+    paths = sys.path[:]
     try:
         import easyocr
         import torch
     except ImportError as error:
+        # A cv2 that fails to load leaves its own folder in front, with a "typing" in it.
+        sys.path[:] = paths
         missing = isinstance(error, ModuleNotFoundError)
         remedy = "pip install 'avtnet[easyocr]'" if missing else LIBGL_REMEDY
         raise ClippingError(
             f"easyocr cannot be loaded ({error}); {remedy}, or choose --features.text_engine ppocr"
         ) from error
-    if models is not None and not models.is_dir():
-        raise ClippingError(f"{models}: there is no such folder with EasyOCR's weights")
     torch.set_num_threads(1)  # one thread a process, as everywhere in preprocess
     folder = str(models) if models is not None else None
     try:
@@ -106,7 +117,7 @@ def _open(models: Path | None, languages: list[str], *, detector: bool) -> Any:
     except FileNotFoundError as error:
         raise ClippingError(
             f"{models}: EasyOCR's weights are missing there, or damaged ({error}); for detection "
-            "it needs craft_mlt_25k.pth"
+            f"it needs {DETECTOR_WEIGHTS}"
         ) from error
     except (OSError, AssertionError, BadZipFile) as error:
         raise ClippingError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from preprocess.settings import FeatureSettings, PPOCRSettings
 from preprocess.text import Box, TextDetector
 
 MODEL = "ch_PP-OCRv4_det_mobile.onnx"
+"""The detector's file."""
+WORDS_MODEL = "ch_PP-OCRv4_rec_mobile.onnx"
+"""The recognizer's, for :mod:`preprocess.words_ppocr`."""
 STRIDE = 32
 """The network's pictures have sides that are multiples of this."""
 # ImageNet's mean and deviation in the order in which PaddleOCR applies them: to BGR.
@@ -30,16 +34,8 @@ class PPOCR:
     """The detector with its weights loaded; one thread, so that processes do not get in the way."""
 
     def __init__(self, model: Path, settings: PPOCRSettings) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors
         self.settings = settings
-        self._session = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_model(model)
         self._input = self._session.get_inputs()[0].name
 
     def input_size(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -106,15 +102,30 @@ def build(settings: FeatureSettings, easyocr_models: Path | None) -> TextDetecto
     return PPOCR(find_model(), settings.ppocr)
 
 
-def find_model() -> Path:
-    """The ONNX file inside the installed rapidocr, found without importing that package."""
+def open_model(model: Path) -> Any:
+    """An onnxruntime session that computes in one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def find_model(name: str = MODEL) -> Path:
+    """An ONNX file inside the installed rapidocr, found without importing that package.
+
+    Raises:
+        ClippingError: where no installed rapidocr carries it.
+    """
     spec = importlib.util.find_spec("rapidocr")
     folders = (spec.submodule_search_locations or []) if spec else []
     for folder in folders:
-        model = Path(folder) / "models" / MODEL
+        model = Path(folder) / "models" / name
         if model.is_file():
             return model
     raise ClippingError(
-        f"the text detector {MODEL} is not installed; pip install 'rapidocr>=3.8,<3.9', "
+        f"the text model {name} is not installed; pip install 'rapidocr>=3.8,<3.9', "
         "or choose --features.text_engine none"
     )

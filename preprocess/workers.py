@@ -121,7 +121,11 @@ def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
             task = connection.recv()
         except EOFError:
             return
-        connection.send(function(task))
+        result = function(task)
+        try:
+            connection.send(result)
+        except BrokenPipeError:  # the parent was killed: nobody waits for more
+            return
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -230,6 +230,27 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(tmp_path):
     assert "interrupted" in json.loads((output / "report.json").read_text())["stopped"]
 
 
+def test_a_killed_parent_leaves_no_process_and_no_traceback(tmp_path):
+    videos, output = folder_of(tmp_path / "videos"), tmp_path / "features"
+    make_media(videos / "00.mkv", **TINY)
+    for number in range(1, 30):
+        (videos / f"{number:02}.mkv").write_bytes((videos / "00.mkv").read_bytes())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "preprocess", str(videos), "-o", str(output), "--workers", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(output.glob("[!.]*.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    children = _children(process.pid)
+    process.kill()
+    stderr = process.communicate(timeout=30)[1]  # ends when the last of them has closed it
+    assert "Traceback" not in stderr
+    assert children
+    assert not any(_lives_on(child) for child in children)
+
+
 def test_leftovers_of_killed_runs_are_removed_when_they_are_old(season, tmp_path):
     output = folder_of(tmp_path / "features")
     old, young = output / ".tmp-old.safetensors", output / ".tmp-young.safetensors"

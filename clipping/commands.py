@@ -21,7 +21,12 @@ def dispatch(
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in commands:
         module, _ = commands[words[0]]
-        code: int = importlib.import_module(module).main(words[1:])
+        try:
+            command = importlib.import_module(module).main
+        except KeyboardInterrupt:  # torch takes a second; later Ctrl-C is the command's
+            print(f"{prog}: interrupted", file=sys.stderr)
+            return 130
+        code: int = command(words[1:])
         return code
     width = max(map(len, commands)) + 2
     usage = [f"usage: {prog} COMMAND …   ({prog} COMMAND --help explains one)", ""]

@@ -49,6 +49,9 @@ def parse(
     options, words = arrange(config, sys.argv[1:] if argv is None else argv, positional)
     given = positional is not None and bool(words)
     try:
+        for option in options:
+            if option.startswith("--config="):
+                _check_yaml(option.removeprefix("--config="))
         # The words without an option go past the parser: names of files may hold bytes that no
         # YAML can. It is told only that there are some.
         namespace = parser.parse_args([*options, "--", "[]"] if given else options + words)
@@ -130,6 +133,23 @@ def run(command: Callable[[], int | None], prog: str) -> int:
         return 130
 
 
+def _check_yaml(path: str) -> None:
+    """See that a file holds settings at all; jsonargparse's errors do not name it."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not YAML, which is UTF-8 text") from error
+    except yaml.YAMLError as error:
+        told = " ".join(str(error).split()).replace('"<unicode string>"', "it")
+        raise ConfigError(f"{path}: not YAML: {told}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds no settings; they stand in rows like 'name: value'")
+
+
 def _parser(config: type, prog: str, positional: str | None) -> Any:
     import jsonargparse
 
@@ -190,6 +210,7 @@ def _explain(config: type, message: str) -> str:
     """jsonargparse's message on one line, with the nearest right name for an unknown key."""
     message = re.sub(r'Parser key "([\w.]+)":', r"\1:", " ".join(message.split()))
     message = re.sub(r"<class '(\w+)'>", r"\1", message)
+    message = re.sub(r"a typing\.Literal\[(.*?)\]", r"one of \1", message)
     unknown = _UNKNOWN.search(message)
     if unknown is None:
         return message

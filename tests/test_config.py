@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipping import config
+from clipping.commands import dispatch
 from clipping.errors import ClippingError, ConfigError
 
 
@@ -121,6 +122,24 @@ class TestParse:
         assert message in printed
         assert "prog: error:" in printed
         assert "Traceback" not in printed
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b"epochs: [1\n", "not YAML: while parsing a flow sequence in it, line 1"),
+            (b"\xff\xfe\x00", "not YAML, which is UTF-8 text"),
+            (b"# epochs: 3\n", "holds no settings"),
+            (b"- epochs\n", "holds no settings"),
+        ],
+    )
+    def test_a_file_without_settings_is_named(
+        self, tmp_path: Path, content: bytes, message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "wrong.yaml"
+        path.write_bytes(content)
+        with pytest.raises(SystemExit, match="2"):
+            parse("--config", str(path))
+        assert f"{path}: {message}" in capsys.readouterr().err
 
     def test_help_is_the_docstrings(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
@@ -232,6 +251,14 @@ class TestRun:
         assert capsys.readouterr().err == "prog: a.mkv: is no video\n"
         assert config.run(interrupt, "prog") == 130
         assert "interrupted" in capsys.readouterr().err
+
+    def test_ctrl_c_while_a_command_is_imported(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "slow_to_import.py").write_text("raise KeyboardInterrupt\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        assert dispatch("prog", {"fly": ("slow_to_import", "fly away")}, ["fly"]) == 130
+        assert capsys.readouterr().err == "prog: interrupted\n"
 
     def test_a_bug_keeps_its_traceback(self) -> None:
         with pytest.raises(ZeroDivisionError):

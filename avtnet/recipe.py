@@ -21,13 +21,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
 from avtnet.config import ModelConfig, TrainConfig
-from clipping.config import dump, parse, run
+from clipping.config import dump, parse, restore, run
 from clipping.errors import ClippingError, ConfigError
-from clipping.files import write_text
+from clipping.files import require_writable, write_text
 from clipping.metrics import evaluate
 from clipping.tables import WindowId, read_labels, read_submission, write_submission
 
@@ -105,8 +106,10 @@ def reproduce(config: RecipeConfig) -> dict[str, dict[str, float]]:
     """Run what is not done yet; the figures of each submission on the test windows.
 
     Raises:
+        ConfigError: where the folder holds a recipe of other settings (they are named).
         ClippingError: where a step cannot be done; what is finished stays.
     """
+    _open(config)
     console = Console(stderr=True, soft_wrap=True, markup=False)
     seconds: dict[str, float] = {}
     with _timed(console, seconds, "media"):
@@ -129,6 +132,25 @@ def reproduce(config: RecipeConfig) -> dict[str, dict[str, float]]:
     report = {"figures": figures, "seconds": seconds, "clips": clips, "config": dump(config)}
     write_text(config.output / "report.json", json.dumps(report, indent=1) + "\n")
     return figures
+
+
+def _open(config: RecipeConfig) -> None:
+    """Make the folder; see, before anything is made anew, that it holds no other recipe."""
+    require_writable(config.output)
+    path = config.output / "config.yaml"
+    now = dump(dataclasses.replace(config, output=Path(), workers=None, ship=None))
+    if path.exists():
+        try:
+            then = yaml.safe_load(path.read_text(encoding="utf-8"))
+            before = dump(restore(RecipeConfig, then))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ConfigError) as error:
+            raise ConfigError(f"{path}: damaged; name another --output ({error})") from error
+        if wrong := [name for name in now if now[name] != before[name]]:
+            told = ", ".join(f"{name} (then {before[name]}, now {now[name]})" for name in wrong)
+            raise ConfigError(
+                f"{config.output}: holds a recipe of other settings: {told}; name another --output"
+            )
+    write_text(path, yaml.safe_dump(now, sort_keys=False))
 
 
 def _make_media(config: RecipeConfig) -> None:

@@ -67,6 +67,18 @@ def test_a_second_run_finds_everything_done(done, capsys):
     assert "constant median" in capsys.readouterr().out
 
 
+def test_another_recipe_in_its_folder_is_refused_before_anything_is_made(done, capsys):
+    config, _ = done
+    labels = (config.output / "train" / "labels.txt").read_bytes()
+    assert main(["--episodes=5", "--model.hidden=8", f"--output={config.output}"]) == 1
+    told = capsys.readouterr().err
+    assert "episodes (then 4, now 5)" in told
+    assert "name another --output" in told
+    assert (config.output / "train" / "labels.txt").read_bytes() == labels
+    assert main([f"--output={config.output / 'report.json'}"]) == 1
+    assert "report.json: cannot be written" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["avtnet", "avtnet2_normalized", "avtnet_yolt"])
 def test_the_three_trainings_are_those_of_the_configs(name):
     """The recipe's differ from configs/ in size and length only, not in what they are."""

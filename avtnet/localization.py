@@ -71,6 +71,11 @@ class LocateConfig:
             raise ConfigError(f"--csv ends in .csv, got {self.csv}")
         if self.json is not None and self.json.suffix.lower() == ".csv":
             raise ConfigError(f"--json writes JSON, for CSV there is --csv; got {self.json}")
+        if not self.inputs and self.weights and self.weights[-1].suffix != ".safetensors":
+            raise ConfigError(
+                f"--weights takes all words after it, also {self.weights[-1]}, which is no "
+                ".safetensors; name what to search before --weights, or after --"
+            )
 
 
 Watch = Callable[[str, Sequence[Boundary], Timeline], None]
@@ -210,6 +215,8 @@ def _command(config: LocateConfig) -> int:
             "on real episodes expect wrong answers",
             style="yellow",
         )
+    for path in config.weights:
+        checkpoints.read_info(path)  # a wrong one is told before a season is made
     if not config.inputs:
         config = replace(config, inputs=(str(_demo_season(notes)),))
 

@@ -36,8 +36,9 @@ def draw_episode(folder: Path, name: str, boundaries: Sequence[Boundary], found:
     )
     for column, boundary in zip(grid.T, boundaries, strict=True):
         _draw_window(column, boundary, found)
-    safe = re.sub(r"[^-.()\w ]", "_", name).lstrip(".")
-    path = folder / f"{safe or 'episode'}.png"
+    # S1/01 stays a folder and a file, as with clips and features: S1_01 is another episode.
+    parts = [re.sub(r"[^-.()\w ]", "_", part).lstrip(".") for part in name.split("/")]
+    path = folder.joinpath(*parts[:-1], f"{parts[-1] or 'episode'}.png")
     with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # they become boxes
         figure.savefig(temporary, dpi=100)

@@ -149,6 +149,7 @@ class TensorBoard:
 def draw_curve(folder: Path, rows: Sequence[dict[str, float]]) -> Path:
     """curve.png: loss and validation score over the epochs."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -174,6 +175,7 @@ def draw_curve(folder: Path, rows: Sequence[dict[str, float]]) -> Path:
     )
     axes.set(xlabel="epoch", ylabel="seconds", ylim=(0, None))
     axes.set_title(folder.name, parse_math=False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     path = folder / "curve.png"
     with atomic_path(path) as temporary:

@@ -153,15 +153,19 @@ def test_a_script_may_call_it_bare(tmp_path, weights):
     assert done.stdout.startswith("Timeline(source='ep.mkv'"), done.stderr
 
 
-def test_episodes_of_one_name_keep_their_clips_apart(tmp_path, weights, capsys):
+def test_episodes_of_one_name_keep_their_clips_and_pictures_apart(tmp_path, weights, capsys):
     for season in ("S1", "S2"):
         (tmp_path / "show" / season).mkdir(parents=True)
     first = make_media(tmp_path / "show/S1/[red]01.mkv", duration=3.0, size=(160, 90))
     shutil.copy(first, tmp_path / "show/S2")
+    shutil.copy(first, tmp_path / "show/S1_[red]01.mkv")
     # A checkpoint among the episodes is no reason to take the folder for one of features.
     shutil.copy(weights[0], tmp_path / "show")
     words = [str(tmp_path / "show"), f"--weights={weights[0]}", "--workers=0"]
-    assert main([*words, f"--clips={tmp_path}/clips", "--min-confidence=0"]) == 0
+    folders = [f"--clips={tmp_path}/clips", f"--plot={tmp_path}/plots"]
+    assert main([*words, *folders, "--min-confidence=0"]) == 0
+    pictures = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")}
+    assert pictures == {f"plots/{name}_red_01.png" for name in ("S1/", "S2/", "S1_")}
     made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.mkv")}
     assert {f"clips/{season}/[red]01.opening.mkv" for season in ("S1", "S2")} <= made
     assert "S1/[red]01" in capsys.readouterr().out
@@ -283,6 +287,18 @@ def test_without_weights_a_wrong_device_or_input_the_user_is_told(tmp_path, weig
     with pytest.raises(SystemExit, match="2"):
         predict_main([str(tmp_path)])
     assert "--weights" in capsys.readouterr().err
+
+
+def test_episodes_that_weights_swallowed_are_told_and_no_demo_is_made(
+    tmp_path, weights, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["--weights", str(weights[0]), "my season"])
+    assert "also my season" in capsys.readouterr().err
+    assert main(["--weights", "gone.safetensors"]) == 1
+    assert "gone.safetensors" in capsys.readouterr().err
+    assert not list(tmp_path.glob("avtnet-demo"))
 
 
 def test_a_moved_window_holds_the_same_seconds_earlier():

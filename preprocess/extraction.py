@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,26 @@ def extract_text(
         notes=(*notes, *sound_notes, *frame_notes),
     )
     return features, lines
+
+
+def extract_sides(
+    path: Path | str,
+    sides: Sequence[Side],
+    settings: FeatureSettings | None = None,
+    *,
+    name: str | None = None,
+    easyocr_models: Path | None = None,
+    reader: TextReader | None = None,
+) -> Iterator[tuple[Features, list[Line]]]:
+    """Several windows of one file, one after the other, each with its words.
+
+    Raises:
+        As :func:`extract` does; windows that came before the error are good.
+    """
+    for side in sides:
+        yield extract_text(
+            path, side, settings, name=name, easyocr_models=easyocr_models, reader=reader
+        )
 
 
 def _sound(

@@ -28,7 +28,8 @@ from clipping.container import (
     tick,
     translated,
 )
-from clipping.frames import Frame, clockwise, display_size, frames_at
+from clipping.frames import frames_at
+from clipping.picture import Frame, clockwise, display_size
 from clipping.segments import Segment
 from clipping.sound import read_audio
 
@@ -124,25 +125,30 @@ def probe(path: Path | str) -> MediaInfo:
     """
     path = Path(path)
     with translated(path), open_media(path) as container:
-        start = origin(container)
-        rotations = {s.index: _rotation(container, s) for s in container.streams if is_picture(s)}
-        duration, truncated, ends = _measure(container, start)
-        streams = tuple(
-            _describe(stream, start, rotations.get(stream.index, 0), truncated, ends)
-            for stream in container.streams
-        )
-        size = path.stat().st_size
-        return MediaInfo(
-            path=path,
-            container=container.format.name,
-            duration=duration,
-            start_time=float(start),
-            size_bytes=size,
-            bit_rate=round(size * 8 / duration) if duration else None,
-            streams=streams,
-            chapters=_chapters(container, start),
-            truncated=truncated,
-        )
+        return describe(path, container)
+
+
+def describe(path: Path, container: InputContainer) -> MediaInfo:
+    """:func:`probe` in a container that is open; it is left somewhere."""
+    start = origin(container)
+    rotations = {s.index: _rotation(container, s) for s in container.streams if is_picture(s)}
+    duration, truncated, ends = _measure(container, start)
+    streams = tuple(
+        _describe(stream, start, rotations.get(stream.index, 0), truncated, ends)
+        for stream in container.streams
+    )
+    size = path.stat().st_size
+    return MediaInfo(
+        path=path,
+        container=container.format.name,
+        duration=duration,
+        start_time=float(start),
+        size_bytes=size,
+        bit_rate=round(size * 8 / duration) if duration else None,
+        streams=streams,
+        chapters=_chapters(container, start),
+        truncated=truncated,
+    )
 
 
 def _describe(

@@ -7,9 +7,10 @@ parameter sets (SPS, PPS, VPS) of the copied and the newly encoded pictures apar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-_H264_IDR, _H264_SPS, _H264_PPS = 5, 7, 8
+_H264_IDR, _H264_SEI, _H264_SPS, _H264_PPS = 5, 6, 7, 8
+_RECOVERY_POINT = 6
 _HEVC_CRA, _HEVC_BLA_N_LP = 21, 18
 _HEVC_CLEAN = range(16, 22)  # BLA, IDR, CRA
 _HEVC_SETS = range(32, 35)
@@ -97,6 +98,27 @@ def is_clean_start(codec: str, units: Iterable[bytes]) -> bool:
     return any(each in _HEVC_CLEAN for each in kinds)
 
 
+def recovers_at_once(codec: str, units: Iterable[bytes]) -> bool:
+    """Whether an H.264 picture says that all pictures shown after it can be decoded from here.
+
+    The recovery point message (D.1.8, recovery_frame_cnt = 0) of an I picture in an open group.
+    Where the count is larger (intra refresh), the pictures up to it would be approximate.
+    """
+    if codec != "h264":
+        return False
+    for unit in units:
+        if kind(codec, unit) == _H264_SEI:
+            for message, payload in _messages(unit[1:]):
+                if message == _RECOVERY_POINT:
+                    return bool(payload) and _exp_golomb(payload) == 0
+    return False
+
+
+def is_upper_layer(unit: bytes) -> bool:
+    """Whether an HEVC unit is a picture of a temporal sub-layer above the lowest."""
+    return kind("hevc", unit) < _HEVC_SETS.start and len(unit) > 1 and unit[1] & 7 > 1
+
+
 def splice(codec: str, units: Iterable[bytes]) -> list[bytes]:
     """The first copied picture, told that other pictures come before it.
 
@@ -128,6 +150,23 @@ def _exp_golomb(data: bytes) -> int:
     bits = "".join(f"{byte:08b}" for byte in data[:8])
     zeros = len(bits) - len(bits.lstrip("0"))
     return int(bits[zeros : 2 * zeros + 1] or "1", 2) - 1
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The (type, payload) of each message in an SEI unit (7.3.2.3.1)."""
+    position = 0
+    while position + 2 <= len(data) and data[position:] != b"\x80":
+        numbers = []
+        for _ in range(2):
+            number = 0
+            while position < len(data) and data[position] == 255:
+                number, position = number + 255, position + 1
+            if position == len(data):
+                return
+            numbers.append(number + data[position])
+            position += 1
+        yield numbers[0], data[position : position + numbers[1]]
+        position += numbers[1]
 
 
 def _is_box(extradata: bytes) -> bool:

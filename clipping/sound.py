@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
 
 from clipping.container import (
     MAX_JUMP,
@@ -27,8 +28,13 @@ from clipping.errors import MediaError
 LONGEST = 12 * 3600.0
 """Seconds that are read at once at most: the result is held in memory (3.8 GB at 22050 Hz)."""
 
-_PREROLL = Fraction(1)
+PREROLL = Fraction(1)
 """Seconds decoded before the wanted start: codecs need earlier packets (Opus 80 ms, MP3 0.3 s)."""
+
+
+class OutOfStep(Exception):
+    """Packets that are shared with the picture do not reach back or on as the sound needs."""
+
 
 _JITTER = Fraction(15, 1000)
 """Seconds that a timestamp may be off the count of samples before it is believed.
@@ -85,18 +91,43 @@ def read_audio(
             f"0 <= start <= end <= start + {LONGEST:.0f} s is needed, got {start} and {end}"
         )
     path = Path(path)
+    duration = None if end is None else end - start
     with translated(path), open_media(path) as container:
         sound = choose_audio(path, container, stream)
-        source = _Source(path, container, sound, Fraction(start))
-        if end is None:
-            return np.concatenate([*_resampled(source, rate, None), np.zeros(0, np.float32)])
-        samples = np.zeros(round((end - start) * rate), np.float32)
+        blocks = sound_blocks(path, container, sound, rate=rate, start=start, duration=duration)
+        if duration is None:
+            return np.concatenate([*blocks, np.zeros(0, np.float32)])
+        samples = np.zeros(round(duration * rate), np.float32)
         done = 0
-        for block in _resampled(source, rate, end - start):
+        for block in blocks:
             block = block[: len(samples) - done]
             samples[done : done + len(block)] = block
             done += len(block)
     return samples
+
+
+def sound_blocks(
+    path: Path,
+    container: InputContainer,
+    stream: av.AudioStream,
+    *,
+    rate: int,
+    start: float,
+    duration: float | None,
+    shared: Iterator[av.Packet] | None = None,
+) -> Iterator[np.ndarray]:
+    """What :func:`read_audio` returns, block by block, until the sound or ``duration`` ends.
+
+    Args:
+        shared: packets of the stream that begin ``PREROLL`` s before ``start`` or earlier, where
+            somebody else reads the container; None: seek and read in it.
+
+    Raises:
+        OutOfStep: where the shared packets begin too late.
+        MediaError: where nothing of the stream decodes.
+    """
+    source = _Source(path, container, stream, Fraction(start), shared)
+    return _resampled(source, rate, duration)
 
 
 class _Source:
@@ -105,17 +136,26 @@ class _Source:
     def __init__(
         self,
         path: Path,
-        container: av.container.InputContainer,
+        container: InputContainer,
         stream: av.AudioStream,
         start: Fraction,
+        shared: Iterator[av.Packet] | None,
     ) -> None:
         self.path, self._container, self._stream = path, container, stream
         self._zero, self._tick = start + origin(container), tick(stream)
-        if start > 2 * _PREROLL and not seek(container, stream, self._zero - _PREROLL):
+        far = start > 2 * PREROLL
+        # Twice as far back: MPEG's first packets after a seek may be torn or carry wrong times.
+        if shared is None and far and not seek(container, stream, self._zero - 2 * PREROLL):
             seek(container, stream, Fraction(0))
-        self._frames = self._decoded()
+        found = packets(container, stream) if shared is None else shared
+        # What a seek finds may lie far back, and differs with who seeks.
+        near = itertools.dropwhile(self._is_far_back, found) if far else found
+        self._frames = self._decoded(near)
         first = next(self._frames, None)
-        if start > 0 and (first is None or Fraction(first.pts or 0) * self._tick > self._zero):
+        late = first is None or Fraction(first.pts or 0) * self._tick > self._zero
+        if shared is not None and (first is None or (far and late)):
+            raise OutOfStep
+        if start > 0 and late:
             # The seek missed, or what lies at the start is damaged, silent or past the end.
             first = self._from_the_beginning()
         if first is None:
@@ -171,14 +211,21 @@ class _Source:
             return None
         return float((frame.pts * self._tick - self._zero) * self.rate)
 
-    def _decoded(self) -> Iterator[av.AudioFrame]:
-        for packet in packets(self._container, self._stream):
+    def _is_far_back(self, packet: av.Packet) -> bool:
+        """Whether a packet lies before the preroll, or does not say where it lies."""
+        if packet.pts is None:
+            return True
+        end = (packet.pts + (packet.duration or 0)) * self._tick
+        return end <= self._zero - PREROLL
+
+    def _decoded(self, source: Iterator[av.Packet]) -> Iterator[av.AudioFrame]:
+        for packet in source:
             yield from decode(self._stream, packet)
         yield from decode(self._stream, None)
 
     def _from_the_beginning(self) -> av.AudioFrame | None:
         seek(self._container, self._stream, Fraction(0))
-        self._frames = self._decoded()
+        self._frames = self._decoded(packets(self._container, self._stream))
         return next(self._frames, None)
 
 

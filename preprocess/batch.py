@@ -178,18 +178,20 @@ class OutputFault:
 
 def make(window: Window) -> Outcome | OutputFault:
     """Make and save one window; what is wrong with its file becomes its outcome."""
-    from preprocess.extraction import extract_text
+    from preprocess.extraction import extract_sides
 
     config, began = window.config, time.monotonic()
     try:
-        features, lines = extract_text(
+        windows = extract_sides(
             window.file,
-            window.side,
+            (window.side,),
             config.features,
             name=window.name,
             easyocr_models=config.easyocr_models,
             reader=_reader(config),
+            threads=1 if config.workers != 0 else None,
         )
+        features, lines = next(windows)
     except ClippingError as error:
         return window.outcome(began, str(error))
     try:

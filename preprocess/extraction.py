@@ -1,18 +1,20 @@
-"""One window of an episode, from the file to the features of the network."""
+"""Windows of an episode, from the file to the features of the network."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from clipping.errors import MediaError
-from clipping.media import MediaInfo, frames_at, probe, read_audio
+from clipping.media import Frame, MediaInfo
+from clipping.scan import Scan, open_scan
 from clipping.tables import Side
 from preprocess.audio import mfcc
-from preprocess.features import Features, identify
+from preprocess.features import Features, Source, identify
 from preprocess.frames import place
 from preprocess.recognition import Line, TextReader, read_lines
 from preprocess.settings import FeatureSettings
@@ -42,49 +44,8 @@ def extract(
         MediaError: for what is no media, or has neither sound nor picture.
         ClippingError: where the text engine is not installed.
     """
-    return extract_text(path, side, settings, name=name, easyocr_models=easyocr_models)[0]
-
-
-def extract_text(
-    path: Path | str,
-    side: Side,
-    settings: FeatureSettings | None = None,
-    *,
-    name: str | None = None,
-    easyocr_models: Path | None = None,
-    reader: TextReader | None = None,
-) -> tuple[Features, list[Line]]:
-    """Like :func:`extract`, with the words as well where a ``reader`` is given."""
-    path, settings = Path(path), settings or FeatureSettings()
-    info = probe(path)
-    if info.video is None and not info.audio:
-        raise MediaError(f"{path}: has neither sound nor picture")
-    if info.duration <= 0:
-        raise MediaError(f"{path}: has no length; nothing in it can be shown or heard")
-    source = identify(path)
-    start = max(0.0, info.duration - settings.window) if side == "end" else 0.0
-    covered = min(settings.window, info.duration - start)
-    notes = []
-    if info.truncated:
-        notes.append(f"the file is cut short: only {info.duration:.1f} s can be read")
-    sound, sound_notes = _sound(info, start, covered, settings)
-    frames, text, lines, frame_notes = _pictures(
-        info, start, covered, settings, easyocr_models, reader
-    )
-    features = Features(
-        mfcc=sound,
-        frames=frames,
-        text=text,
-        name=path.stem if name is None else name,
-        side=side,
-        start=start,
-        covered=covered,
-        duration=info.duration,
-        source=source,
-        settings=settings,
-        notes=(*notes, *sound_notes, *frame_notes),
-    )
-    return features, lines
+    windows = extract_sides(path, (side,), settings, name=name, easyocr_models=easyocr_models)
+    return next(windows)[0]
 
 
 def extract_sides(
@@ -95,62 +56,114 @@ def extract_sides(
     name: str | None = None,
     easyocr_models: Path | None = None,
     reader: TextReader | None = None,
+    threads: int | None = None,
 ) -> Iterator[tuple[Features, list[Line]]]:
-    """Several windows of one file, one after the other, each with its words.
+    """Several windows of one file, one after the other, like :func:`extract`.
+
+    Args:
+        reader: where one is given, the words come with each window.
+        threads: of the picture's decoder; None: one a core. One is best beside other processes.
 
     Raises:
         As :func:`extract` does; windows that came before the error are good.
     """
-    for side in sides:
-        yield extract_text(
-            path, side, settings, name=name, easyocr_models=easyocr_models, reader=reader
+    path, settings = Path(path), settings or FeatureSettings()
+    source = identify(path)
+    made: _Window | None = None
+    with open_scan(path, threads=threads) as scan:
+        for side in sides:
+            start = 0.0
+            if side == "end":
+                start = max(0.0, _checked(scan.info).duration - settings.window)
+            if made is None or made.start != start:  # they are one in a short file
+                made = _Window(start, settings, easyocr_models, reader)
+                made.read(scan)
+            called = path.stem if name is None else name
+            yield made.features(called, side, _checked(scan.info), source), made.lines
+
+
+def _checked(info: MediaInfo) -> MediaInfo:
+    if info.video is None and not info.audio:
+        raise MediaError(f"{info.path}: has neither sound nor picture")
+    if info.duration <= 0:
+        raise MediaError(f"{info.path}: has no length; nothing in it can be shown or heard")
+    return info
+
+
+@dataclass
+class _Window:
+    """What one window shows and lets hear, as it is read second by second."""
+
+    start: float
+    settings: FeatureSettings
+    easyocr_models: Path | None
+    reader: TextReader | None
+    lines: list[Line] = field(default_factory=list)
+
+    def read(self, scan: Scan) -> None:
+        """Thumbnails, masks, words and samples from one pass over the window."""
+        settings = self.settings
+        self._frames = np.zeros(settings.shapes["frames"], np.uint8)
+        self._text = np.zeros(settings.shapes["text"], bool)
+        self._shown = np.zeros(settings.seconds, bool)
+        blocks = []
+        seconds = scan.seconds(
+            [self.start + second for second in range(settings.seconds)],
+            end=self.start + settings.window,
+            rate=settings.sample_rate,
+            audio=settings.audio,
+        )
+        for second, (frame, samples) in enumerate(seconds):
+            blocks.append(samples)
+            if frame is not None:
+                self._look(second, frame)
+        self._samples = np.concatenate(blocks)
+
+    def _look(self, second: int, frame: Frame) -> None:
+        self._shown[second] = True
+        place(frame, self._frames[second])
+        engine = detector(self.settings, self.easyocr_models)
+        boxes = engine.find(frame.rgb(engine.input_size(frame.size)))
+        cells = (self.settings.mask_width, self.settings.mask_height)
+        self._text[second] = fill(boxes, frame.size, cells)
+        if self.reader is not None and boxes:
+            self.lines += read_lines(self.reader, frame.rgb(), boxes, second, frame.time)
+
+    def features(self, name: str, side: Side, info: MediaInfo, source: Source) -> Features:
+        covered = min(self.settings.window, info.duration - self.start)
+        return Features(
+            mfcc=mfcc(self._sound(covered), self.settings),
+            frames=self._frames,
+            text=self._text,
+            name=name,
+            side=side,
+            start=self.start,
+            covered=covered,
+            duration=info.duration,
+            source=source,
+            settings=self.settings,
+            notes=tuple(self._notes(info, covered)),
         )
 
+    def _sound(self, covered: float) -> np.ndarray:
+        """The samples of what the file covers; none where all is silent."""
+        heard = self._samples[: round(covered * self.settings.sample_rate)]
+        if not heard.any():
+            return np.zeros(0, np.float32)
+        missing = round(covered * self.settings.sample_rate) - len(heard)
+        return np.pad(heard, (0, missing))
 
-def _sound(
-    info: MediaInfo, start: float, covered: float, settings: FeatureSettings
-) -> tuple[np.ndarray, list[str]]:
-    """The MFCC of the window, and what is to be said about them."""
-    nothing = np.zeros(0, np.float32)
-    if not info.audio:
-        return mfcc(nothing, settings), ["no sound: the MFCC are zeros"]
-    samples = read_audio(
-        info.path,
-        rate=settings.sample_rate,
-        start=start,
-        end=start + covered,
-        stream=settings.audio,
-    )
-    if not samples.any():
-        return mfcc(nothing, settings), ["the sound is silent throughout: the MFCC are zeros"]
-    return mfcc(samples, settings), []
-
-
-def _pictures(
-    info: MediaInfo,
-    start: float,
-    covered: float,
-    settings: FeatureSettings,
-    easyocr_models: Path | None,
-    reader: TextReader | None,
-) -> tuple[np.ndarray, np.ndarray, list[Line], list[str]]:
-    """Thumbnails, masks and words from one decoding, and what is to be said about them."""
-    frames = np.zeros(settings.shapes["frames"], np.uint8)
-    text = np.zeros(settings.shapes["text"], bool)
-    lines: list[Line] = []
-    if info.video is None:
-        return frames, text, lines, ["no picture: frames and text are zeros"]
-    engine = detector(settings, easyocr_models)
-    seconds = min(settings.seconds, math.ceil(covered - 1e-6))
-    missing = 0
-    for second, frame in enumerate(frames_at(info.path, [start + k for k in range(seconds)])):
-        if frame is None:
-            missing += second + 1 <= covered  # sound may end a little after the picture
-            continue
-        place(frame, frames[second])
-        boxes = engine.find(frame.rgb(engine.input_size(frame.size)))
-        text[second] = fill(boxes, frame.size, (settings.mask_width, settings.mask_height))
-        if reader is not None and boxes:
-            lines += read_lines(reader, frame.rgb(), boxes, second, frame.time)
-    notes = [f"seconds without a picture, black: {missing}"] if missing else []
-    return frames, text, lines, notes
+    def _notes(self, info: MediaInfo, covered: float) -> Iterator[str]:
+        """What a user should know."""
+        if info.truncated:
+            yield f"the file is cut short: only {info.duration:.1f} s can be read"
+        if not info.audio:
+            yield "no sound: the MFCC are zeros"
+        elif not self._samples.any():
+            yield "the sound is silent throughout: the MFCC are zeros"
+        # Sound may end a little after the picture.
+        wanted = self._shown[: math.floor(covered + 1e-6)]
+        if info.video is None:
+            yield "no picture: frames and text are zeros"
+        elif missing := int(wanted.size - wanted.sum()):
+            yield f"seconds without a picture, black: {missing}"

@@ -189,7 +189,7 @@ def make(window: Window) -> Outcome | OutputFault:
             name=window.name,
             easyocr_models=config.easyocr_models,
             reader=_reader(config),
-            threads=1 if config.workers != 0 else None,
+            threads=1,  # one a process; damaged pictures come out the same everywhere
         )
         features, lines = next(windows)
     except ClippingError as error:

@@ -18,15 +18,19 @@ FRAMES_A_BLOCK = 64
 """Frames or masks that :func:`split` keeps together, for reading a part of an episode."""
 _LEVEL = 1  # higher ones cost 1.5 to 10 times the time; what is left is noise to them as well
 _MOST_DIFFERENCES = 2
+_BOX = np.dtype("<u2")  # top, bottom, left, right of what is not black
 
 
 def pack_frames(frames: np.ndarray) -> np.ndarray:
     """uint8 (n, 3, height, width) RGB pictures → bytes.
 
-    Kept are differences modulo 256: of red and blue to green, of each pixel to the one above and
-    the one to the left, and, where that makes a picture smaller, to the picture before.
+    Left out are rows and columns at the border that are black in all of them (letterboxes). Kept
+    are differences modulo 256: of red and blue to green, of each pixel to the one above and the
+    one to the left, and, where that makes a picture smaller, to the picture before.
     """
-    rest = np.array(frames)
+    top, bottom = _extent(frames.max((0, 1, 3), initial=0))
+    left, right = _extent(frames.max((0, 1, 2), initial=0))
+    rest = frames[:, :, top:bottom, left:right].copy()
     rest[:, 0] -= rest[:, 1]
     rest[:, 2] -= rest[:, 1]
     rest[:, :, 1:] -= rest[:, :, :-1]
@@ -36,8 +40,10 @@ def pack_frames(frames: np.ndarray) -> np.ndarray:
     still = _size(moved) < _size(rest)
     still[:1] = False
     rest[still] = moved[still]
+    box = np.array([top, bottom, left, right], _BOX)
     # Column by column: then unpacking adds long runs instead of single bytes.
-    return _compress(still.tobytes() + rest.transpose(1, 3, 0, 2).tobytes())
+    packed = _compress(still.tobytes() + rest.transpose(1, 3, 0, 2).tobytes())
+    return np.concatenate([box.view(np.uint8), packed])
 
 
 def unpack_frames(packed: np.ndarray, out: np.ndarray) -> None:
@@ -46,22 +52,31 @@ def unpack_frames(packed: np.ndarray, out: np.ndarray) -> None:
     Raises:
         FeatureError: where these bytes are not that many pictures of that size.
     """
-    count, colors, height, width = out.shape
-    data = _decompress(packed, count + out.size)
+    head = packed[:8].tobytes()
+    if len(head) != 8:
+        raise FeatureError("the packed frames are cut short")
+    top, bottom, left, right = (int(edge) for edge in np.frombuffer(head, _BOX))
+    if not (top <= bottom <= out.shape[2] and left <= right <= out.shape[3]):
+        raise FeatureError(f"the packed frames lie outside of {out.shape[3]}x{out.shape[2]} pixels")
+    inside = out[:, :, top:bottom, left:right]
+    count, colors, height, width = inside.shape
+    data = _decompress(packed[8:], count + inside.size)
     still, rest = data[:count], data[count:].reshape(colors, width, count, height)
     if still.size and (still[0] or still.max() > 1):
         raise FeatureError("the packed frames do not say which of them repeat")
+    for border in (out[:, :, :top], out[:, :, bottom:], out[..., :left], out[..., right:]):
+        border[...] = 0
     columns = np.empty_like(rest)
     columns[:, :1] = rest[:, :1]
     for x in range(1, width):
         np.add(columns[:, x - 1], rest[:, x], out=columns[:, x])
-    out[...] = columns.transpose(2, 0, 3, 1)
+    inside[...] = columns.transpose(2, 0, 3, 1)
     for y in range(1, height):
-        out[:, :, y] += out[:, :, y - 1]
+        inside[:, :, y] += inside[:, :, y - 1]
     for index in np.flatnonzero(still):
-        out[index] += out[index - 1]
-    out[:, 0] += out[:, 1]
-    out[:, 2] += out[:, 1]
+        inside[index] += inside[index - 1]
+    inside[:, 0] += inside[:, 1]
+    inside[:, 2] += inside[:, 1]
 
 
 def pack_samples(samples: np.ndarray) -> np.ndarray:
@@ -109,7 +124,8 @@ def unpack_floats(packed: np.ndarray, out: np.ndarray) -> None:
     """
     planes = _decompress(packed, out.nbytes).reshape(4, -1)
     values = np.empty((planes.shape[1], 4), np.uint8)
-    values[...] = planes.T
+    for place, plane in enumerate(planes):
+        values[:, place] = plane
     out[...] = values.view("<f4").reshape(out.shape)
 
 
@@ -171,6 +187,12 @@ def join(
         unpack(packed, whole)
         begin, stop = max(first, start), min(until, end)
         out[begin - first : stop - first] = whole[begin - start : stop - start]
+
+
+def _extent(values: np.ndarray) -> tuple[int, int]:
+    """The half-open span from the first value that is not 0 to the last one; 0, 0 of zeros."""
+    places = np.flatnonzero(values)
+    return (int(places[0]), int(places[-1]) + 1) if places.size else (0, 0)
 
 
 def _size(rest: np.ndarray) -> np.ndarray:

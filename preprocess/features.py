@@ -208,6 +208,8 @@ def load(path: Path | str, into: dict[str, np.ndarray] | None = None) -> Feature
         )
     except FileNotFoundError as error:
         raise FeatureError(f"{path}: there is no such file") from error
+    except _OtherSettings as error:
+        raise FeatureError(f"{path}: made with other settings: {error}") from error
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, ClippingError) as error:
         reason = f"{error!r}" if isinstance(error, KeyError) else str(error)
         raise FeatureError(
@@ -269,13 +271,18 @@ def _read_unpacked(
     return arrays
 
 
+class _OtherSettings(FeatureError):
+    """The file is good, and of another shape than the caller's arrays."""
+
+
 def _room(settings: FeatureSettings, into: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
     """The arrays to fill: the caller's, if they are right, or new ones."""
     shapes = settings.shapes
     if into is None:
         return {key: np.empty(shape, _KINDS[key]) for key, shape in shapes.items()}
-    if wrong := [key for key, shape in shapes.items() if into[key].shape != shape]:
-        raise FeatureError(f"{wrong[0]} is {shapes[wrong[0]]}, not {into[wrong[0]].shape}")
+    for key, shape in shapes.items():
+        if into[key].shape != shape:
+            raise _OtherSettings(f"its {key} is {shape}, not {into[key].shape}")
     return {key: into[key] for key in shapes}
 
 

@@ -88,7 +88,7 @@ def test_arrays_can_be_loaded_into_a_place_of_ones_own(kept):
         assert np.shares_memory(getattr(loaded, key), array)
         np.testing.assert_array_equal(array[1], getattr(_features(), key))
     small = {key: array[:, :1] for key, array in batch.items()}
-    with pytest.raises(FeatureError, match=r"01_end.*mfcc is \(20, "):
+    with pytest.raises(FeatureError, match=r"01_end.*made with other settings: its mfcc is \(20, "):
         load(kept, into=small)
 
 

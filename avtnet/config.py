@@ -107,8 +107,8 @@ class TrainConfig:
     """Scale frames by ImageNet mean and deviation instead of to 0..1."""
     use_amp: bool = False
     """Mixed precision: float16 on GPUs, bfloat16 on the CPU."""
-    num_workers: int = 0
-    """Processes that read feature files, per training process."""
+    num_workers: int = 2
+    """Threads that read the next batches meanwhile, per training process; 0 reads in between."""
     processes: int = 1
     """Training processes on the CPU (gloo), for machines with many cores."""
     weights: Path | None = None

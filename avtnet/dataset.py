@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
 
 from clipping.errors import ClippingError, FeatureError
 from clipping.tables import WINDOW_SECONDS, WindowId, read_labels
@@ -106,8 +105,8 @@ def split(windows: Sequence[Window], data_seed: int) -> tuple[list[Window], list
     return train, turned[::7]
 
 
-class WindowDataset(Dataset[tuple[Features, float]]):
-    """Labelled windows, read from disk one by one.
+class WindowDataset:
+    """Labelled windows on disk, read into batches.
 
     All must have been made with the same settings (``settings``, or those of the first).
     """
@@ -119,25 +118,44 @@ class WindowDataset(Dataset[tuple[Features, float]]):
     def __len__(self) -> int:
         return len(self.windows)
 
-    def __getitem__(self, index: int) -> tuple[Features, float]:
-        window = self.windows[index]
-        features = load_features(window.path)
+    def read(self, indices: Sequence[int]) -> tuple[Batch, Tensor]:
+        """A batch of windows and their targets."""
+        batch = self.room(len(indices))
+        for row, index in enumerate(indices):
+            self.read_into(batch, row, index)
+        return batch, self.targets(indices)
+
+    def room(self, count: int) -> Batch:
+        """A batch yet to be filled."""
+        shapes = self.settings.shapes
+        return Batch(
+            torch.empty(count, *shapes["mfcc"]),
+            torch.empty(count, *shapes["frames"], dtype=torch.uint8),
+            torch.empty(count, *shapes["text"], dtype=torch.bool),
+        )
+
+    def read_into(self, batch: Batch, row: int, index: int) -> None:
+        """Fill one row of a batch; threads may fill several at once.
+
+        Raises:
+            FeatureError: where the file is damaged, or was made with other settings.
+        """
+        path = self.windows[index].path
+        into = {key: tensor[row].numpy() for key, tensor in batch._asdict().items()}
+        features = load_features(path, into)
         if features.settings.decisive() != self.settings.decisive():
             raise FeatureError(
-                f"{window.path}: made with other settings than the rest; make them all the same "
-                "way (python -m preprocess remakes what differs)"
+                f"{path}: made with other settings than the rest; make them all the same way "
+                "(python -m preprocess remakes what differs)"
             )
-        return features, window.seconds
+
+    def targets(self, indices: Sequence[int]) -> Tensor:
+        """What the network should say (B,): shares of the window in 0..1."""
+        seconds = [self.windows[index].seconds for index in indices]
+        return (torch.tensor(seconds, dtype=torch.float32) / WINDOW_SECONDS).clamp(0, 1)
 
 
-def collate(items: Sequence[tuple[Features, float]]) -> tuple[Batch, Tensor]:
-    """A batch and its targets (B,), shares of the window in 0..1."""
-    features, seconds = zip(*items, strict=True)
-    target = torch.tensor(seconds, dtype=torch.float32) / WINDOW_SECONDS
-    return to_batch(features), target.clamp(0, 1)
-
-
-class EpochBatches(Sampler[list[int]]):
+class EpochBatches:
     """The batches of one epoch: which windows, in which order, for one of several processes.
 
     The order depends on seed and epoch only, so an interrupted epoch can go on where it stopped

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +15,12 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from avtnet import checkpoints
 from avtnet.checkpoints import Checkpoint, CheckpointInfo
 from avtnet.config import TrainConfig
-from avtnet.dataset import Batch, EpochBatches, Window, WindowDataset, collate
+from avtnet.dataset import Batch, EpochBatches, Window, WindowDataset
+from avtnet.loading import Waiting, read_batches
 from avtnet.losses import loss_terms, mean_loss
 from avtnet.model import build
 from avtnet.predict import predict_windows
@@ -99,6 +99,9 @@ class Training:
         self.loss_sum = state.loss_sum if state else 0.0
         self.rows = list(state.rows) if state else []
         self.saved_at = time.monotonic()
+        self.waiting = Waiting()
+        self.waited = 0.0
+        """Share of the epoch's time, since it began or went on, in which data were waited for."""
         self.board = TensorBoard(config.save_prefix, self.epoch) if self.chief else None
 
     def train_epoch(self, stop: threading.Event) -> None:
@@ -118,17 +121,12 @@ class Training:
         )
         total = len(batches)
         batches.start = self.batch
-        loader = DataLoader(
-            self.data,
-            batch_sampler=batches,
-            collate_fn=collate,
-            num_workers=self.config.num_workers,
-            multiprocessing_context="spawn" if self.config.num_workers else None,
-        )
+        self.waiting = Waiting()
+        reader = read_batches(self.data, batches, self.config.num_workers, self.waiting)
         self.network.train()
-        with _progress(self.console) as progress:
+        with _progress(self.console) as progress, closing(reader) as loaded:
             bar = progress.add_task("", total=total, completed=self.batch)
-            for batch, target in loader:
+            for batch, target in loaded:
                 moved = self._step(batch, target, total)
                 progress.update(bar, completed=self.batch, description=self._describe())
                 if not moved or self.batch == total:
@@ -138,6 +136,7 @@ class Training:
                     raise KeyboardInterrupt
                 if time.monotonic() - self.saved_at > SAVE_SECONDS:
                     self.save()
+        self.waited = self.waiting.share
 
     def _step(self, batch: Batch, target: Tensor, total: int) -> bool:
         """One batch forwards and backwards; True where the weights moved."""
@@ -190,6 +189,8 @@ class Training:
         rate = learning_rate(config, self.epoch + 1)
         figures = {"epoch": self.epoch, "lr": rate, "train_loss": loss}
         row = {**figures, **score_windows(self.validated, positions)}
+        metrics = {name: float(value) for name, value in row.items()}
+        row["waiting"] = self.waited  # of this machine, not of the weights
         best = min((row["score"] for row in self.rows), default=math.inf)
         self.rows.append(row)
         better = row["score"] < best
@@ -199,7 +200,7 @@ class Training:
                 if_normal=config.if_normal,
                 features=self.data.settings,
                 epoch=self.epoch,
-                metrics={name: float(value) for name, value in row.items()},
+                metrics=metrics,
                 training=dump(config),
                 versions=checkpoints.versions(),
             )
@@ -253,7 +254,9 @@ class Training:
     def _describe(self) -> str:
         rate = self.optimizer.param_groups[0]["lr"]
         loss = self.loss_sum / self.batch
-        return f"epoch {self.epoch}/{self.config.max_epoch - 1}  loss {loss:.2f} s  lr {rate:.1e}"
+        epoch = f"epoch {self.epoch}/{self.config.max_epoch - 1}"
+        waiting = f"waiting {self.waiting.share:.0%}"
+        return f"{epoch}  loss {loss:.2f} s  lr {rate:.1e}  {waiting}"
 
     def _start_from(self, config: TrainConfig, network: nn.Module) -> None:
         assert config.weights is not None

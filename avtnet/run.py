@@ -116,7 +116,9 @@ def _decisive(config: TrainConfig) -> dict[str, Any]:
 def write_metrics(folder: Path, rows: Sequence[dict[str, float]]) -> None:
     """metrics.csv: a row an epoch."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    # A run that goes on may have begun with a version that knew fewer figures.
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(folder / "metrics.csv", text.getvalue())

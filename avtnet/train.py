@@ -43,7 +43,7 @@ def train(config: TrainConfig) -> Path:
     if len(windows) < 2:
         raise ClippingError(f"{config.data_root}: training needs 2 labelled windows or more")
     trained, validated = split(windows, config.data_seed)
-    WindowDataset(validated)[0]  # features that cannot be read fail here, not in a worker
+    WindowDataset(validated)  # features that cannot be read fail here, before processes start
     fabric = _fabric(config, console)
     if config.test:
         assert config.weights is not None  # TrainConfig checks it

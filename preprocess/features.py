@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,14 +14,35 @@ import numpy as np
 from clipping.errors import ClippingError, FeatureError
 from clipping.files import atomic_path
 from clipping.tables import Side
+from preprocess.packing import (
+    FRAMES_A_BLOCK,
+    Unpack,
+    join,
+    pack_floats,
+    pack_frames,
+    pack_masks,
+    split,
+    unpack_floats,
+    unpack_frames,
+    unpack_masks,
+)
 from preprocess.settings import EasyOCRSettings, FeatureSettings, PPOCRSettings
 
 SIDES: tuple[Side, Side] = ("start", "end")
 
 FORMAT = "preprocess.features"
-VERSION = 1
-"""Goes up when files of before cannot be read, or the same settings give other features."""
+VERSION = 2
+"""Goes up when the file looks otherwise, or the same settings give other features."""
+_UNPACKED = 1
+"""The version before, which is still read: the same arrays as they are, masks as bits."""
+MOST_BYTES = 1 << 29
+"""No window is larger in memory: of the default settings, 200 s take 4.4 MB, an hour 79 MB."""
 _MAX_HEADER_BYTES = 1 << 20
+_KINDS: dict[str, np.dtype[Any]] = {
+    "mfcc": np.dtype(np.float32),
+    "frames": np.dtype(np.uint8),
+    "text": np.dtype(np.bool_),
+}
 
 
 @dataclass(frozen=True)
@@ -58,12 +80,11 @@ class Features:
     """What a user should know: missing sound or picture, a file cut short."""
 
     def __post_init__(self) -> None:
-        kinds = {"mfcc": np.float32, "frames": np.uint8, "text": np.bool_}
         for key, shape in self.settings.shapes.items():
             array = getattr(self, key)
-            if array.shape != shape or array.dtype != kinds[key]:
+            if array.shape != shape or array.dtype != _KINDS[key]:
                 raise FeatureError(
-                    f"{self.name}: {key} must be {np.dtype(kinds[key])} {shape}, "
+                    f"{self.name}: {key} must be {_KINDS[key]} {shape}, "
                     f"got {array.dtype} {array.shape}"
                 )
         if self.side not in SIDES:
@@ -118,13 +139,16 @@ def identify(path: Path) -> Source:
 def save(features: Features, path: Path | str) -> None:
     """Write features as one safetensors file, whole or not at all.
 
-    The masks are packed to bits; everything else about the window is JSON in the metadata.
+    The arrays are packed (:mod:`preprocess.packing`), which loses nothing; everything else about
+    the window is JSON in the metadata.
 
     Raises:
+        FeatureError: where the window is larger than ``MOST_BYTES``.
         ClippingError: where the folder cannot be written or the disk is full.
     """
     from safetensors.numpy import save as serialize
 
+    _check_size(features.settings)
     about = {
         "name": features.name,
         "side": features.side,
@@ -136,9 +160,9 @@ def save(features: Features, path: Path | str) -> None:
         "notes": features.notes,
     }
     tensors = {
-        "mfcc": np.ascontiguousarray(features.mfcc),
-        "frames": np.ascontiguousarray(features.frames),
-        "text": np.packbits(features.text),
+        "mfcc": pack_floats(features.mfcc),
+        "text": pack_masks(features.text),
+        **split("frames", features.frames, pack_frames, FRAMES_A_BLOCK),
     }
     # Lone surrogates, as in file names that are not UTF-8, survive as JSON escapes.
     metadata = {"format": FORMAT, "version": str(VERSION), "about": json.dumps(about)}
@@ -147,8 +171,12 @@ def save(features: Features, path: Path | str) -> None:
         temporary.write_bytes(data)
 
 
-def load(path: Path | str) -> Features:
-    """Read a feature file, trusting nothing in it.
+def load(path: Path | str, into: dict[str, np.ndarray] | None = None) -> Features:
+    """Read a feature file, trusting nothing in it. Files of version 1 are read too.
+
+    Args:
+        into: where the arrays go, by their names in :class:`Features`; absent, into new ones.
+            After an error they hold anything.
 
     Raises:
         FeatureError: naming the file, where it is missing, damaged, cut short, of another
@@ -160,46 +188,113 @@ def load(path: Path | str) -> Features:
     try:
         _check_header_size(path)
         with safe_open(path, framework="numpy") as file:
-            about = _about(file.metadata())
+            version, about = _about(file.metadata())
             settings = _settings(about["settings"])
-            count = math.prod(settings.shapes["text"])
-            stored = {**settings.shapes, "text": (math.ceil(count / 8),)}
-            if sorted(file.keys()) != sorted(stored):
-                raise FeatureError(f"it holds {sorted(file.keys())}, not {sorted(stored)}")
-            # Before memory is taken: the settings bound the shapes, the shapes bound the bytes.
-            for key, shape in stored.items():
-                found = file.get_slice(key)
-                kind = "F32" if key == "mfcc" else "U8"
-                if tuple(found.get_shape()) != shape or found.get_dtype() != kind:
-                    raise FeatureError(
-                        f"{key} must be {kind} {shape}, "
-                        f"got {found.get_dtype()} {tuple(found.get_shape())}"
-                    )
-            bits = np.unpackbits(file.get_tensor("text"), count=count)
-            mfcc = file.get_tensor("mfcc")
-            if not np.isfinite(mfcc).all():
-                raise FeatureError("mfcc holds values that are not finite")
-            return Features(
-                mfcc=mfcc,
-                frames=file.get_tensor("frames"),
-                text=bits.reshape(settings.shapes["text"]).astype(bool),
-                name=str(about["name"]),
-                side=about["side"],
-                start=float(about["start"]),
-                covered=float(about["covered"]),
-                duration=float(about["duration"]),
-                source=Source(**about["source"]),
-                settings=settings,
-                notes=tuple(map(str, about["notes"])),
-            )
+            _check_size(settings)
+            read = _read_unpacked if version == _UNPACKED else _read_packed
+            arrays = read(file, settings, into)
+        if not np.isfinite(arrays["mfcc"]).all():
+            raise FeatureError("mfcc holds values that are not finite")
+        return Features(
+            **arrays,
+            name=str(about["name"]),
+            side=about["side"],
+            start=float(about["start"]),
+            covered=float(about["covered"]),
+            duration=float(about["duration"]),
+            source=Source(**about["source"]),
+            settings=settings,
+            notes=tuple(map(str, about["notes"])),
+        )
     except FileNotFoundError as error:
         raise FeatureError(f"{path}: there is no such file") from error
+    except _OtherSettings as error:
+        raise FeatureError(f"{path}: made with other settings: {error}") from error
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, ClippingError) as error:
         reason = f"{error!r}" if isinstance(error, KeyError) else str(error)
         raise FeatureError(
             f"{path}: not a feature file of this version, or damaged: {reason}; "
             "make it again with python -m preprocess"
         ) from error
+
+
+def _read_packed(
+    file: Any, settings: FeatureSettings, into: dict[str, np.ndarray] | None
+) -> dict[str, np.ndarray]:
+    blocks = range(-(-settings.seconds // FRAMES_A_BLOCK))
+    _check_keys(file, ["mfcc", "text", *(f"frames.{block}" for block in blocks)])
+    arrays = _room(settings, into)
+    unpacks: dict[str, Unpack] = {"mfcc": unpack_floats, "text": unpack_masks}
+    for key, unpack in unpacks.items():
+        unpack(_packed(file, key, arrays[key].nbytes), arrays[key])
+    frames = arrays["frames"]
+    join(
+        "frames",
+        lambda key: _packed(file, key, frames[:FRAMES_A_BLOCK].nbytes),
+        frames,
+        unpack_frames,
+        FRAMES_A_BLOCK,
+        total=settings.seconds,
+    )
+    return arrays
+
+
+def _packed(file: Any, key: str, most: int) -> np.ndarray:
+    """A packed tensor; packing adds next to nothing to what cannot be made smaller."""
+    found = file.get_slice(key)
+    shape, kind = found.get_shape(), found.get_dtype()
+    if kind != "U8" or len(shape) != 1 or shape[0] > most + most // 64 + 1024:
+        raise FeatureError(f"{key} must be U8, of {most} bytes unpacked, got {kind} {shape}")
+    array: np.ndarray = file.get_tensor(key)
+    return array
+
+
+def _read_unpacked(
+    file: Any, settings: FeatureSettings, into: dict[str, np.ndarray] | None
+) -> dict[str, np.ndarray]:
+    count = math.prod(settings.shapes["text"])
+    stored = {**settings.shapes, "text": (math.ceil(count / 8),)}
+    _check_keys(file, stored)
+    # Before memory is taken: the settings bound the shapes, the shapes bound the bytes.
+    for key, shape in stored.items():
+        found = file.get_slice(key)
+        kind = "F32" if key == "mfcc" else "U8"
+        if tuple(found.get_shape()) != shape or found.get_dtype() != kind:
+            raise FeatureError(
+                f"{key} must be {kind} {shape}, got {found.get_dtype()} {tuple(found.get_shape())}"
+            )
+    arrays = _room(settings, into)
+    arrays["mfcc"][...] = file.get_tensor("mfcc")
+    arrays["frames"][...] = file.get_tensor("frames")
+    bits = np.unpackbits(file.get_tensor("text"), count=count)
+    arrays["text"][...] = bits.reshape(settings.shapes["text"])
+    return arrays
+
+
+class _OtherSettings(FeatureError):
+    """The file is good, and of another shape than the caller's arrays."""
+
+
+def _room(settings: FeatureSettings, into: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
+    """The arrays to fill: the caller's, if they are right, or new ones."""
+    shapes = settings.shapes
+    if into is None:
+        return {key: np.empty(shape, _KINDS[key]) for key, shape in shapes.items()}
+    for key, shape in shapes.items():
+        if into[key].shape != shape:
+            raise _OtherSettings(f"its {key} is {shape}, not {into[key].shape}")
+    return {key: into[key] for key in shapes}
+
+
+def _check_keys(file: Any, wanted: Iterable[str]) -> None:
+    if sorted(file.keys()) != sorted(wanted):
+        raise FeatureError(f"it holds {sorted(file.keys())}, not {sorted(wanted)}")
+
+
+def _check_size(settings: FeatureSettings) -> None:
+    size = sum(math.prod(shape) * _KINDS[key].itemsize for key, shape in settings.shapes.items())
+    if size > MOST_BYTES:
+        raise FeatureError(f"a window of these settings takes {size} bytes, above {MOST_BYTES}")
 
 
 def _check_header_size(path: Path) -> None:
@@ -209,16 +304,17 @@ def _check_header_size(path: Path) -> None:
         raise FeatureError(f"its header claims {size} bytes")
 
 
-def _about(metadata: dict[str, str] | None) -> dict[str, Any]:
+def _about(metadata: dict[str, str] | None) -> tuple[int, dict[str, Any]]:
+    """The version and what is said about the window."""
     metadata = metadata or {}
     if metadata.get("format") != FORMAT:
         raise FeatureError("these are other tensors")
-    if metadata.get("version") != str(VERSION):
+    if metadata.get("version") not in (str(_UNPACKED), str(VERSION)):
         raise FeatureError(f"it is of version {metadata.get('version')}, not {VERSION}")
     about = json.loads(metadata["about"])
     if not isinstance(about, dict):
         raise FeatureError("its metadata are no JSON object")
-    return about
+    return int(metadata["version"]), about
 
 
 def _settings(values: dict[str, Any]) -> FeatureSettings:

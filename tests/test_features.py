@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import struct
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
@@ -17,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 from clipping.errors import ClippingError, ConfigError, FeatureError
 from preprocess.features import Features, Source, feature_path, identify, load, save
 from preprocess.frames import letterbox
+from preprocess.packing import pack_floats, pack_frames
 from preprocess.settings import EasyOCRSettings, FeatureSettings, PPOCRSettings
 
 SETTINGS = FeatureSettings(window=5.0, audio="jpn", ppocr=PPOCRSettings(score=0.5))
@@ -59,10 +61,60 @@ def test_what_is_saved_is_loaded(kept):
         assert getattr(before, key) == getattr(after, key)
 
 
-def test_masks_are_kept_as_bits_and_frames_as_bytes(kept):
-    tensors = load_file(kept)
-    assert tensors["text"].nbytes == -(-5 * 27 * 36 // 8)
-    assert tensors["frames"].dtype == np.uint8
+def test_arrays_are_kept_packed_and_frames_in_blocks(tmp_path):
+    settings = replace(SETTINGS, window=70.0, frame_height=20, frame_width=30)
+    arrays = {
+        "mfcc": np.ones(settings.shapes["mfcc"], np.float32),
+        "frames": np.full(settings.shapes["frames"], 90, np.uint8),
+        "text": np.ones(settings.shapes["text"], bool),
+    }
+    path = tmp_path / "01_end.safetensors"
+    save(_features(**arrays, settings=settings), path)
+    tensors = load_file(path)
+    assert sorted(tensors) == ["frames.0", "frames.1", "mfcc", "text"]
+    assert all(tensor.dtype == np.uint8 for tensor in tensors.values())
+    assert path.stat().st_size < 5000  # of 206 kB
+    np.testing.assert_array_equal(load(path).frames, arrays["frames"])
+
+
+def test_arrays_can_be_loaded_into_a_place_of_ones_own(kept):
+    batch = {
+        "mfcc": np.empty((2, *SETTINGS.shapes["mfcc"]), np.float32),
+        "frames": np.empty((2, *SETTINGS.shapes["frames"]), np.uint8),
+        "text": np.empty((2, *SETTINGS.shapes["text"]), bool),
+    }
+    loaded = load(kept, into={key: array[1] for key, array in batch.items()})
+    for key, array in batch.items():
+        assert np.shares_memory(getattr(loaded, key), array)
+        np.testing.assert_array_equal(array[1], getattr(_features(), key))
+    small = {key: array[:, :1] for key, array in batch.items()}
+    with pytest.raises(FeatureError, match=r"01_end.*made with other settings: its mfcc is \(20, "):
+        load(kept, into=small)
+
+
+def _unpacked(path: Path, **tensors) -> None:
+    """The file of ``_features()`` as version 1 wrote it."""
+    before = _features()
+    arrays = {
+        "mfcc": before.mfcc,
+        "frames": before.frames,
+        "text": np.packbits(before.text),
+        **tensors,
+    }
+    save(before, path)
+    _rewrite(path, tensors=arrays, without=["frames.0"], version="1")
+
+
+def test_a_file_of_version_1_is_read_as_ever(tmp_path):
+    path = tmp_path / "01_end.safetensors"
+    _unpacked(path)
+    before, after = _features(), load(path)
+    for key in ("mfcc", "frames", "text"):
+        np.testing.assert_array_equal(getattr(before, key), getattr(after, key))
+    assert (after.name, after.settings, after.source) == (before.name, SETTINGS, before.source)
+    batch = {key: np.empty_like(getattr(before, key)) for key in ("mfcc", "frames", "text")}
+    load(path, into=batch)
+    np.testing.assert_array_equal(batch["text"], before.text)
 
 
 def test_the_spec_shapes_are_the_defaults():
@@ -107,13 +159,16 @@ def test_a_header_of_impossible_size_takes_no_memory(tmp_path):
         load(path)
 
 
-def _rewrite(path: Path, *, tensors=None, **metadata) -> None:
+def _rewrite(path: Path, *, tensors=None, without=(), **metadata) -> None:
     """The same file with some of its tensors or metadata exchanged."""
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
         before = dict(file.metadata())
-    save_file({**load_file(path), **(tensors or {})}, path, {**before, **metadata})
+    after = {**load_file(path), **(tensors or {})}
+    for key in without:
+        del after[key]
+    save_file(after, path, {**before, **metadata})
 
 
 def test_other_tensors_are_not_features(tmp_path):
@@ -125,7 +180,31 @@ def test_other_tensors_are_not_features(tmp_path):
 
 def test_another_version_is_named(kept):
     _rewrite(kept, version="99")
-    with pytest.raises(FeatureError, match="version 99, not 1"):
+    with pytest.raises(FeatureError, match="version 99, not 2"):
+        load(kept)
+
+
+PACKED_NANS = pack_floats(np.full(SETTINGS.shapes["mfcc"], np.nan, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"mfcc": np.zeros(SETTINGS.shapes["mfcc"], np.float32)}, "mfcc must be U8"),
+        ({"mfcc": np.zeros((3, 3), np.uint8)}, "mfcc must be U8"),
+        ({"mfcc": np.zeros(99_000, np.uint8)}, "mfcc must be U8, of 17440 bytes"),
+        ({"mfcc": np.zeros(0, np.uint8)}, "damaged"),
+        ({"mfcc": pack_floats(np.zeros((20, 3), np.float32))}, "claim to be 240 bytes, not 17440"),
+        ({"text": np.zeros(3, np.uint8)}, "damaged"),
+        ({"frames.0": np.zeros(3, np.uint8)}, "cut short"),
+        ({"frames.0": pack_frames(np.ones((4, 3, 66, 88), np.uint8))}, "claim to be"),
+        ({"frames.1": np.zeros(3, np.uint8)}, "it holds"),
+        ({"mfcc": PACKED_NANS}, "not finite"),
+    ],
+)
+def test_tensors_that_the_settings_do_not_promise_are_refused(kept, tensors, message):
+    _rewrite(kept, tensors=tensors)
+    with pytest.raises(FeatureError, match=message):
         load(kept)
 
 
@@ -139,9 +218,26 @@ def test_another_version_is_named(kept):
         ({"mfcc": np.full(SETTINGS.shapes["mfcc"], np.nan, np.float32)}, "not finite"),
     ],
 )
-def test_tensors_that_the_settings_do_not_promise_are_refused(kept, tensors, message):
-    _rewrite(kept, tensors=tensors)
+def test_version_1_is_trusted_no_more(tmp_path, tensors, message):
+    path = tmp_path / "01_end.safetensors"
+    _unpacked(path, **tensors)
     with pytest.raises(FeatureError, match=message):
+        load(path)
+
+
+def test_a_window_that_would_fill_the_memory_is_refused(kept):
+    from safetensors import safe_open
+
+    huge = replace(SETTINGS, window=3600.0, frame_height=1024, frame_width=1024)
+    black = zstandard.ZstdCompressor().compress(bytes(1 << 20))
+    with safe_open(kept, framework="numpy") as file:
+        about = json.loads(file.metadata()["about"])
+    _rewrite(
+        kept,
+        tensors={f"frames.{block}": np.frombuffer(black, np.uint8) for block in range(57)},
+        about=json.dumps({**about, "settings": asdict(huge)}),
+    )
+    with pytest.raises(FeatureError, match=r"takes \d+ bytes, above 536870912"):
         load(kept)
 
 

@@ -19,6 +19,7 @@ from avtnet.checkpoints import load
 from avtnet.config import ModelConfig, TrainConfig
 from avtnet.dataset import EpochBatches, read_windows, split
 from avtnet.fit import Training, learning_rate
+from avtnet.run import write_metrics
 from avtnet.train import main, train
 from clipping.config import restore
 from clipping.errors import CheckpointError, ClippingError, ConfigError
@@ -68,6 +69,27 @@ def test_a_run_leaves_all_that_explains_and_repeats_it(config):
     assert best.info.metrics["score"] == min(float(row["score"]) for row in rows)
     assert best.info.model == NANO
     assert restore(TrainConfig, best.info.training) == config
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_the_share_of_time_spent_waiting_is_told_and_who_reads_changes_nothing(
+    config, tmp_path, threads
+):
+    folder = train(dataclasses.replace(config, num_workers=threads))
+    rows = read_rows(folder)
+    assert all(0 <= float(row["waiting"]) <= 1 for row in rows)
+    # What is read in between is waited for, all of it.
+    assert threads or all(float(row["waiting"]) > 0 for row in rows)
+    assert "waiting" not in load(folder / "best.safetensors").info.metrics
+    other = weights(train(dataclasses.replace(config, save_prefix=tmp_path / "other")))
+    assert all(torch.equal(value, other[name]) for name, value in weights(folder).items())
+
+
+def test_a_run_begun_before_waiting_was_told_goes_on(config):
+    config.save_prefix.mkdir()
+    rows = [{"epoch": 0, "score": 3.0}, {"epoch": 1, "score": 2.0, "waiting": 0.25}]
+    write_metrics(config.save_prefix, rows)
+    assert [row["waiting"] for row in read_rows(config.save_prefix)] == ["", "0.25"]
 
 
 def test_a_test_says_again_what_the_best_epoch_reached(config, capsys):
@@ -127,7 +149,8 @@ def test_an_interrupted_run_continued_equals_an_uninterrupted_one(config, tmp_pa
     resumed = weights(train(parted))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     one, two = (
-        (folder / "metrics.csv").read_text() for folder in (config.save_prefix, parted.save_prefix)
+        [{**row, "waiting": ""} for row in read_rows(folder)]
+        for folder in (config.save_prefix, parted.save_prefix)
     )
     assert one == two
 
@@ -262,7 +285,7 @@ def test_weights_start_a_training_and_can_be_tested(config, tmp_path, capsys):
     assert "starting from" in capsys.readouterr().err
 
 
-def test_mixed_precision_and_reading_processes_train_too(config):
+def test_mixed_precision_and_one_reading_thread_train_too(config):
     folder = train(dataclasses.replace(config, use_amp=True, num_workers=1, max_epoch=1))
     (row,) = read_rows(folder)
     assert 0 < float(row["train_loss"]) < 200

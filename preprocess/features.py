@@ -21,6 +21,8 @@ FORMAT = "preprocess.features"
 VERSION = 1
 """Goes up when files of before cannot be read, or the same settings give other features."""
 _MAX_HEADER_BYTES = 1 << 20
+# What reading JSON and arrays of any content may raise: numbers beyond floats, nesting without end.
+_DAMAGE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def load(path: Path | str) -> Features:
             )
     except FileNotFoundError as error:
         raise FeatureError(f"{path}: there is no such file") from error
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, ClippingError) as error:
+    except (OSError, SafetensorError, *_DAMAGE, ClippingError) as error:
         reason = f"{error!r}" if isinstance(error, KeyError) else str(error)
         raise FeatureError(
             f"{path}: not a feature file of this version, or damaged: {reason}; "

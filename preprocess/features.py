@@ -144,9 +144,23 @@ def save(features: Features, path: Path | str) -> None:
     }
     # Lone surrogates, as in file names that are not UTF-8, survive as JSON escapes.
     metadata = {"format": FORMAT, "version": str(VERSION), "about": json.dumps(about)}
-    data = serialize(tensors, metadata)
+    data = _in_order(serialize(tensors, metadata))
     with atomic_path(Path(path)) as temporary:
         temporary.write_bytes(data)
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same safetensors file with its metadata sorted.
+
+    The library writes them in an order that differs from process to process; equal features are
+    equal bytes, so that runs can be compared.
+    """
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # arrays stay aligned
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def load(path: Path | str) -> Features:

@@ -15,6 +15,8 @@ import numpy as np
 
 from clipping.container import (
     MAX_JUMP,
+    MAX_PIXELS,
+    MAX_SIDE,
     best_video,
     decode,
     fraction,
@@ -120,8 +122,13 @@ def _frames_at(path: Path, times: Sequence[float]) -> Iterator[Frame | None]:
 def display_size(
     width: int, height: int, sample_aspect: Fraction, rotation: int
 ) -> tuple[int, int]:
-    """Stored size → (width, height) upright with square pixels."""
+    """Stored size → (width, height) upright with square pixels.
+
+    An aspect that would make the picture larger than any real one is damage: it counts as square.
+    """
     wide = max(1, round(width * sample_aspect)) if width else 0
+    if wide > MAX_SIDE or wide * height > MAX_PIXELS:
+        wide = width
     return (height, wide) if rotation % 180 else (wide, height)
 
 

@@ -56,6 +56,36 @@ class Damaged:
         return bytes(data)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What became of reading a file."""
+
+    refused: str | None
+    """The message of the ClippingError; None where it was read."""
+    wrong: str | None
+    """What must not happen, with its traceback; None where nothing of that did."""
+    peak_bytes: int
+    """The most memory that the process held, all that it had loaded before included."""
+
+
+def watch(path: Path, read: Callable[[Path], object]) -> Reading:
+    """Read a file in this process, of a crew that may lose it."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+    _forget_peak()
+    refused = wrong = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            read(path)
+    except ClippingError as error:
+        refused = str(error)
+        if str(path) not in refused:
+            wrong = f"the error does not name the file: {error}"
+    except Exception:  # any other one is what we look for, and it is told
+        wrong = traceback.format_exc()
+    return Reading(refused, wrong, _peak())
+
+
 def findings(damaged: Sequence[Damaged], kept: Path, workers: int = 2) -> list[str]:
     """A line for each file that was neither read nor refused as it should be; it is in ``kept``."""
     lines = []
@@ -73,24 +103,12 @@ def findings(damaged: Sequence[Damaged], kept: Path, workers: int = 2) -> list[s
 
 def _outcome(file: Damaged) -> str | None:
     """What is wrong with how the file was read; None where nothing is."""
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     path = file.folder / f"{os.getpid()}{file.source.suffix}"
     path.write_bytes(file.content())
-    _forget_peak()
-    wrong = None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            file.read(path)
-    except ClippingError as error:
-        if str(path) not in str(error):
-            wrong = f"the error does not name the file: {error}"
-    except Exception:  # any other one is what we look for, and it is told
-        wrong = traceback.format_exc()
-    peak = _peak()
-    if wrong is None and peak > PEAK_BYTES:
-        wrong = f"took {peak >> 20} MB"
-    return wrong
+    reading = watch(path, file.read)
+    if reading.wrong is None and reading.peak_bytes > PEAK_BYTES:
+        return f"took {reading.peak_bytes >> 20} MB"
+    return reading.wrong
 
 
 def _forget_peak() -> None:

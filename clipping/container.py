@@ -21,10 +21,17 @@ from clipping.errors import MediaError
 
 # What a broken or hostile file may ask of us.
 MAX_SIDE = 16384
-MAX_PIXELS = 2**27
+MAX_PIXELS = 2**26
+"""8192x8192: twice the pixels of 8K."""
 MAX_STREAMS = 1000
 MAX_SAMPLE_RATE = 768_000
 MAX_CHANNELS = 64
+MAX_PACKET_SAMPLES = 2**22
+"""Samples that one packet may hold, each of all channels; real codecs stay below 2**18."""
+
+# What FFmpeg refuses by itself: a header is seen before decoding, the rest of a file is not.
+_DECODER_BOUNDS = {"max_pixels": str(MAX_PIXELS), "max_samples": str(MAX_PACKET_SAMPLES)}
+_BOUNDS = {"max_streams": str(MAX_STREAMS + 1), **_DECODER_BOUNDS}
 
 MAX_JUMP = 3600.0
 """Seconds that timestamps may jump ahead at once; a longer jump is a damaged timestamp."""
@@ -60,14 +67,15 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
 
     Raises:
         MediaError: where the file is missing, unreadable, empty, no media (a still picture or a
-            playlist is none), or larger in some dimension than any real media.
+            playlist is none), or larger in some dimension than any real media. What becomes too
+            large only later does not decode.
     """
     path = Path(path)
     _check_file(path)
     try:
         container = av.open(
             f"file:{path}",  # or a name like "concat:a|b" would be taken for a protocol
-            options={"protocol_whitelist": "file", "format_whitelist": _FORMATS},
+            options={"protocol_whitelist": "file", "format_whitelist": _FORMATS, **_BOUNDS},
             **_ANY_TAGS,
         )
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:
@@ -79,6 +87,9 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
         raise MediaError(f"{path}: cannot be opened: {error.strerror}") from error
     with container:
         _check_content(path, container)
+        for stream in container.streams:
+            if is_decodable(stream):
+                stream.codec_context.options = dict(_DECODER_BOUNDS)
         yield container
 
 
@@ -212,7 +223,7 @@ def _check_file(path: Path) -> None:
 
 def _check_content(path: Path, container: InputContainer) -> None:
     if len(container.streams) > MAX_STREAMS:
-        raise MediaError(f"{path}: has {len(container.streams)} streams (at most {MAX_STREAMS})")
+        raise MediaError(f"{path}: has more than {MAX_STREAMS} streams")
     for stream in container.streams:
         if isinstance(stream, av.VideoStream) and is_decodable(stream):
             size = (stream.width, stream.height)

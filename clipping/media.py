@@ -131,7 +131,7 @@ def probe(path: Path | str) -> MediaInfo:
 def describe(path: Path, container: InputContainer) -> MediaInfo:
     """:func:`probe` in a container that is open; it is left somewhere."""
     start = origin(container)
-    rotations = {s.index: _rotation(container, s) for s in container.streams if is_picture(s)}
+    rotations = _rotations(container)
     duration, truncated, ends = _measure(container, start)
     streams = tuple(
         _describe(stream, start, rotations.get(stream.index, 0), truncated, ends)
@@ -219,7 +219,8 @@ def _measure(container: InputContainer, start: Fraction) -> tuple[float, bool, d
     if not shown & ends.keys():
         _go_to(container, start)
         ends = _ends(container)
-    measured = max((end for index, end in ends.items() if index in shown), default=start) - start
+    last = max((end for index, end in ends.items() if index in shown), default=start)
+    measured = max(Fraction(0), last - start)
     claims = [promised]
     if "matroska" in container.format.name:
         claims.append(promised - start)  # its writers differ on whether the start is counted
@@ -247,13 +248,25 @@ def _ends(container: InputContainer) -> dict[int, Fraction]:
     return ends
 
 
-def _rotation(container: InputContainer, stream: av.VideoStream) -> int:
-    """The rotation that the first frame carries; 0 where none decodes."""
+def _rotations(container: InputContainer) -> dict[int, int]:
+    """The rotation that the first frame of each picture stream carries, where one decodes.
+
+    One pass for all of them: a file may have hundreds.
+    """
+    pictures = [stream for stream in container.streams if is_picture(stream)]
+    rotations: dict[int, int] = {}
     _go_to(container, origin(container))
-    for packet in itertools.islice(packets(container, stream), _FIRST_PACKETS):
-        for frame in decode(stream, packet):
-            return clockwise(frame)
-    return next((clockwise(frame) for frame in decode(stream, None)), 0)
+    most = _FIRST_PACKETS * len(pictures)
+    for packet in itertools.islice(packets(container, *pictures), most) if pictures else ():
+        stream = packet.stream
+        if is_picture(stream) and stream.index not in rotations:
+            rotations.update((stream.index, clockwise(f)) for f in decode(stream, packet)[:1])
+            if len(rotations) == len(pictures):
+                break
+    for stream in pictures:
+        if stream.index not in rotations:
+            rotations.update((stream.index, clockwise(f)) for f in decode(stream, None)[:1])
+    return rotations
 
 
 def _chapters(container: InputContainer, start: Fraction) -> tuple[Segment, ...]:

@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from clipping.container import fraction, tick
+from clipping.container import MAX_PIXELS, MAX_SIDE, fraction, tick
 from clipping.errors import MediaError
 
 
@@ -95,8 +95,13 @@ class Clock:
 def display_size(
     width: int, height: int, sample_aspect: Fraction, rotation: int
 ) -> tuple[int, int]:
-    """Stored size → (width, height) upright with square pixels."""
+    """Stored size → (width, height) upright with square pixels.
+
+    An aspect that would make the picture larger than any real one is damage: it counts as square.
+    """
     wide = max(1, round(width * sample_aspect)) if width else 0
+    if wide > MAX_SIDE or wide * height > MAX_PIXELS:
+        wide = width
     return (height, wide) if rotation % 180 else (wide, height)
 
 

@@ -44,6 +44,9 @@ class PreprocessConfig:
     """Which windows of each episode."""
     workers: int | None = None
     """Processes at once; none takes one for each processor core, 0 works in this process."""
+    file_limit: float | None = 3600.0
+    """Seconds that one window of a file may take before its process is ended and the window has
+    failed; none or 0 sets no limit. With --workers 0 there is none."""
     text: Literal["masks", "json"] = "masks"
     """With json, the words and their boxes are kept as well, in NAME_start.text.json."""
     languages: tuple[str, ...] = ("en",)
@@ -61,6 +64,8 @@ class PreprocessConfig:
             raise ConfigError("give at least one video file or folder")
         if self.workers is not None and not 0 <= self.workers <= 1024:
             raise ConfigError(f"workers must be 0 to 1024, got {self.workers}")
+        if self.file_limit is not None and not 0 <= self.file_limit <= 30 * 86400:
+            raise ConfigError(f"file_limit must be 0 to 30 days of s, got {self.file_limit}")
         if self.text == "json" and self.features.text_engine == "none":
             raise ConfigError("--text json needs a text engine, and --features.text_engine is none")
         if self.easyocr_models is not None and self.features.text_engine != "easyocr":
@@ -148,7 +153,7 @@ def carry_out(windows: Sequence[Window]) -> Generator[Outcome]:
         return
     config = windows[0].config
     _load_engines(config)  # a missing one is one error, and a download is one download
-    with closing(_run(windows, config.workers)) as results:
+    with closing(_run(windows, config)) as results:
         for window, result in results:
             if isinstance(result, Died):
                 yield Outcome(
@@ -161,12 +166,13 @@ def carry_out(windows: Sequence[Window]) -> Generator[Outcome]:
 
 
 def _run(
-    windows: Sequence[Window], workers: int | None
+    windows: Sequence[Window], config: PreprocessConfig
 ) -> Generator[tuple[Window, Outcome | OutputFault | Died]]:
-    if workers == 0:
+    if config.workers == 0:
         yield from ((window, make(window)) for window in windows)
     else:
-        yield from run_tasks(make, windows, workers or available_cores())
+        workers = config.workers or available_cores()
+        yield from run_tasks(make, windows, workers, config.file_limit or None)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ _KINDS: dict[str, np.dtype[Any]] = {
     "frames": np.dtype(np.uint8),
     "text": np.dtype(np.bool_),
 }
+# What reading JSON and arrays of any content may raise: numbers beyond floats, nesting without end.
+_DAMAGE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -166,9 +168,23 @@ def save(features: Features, path: Path | str) -> None:
     }
     # Lone surrogates, as in file names that are not UTF-8, survive as JSON escapes.
     metadata = {"format": FORMAT, "version": str(VERSION), "about": json.dumps(about)}
-    data = serialize(tensors, metadata)
+    data = _in_order(serialize(tensors, metadata))
     with atomic_path(Path(path)) as temporary:
         temporary.write_bytes(data)
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same safetensors file with its metadata sorted.
+
+    The library writes them in an order that differs from process to process; equal features are
+    equal bytes, so that runs can be compared.
+    """
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # arrays stay aligned
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def load(path: Path | str, into: dict[str, np.ndarray] | None = None) -> Features:
@@ -210,7 +226,7 @@ def load(path: Path | str, into: dict[str, np.ndarray] | None = None) -> Feature
         raise FeatureError(f"{path}: there is no such file") from error
     except _OtherSettings as error:
         raise FeatureError(f"{path}: made with other settings: {error}") from error
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, ClippingError) as error:
+    except (OSError, SafetensorError, *_DAMAGE, ClippingError) as error:
         reason = f"{error!r}" if isinstance(error, KeyError) else str(error)
         raise FeatureError(
             f"{path}: not a feature file of this version, or damaged: {reason}; "

@@ -35,7 +35,7 @@ def words_match(path: Path, features: Features, languages: Sequence[str]) -> boo
     """Whether the file is there, whole, and made together with these features."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     about = _about(features, languages)
     return isinstance(content, dict) and about == {key: content.get(key) for key in about}

@@ -10,8 +10,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -20,6 +21,9 @@ from typing import Any, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+_GRACE = 2.0
+"""Seconds that a process over its limit has for its ``finally`` blocks."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,18 @@ def available_cores() -> int:
 
 
 def run_tasks(
-    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: int,
+    limit_s: float | None = None,
 ) -> Generator[tuple[Task, Result | Died]]:
     """Each task with its result, in the order in which they finish.
 
     Args:
         function: of a module's top level, like everything that processes hand over.
         workers: how many processes at once; each lives for many tasks.
+        limit_s: seconds of wall time for one task (for a process's first one, its start too);
+            a process that takes longer is ended, and counts as dead. None: any time.
 
     When the iteration ends early (Ctrl-C, an error, ``close()``) all processes are ended at once;
     their ``finally`` blocks still run. An exception in ``function`` ends its process with the
@@ -56,15 +65,22 @@ def run_tasks(
         for _ in range(min(workers, len(waiting))):
             _give_next(waiting, busy, _Worker(function))
         while busy:
-            crew: dict[Any, _Worker] = {worker.connection: worker for worker in busy}
-            for worker in [crew[ready] for ready in wait(crew)]:
-                result = worker.take()
+            wait([worker.connection for worker in busy], _patience(busy, limit_s))
+            for worker in list(busy):
+                if worker.connection.poll():
+                    result = worker.take()
+                elif limit_s is not None and worker.seconds > limit_s:
+                    result = worker.stop(limit_s)
+                else:
+                    continue
                 task = busy.pop(worker)
-                if isinstance(result, Died) and waiting:
-                    _give_next(waiting, busy, _Worker(function))
+                if isinstance(result, Died):
+                    worker.end()
+                    if waiting:
+                        _give_next(waiting, busy, _Worker(function))
                 elif waiting:
                     _give_next(waiting, busy, worker)
-                if worker not in busy:
+                else:
                     done.append(worker)
                 yield task, result
     finally:
@@ -80,6 +96,14 @@ def _give_next(waiting: deque[Task], busy: dict[_Worker, Task], worker: _Worker)
     worker.give(busy[worker])
 
 
+def _patience(busy: Iterable[_Worker], limit_s: float | None) -> float | None:
+    """Seconds until the first of them is over its limit; None where there is none."""
+    if limit_s is None:
+        return None
+    # A little more than needed, so that it is over by then and not once again almost.
+    return max(0.0, limit_s - max(worker.seconds for worker in busy)) + 0.01
+
+
 class _Worker:
     """A process that waits at a pipe for tasks."""
 
@@ -93,6 +117,7 @@ class _Worker:
         theirs.close()
 
     def give(self, task: Any) -> None:
+        self._given = time.monotonic()
         with suppress(BrokenPipeError):  # it is dead already, and take() says so
             self.connection.send(task)
 
@@ -102,6 +127,19 @@ class _Worker:
         except (EOFError, ConnectionResetError):
             self.process.join()
             return Died(_reason(self.process.exitcode))
+
+    @property
+    def seconds(self) -> float:
+        """How long it has had its task."""
+        return time.monotonic() - self._given
+
+    def stop(self, limit_s: float) -> Died:
+        """End it over a task that takes too long; a decoder's C code hears nothing but a kill."""
+        self.process.terminate()
+        self.process.join(timeout=_GRACE)
+        self.process.kill()
+        self.process.join()
+        return Died(f"took longer than {limit_s:g} s and was ended")
 
     def end(self) -> None:
         self.connection.close()

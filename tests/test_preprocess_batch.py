@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import resource
 import signal
@@ -136,6 +137,7 @@ def test_words_are_kept_on_request_and_made_with_their_masks(tmp_path):
         (["x", "--text", "json", "--features.text_engine", "none"], "needs a text engine"),
         (["x", "--easyocr-models", "y"], "text_engine easyocr"),
         (["x", "--workers", "-1"], "workers must be"),
+        (["x", "--file-limit", "-1"], "file_limit must be"),
         (["x", "--features.windw", "2"], "did you mean features.window"),
         (["x", "--sides", "middle"], "sides"),
     ],
@@ -270,6 +272,9 @@ def _work(task: str) -> str:
         raise KeyError(task)
     if task == "sleep":
         time.sleep(60)
+    if task == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
     return task.upper()
 
 
@@ -282,9 +287,17 @@ def test_a_process_that_dies_costs_only_its_own_task():
     assert list(run_tasks(_work, [], workers=2)) == []
 
 
-def test_ending_early_ends_the_processes_at_once():
-    import multiprocessing
+def test_a_process_that_takes_too_long_is_ended_and_the_crew_goes_on():
+    tasks = ["a", "sleep", "b", "deaf", "c", "crash", "d", "sleep"]
+    results = list(run_tasks(_work, tasks, workers=2, limit_s=2.5))
+    assert sorted(task for task, _ in results) == sorted(tasks)
+    late = Died("took longer than 2.5 s and was ended")
+    assert [r for task, r in results if task in ("sleep", "deaf")] == [late] * 3
+    assert {r for task, r in results if len(task) == 1} == set("ABCD")
+    assert multiprocessing.active_children() == []
 
+
+def test_ending_early_ends_the_processes_at_once():
     results = run_tasks(_work, ["a", "sleep", "b"], workers=2)
     assert next(results)[1] in ("A", "B")
     began = time.monotonic()

@@ -74,20 +74,46 @@ def extract_sides(
         for side in sides:
             start = 0.0
             if side == "end":
-                start = max(0.0, _checked(scan.info).duration - settings.window)
+                start = max(0.0, checked(scan.info).duration - settings.window)
             if made is None or made.start != start:  # they are one in a short file
                 made = _Window(start, settings, easyocr_models, reader)
                 made.read(scan)
             called = path.stem if name is None else name
-            yield made.features(called, side, _checked(scan.info), source), made.lines
+            yield made.features(called, side, checked(scan.info), source), made.lines
 
 
-def _checked(info: MediaInfo) -> MediaInfo:
+def checked(info: MediaInfo) -> MediaInfo:
+    """What was probed, if there is something to see or hear.
+
+    Raises:
+        MediaError: where there is not.
+    """
     if info.video is None and not info.audio:
         raise MediaError(f"{info.path}: has neither sound nor picture")
     if info.duration <= 0:
         raise MediaError(f"{info.path}: has no length; nothing in it can be shown or heard")
     return info
+
+
+class Sight:
+    """Turns frames into what the network sees of them."""
+
+    def __init__(
+        self, settings: FeatureSettings, easyocr_models: Path | None, reader: TextReader | None
+    ) -> None:
+        self._cells = (settings.mask_width, settings.mask_height)
+        self._engine, self._reader = detector(settings, easyocr_models), reader
+
+    def look(
+        self, second: int, frame: Frame, thumbnail: np.ndarray
+    ) -> tuple[np.ndarray, list[Line]]:
+        """Draw the thumbnail; the text mask, and the words where there is a reader."""
+        place(frame, thumbnail)
+        boxes = self._engine.find(frame.rgb(self._engine.input_size(frame.size)))
+        lines = []
+        if self._reader is not None and boxes:
+            lines = read_lines(self._reader, frame.rgb(), boxes, second, frame.time)
+        return fill(boxes, frame.size, self._cells), lines
 
 
 @dataclass
@@ -106,6 +132,7 @@ class _Window:
         self._frames = np.zeros(settings.shapes["frames"], np.uint8)
         self._text = np.zeros(settings.shapes["text"], bool)
         self._shown = np.zeros(settings.seconds, bool)
+        sight = Sight(settings, self.easyocr_models, self.reader)
         blocks = []
         seconds = scan.seconds(
             [self.start + second for second in range(settings.seconds)],
@@ -116,21 +143,16 @@ class _Window:
         for second, (frame, samples) in enumerate(seconds):
             blocks.append(samples)
             if frame is not None:
-                self._look(second, frame)
+                self._shown[second] = True
+                self._text[second], lines = sight.look(second, frame, self._frames[second])
+                self.lines += lines
         self._samples = np.concatenate(blocks)
-
-    def _look(self, second: int, frame: Frame) -> None:
-        self._shown[second] = True
-        place(frame, self._frames[second])
-        engine = detector(self.settings, self.easyocr_models)
-        boxes = engine.find(frame.rgb(engine.input_size(frame.size)))
-        cells = (self.settings.mask_width, self.settings.mask_height)
-        self._text[second] = fill(boxes, frame.size, cells)
-        if self.reader is not None and boxes:
-            self.lines += read_lines(self.reader, frame.rgb(), boxes, second, frame.time)
 
     def features(self, name: str, side: Side, info: MediaInfo, source: Source) -> Features:
         covered = min(self.settings.window, info.duration - self.start)
+        # Sound may end a little after the picture.
+        shown = self._shown[: math.floor(covered + 1e-6)]
+        said = notes(info, heard=bool(self._samples.any()), missing=int((~shown).sum()))
         return Features(
             mfcc=mfcc(self._sound(covered), self.settings),
             frames=self._frames,
@@ -142,7 +164,7 @@ class _Window:
             duration=info.duration,
             source=source,
             settings=self.settings,
-            notes=tuple(self._notes(info, covered)),
+            notes=tuple(said),
         )
 
     def _sound(self, covered: float) -> np.ndarray:
@@ -153,17 +175,21 @@ class _Window:
         missing = round(covered * self.settings.sample_rate) - len(heard)
         return np.pad(heard, (0, missing))
 
-    def _notes(self, info: MediaInfo, covered: float) -> Iterator[str]:
-        """What a user should know."""
-        if info.truncated:
-            yield f"the file is cut short: only {info.duration:.1f} s can be read"
-        if not info.audio:
-            yield "no sound: the MFCC are zeros"
-        elif not self._samples.any():
-            yield "the sound is silent throughout: the MFCC are zeros"
-        # Sound may end a little after the picture.
-        wanted = self._shown[: math.floor(covered + 1e-6)]
-        if info.video is None:
-            yield "no picture: frames and text are zeros"
-        elif missing := int(wanted.size - wanted.sum()):
-            yield f"seconds without a picture, black: {missing}"
+
+def notes(info: MediaInfo, *, heard: bool, missing: int) -> Iterator[str]:
+    """What a user should know of features.
+
+    Args:
+        heard: whether any sample is not silent.
+        missing: seconds without a picture.
+    """
+    if info.truncated:
+        yield f"the file is cut short: only {info.duration:.1f} s can be read"
+    if not info.audio:
+        yield "no sound: the MFCC are zeros"
+    elif not heard:
+        yield "the sound is silent throughout: the MFCC are zeros"
+    if info.video is None:
+        yield "no picture: frames and text are zeros"
+    elif missing:
+        yield f"seconds without a picture, black: {missing}"

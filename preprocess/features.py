@@ -43,8 +43,8 @@ _KINDS: dict[str, np.dtype[Any]] = {
     "frames": np.dtype(np.uint8),
     "text": np.dtype(np.bool_),
 }
-# What reading JSON and arrays of any content may raise: numbers beyond floats, nesting without end.
-_DAMAGE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
+DAMAGE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
+"""What reading JSON and arrays of any content may raise (huge numbers, nesting without end)."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,19 @@ def feature_path(folder: Path, name: str, side: Side) -> Path:
     Raises:
         ClippingError: where the name would lead out of the folder, or is too long for a file.
     """
+    return named_file(folder, name, f"_{side}.safetensors")
+
+
+def named_file(folder: Path, name: str, ending: str) -> Path:
+    """A file of an episode; its name is no path of its own will.
+
+    Raises:
+        ClippingError: as :func:`feature_path`.
+    """
     parts = PurePosixPath(name)
     if not parts.name or parts.is_absolute() or ".." in parts.parts or "\0" in name:
         raise ClippingError(f"{name!r} cannot be the name of a feature file")
-    path = folder / parts.with_name(f"{parts.name}_{side}.safetensors")
+    path = folder / parts.with_name(parts.name + ending)
     if len(path.name.encode(errors="surrogateescape")) > 255:
         raise ClippingError(f"{name!r} is too long for the name of a feature file")
     return path
@@ -202,10 +211,10 @@ def load(path: Path | str, into: dict[str, np.ndarray] | None = None) -> Feature
 
     path = Path(path)
     try:
-        _check_header_size(path)
+        check_header(path)
         with safe_open(path, framework="numpy") as file:
             version, about = _about(file.metadata())
-            settings = _settings(about["settings"])
+            settings = parse_settings(about["settings"])
             _check_size(settings)
             read = _read_unpacked if version == _UNPACKED else _read_packed
             arrays = read(file, settings, into)
@@ -226,7 +235,7 @@ def load(path: Path | str, into: dict[str, np.ndarray] | None = None) -> Feature
         raise FeatureError(f"{path}: there is no such file") from error
     except _OtherSettings as error:
         raise FeatureError(f"{path}: made with other settings: {error}") from error
-    except (OSError, SafetensorError, *_DAMAGE, ClippingError) as error:
+    except (OSError, SafetensorError, *DAMAGE, ClippingError) as error:
         reason = f"{error!r}" if isinstance(error, KeyError) else str(error)
         raise FeatureError(
             f"{path}: not a feature file of this version, or damaged: {reason}; "
@@ -242,11 +251,11 @@ def _read_packed(
     arrays = _room(settings, into)
     unpacks: dict[str, Unpack] = {"mfcc": unpack_floats, "text": unpack_masks}
     for key, unpack in unpacks.items():
-        unpack(_packed(file, key, arrays[key].nbytes), arrays[key])
+        unpack(packed(file, key, arrays[key].nbytes), arrays[key])
     frames = arrays["frames"]
     join(
         "frames",
-        lambda key: _packed(file, key, frames[:FRAMES_A_BLOCK].nbytes),
+        lambda key: packed(file, key, frames[:FRAMES_A_BLOCK].nbytes),
         frames,
         unpack_frames,
         FRAMES_A_BLOCK,
@@ -255,7 +264,7 @@ def _read_packed(
     return arrays
 
 
-def _packed(file: Any, key: str, most: int) -> np.ndarray:
+def packed(file: Any, key: str, most: int) -> np.ndarray:
     """A packed tensor; packing adds next to nothing to what cannot be made smaller."""
     found = file.get_slice(key)
     shape, kind = found.get_shape(), found.get_dtype()
@@ -313,7 +322,8 @@ def _check_size(settings: FeatureSettings) -> None:
         raise FeatureError(f"a window of these settings takes {size} bytes, above {MOST_BYTES}")
 
 
-def _check_header_size(path: Path) -> None:
+def check_header(path: Path) -> None:
+    """Refuse a safetensors file whose header would take much memory."""
     with open(path, "rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
     if size > _MAX_HEADER_BYTES:
@@ -333,7 +343,8 @@ def _about(metadata: dict[str, str] | None) -> tuple[int, dict[str, Any]]:
     return int(metadata["version"]), about
 
 
-def _settings(values: dict[str, Any]) -> FeatureSettings:
+def parse_settings(values: dict[str, Any]) -> FeatureSettings:
+    """Settings from the plain values that a file holds."""
     nested = {
         "ppocr": PPOCRSettings(**values["ppocr"]),
         "easyocr": EasyOCRSettings(**values["easyocr"]),

@@ -1,0 +1,317 @@
+"""A whole episode: its sound and the frames and text masks of all its seconds, in one file.
+
+Made in one pass over the media file, written block by block, and read in parts: a window
+anywhere in it (:meth:`Episode.window`) needs the media file no more.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from clipping.errors import FeatureError, MediaError
+from clipping.files import atomic_path
+from clipping.media import MediaInfo
+from clipping.scan import Scan, open_scan
+from clipping.tables import Side
+from preprocess.audio import mfcc
+from preprocess.extraction import Sight, checked, notes
+from preprocess.features import (
+    DAMAGE,
+    Features,
+    Source,
+    check_header,
+    identify,
+    named_file,
+    packed,
+    parse_settings,
+)
+from preprocess.packing import (
+    FRAMES_A_BLOCK,
+    Unpack,
+    join,
+    pack_frames,
+    pack_masks,
+    pack_samples,
+    unpack_frames,
+    unpack_masks,
+    unpack_samples,
+)
+from preprocess.settings import FeatureSettings
+
+FORMAT = "preprocess.episode"
+VERSION = 1
+LONGEST = 12 * 3600
+"""Seconds that an episode may have."""
+_LOUDEST = 32767
+
+
+def episode_path(folder: Path, name: str) -> Path:
+    """Where an episode is kept: ``FOLDER/NAME.episode``, a safetensors file.
+
+    Raises:
+        ClippingError: where the name would lead out of the folder, or is too long for a file.
+    """
+    return named_file(folder, name, ".episode")
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What a file of :func:`extract_episode` says of itself; its arrays are read when asked for."""
+
+    path: Path
+    name: str
+    duration: float
+    source: Source
+    settings: FeatureSettings
+    notes: tuple[str, ...]
+
+    @property
+    def seconds(self) -> int:
+        """Frames and masks in it: those shown at 0, 1, 2, … s."""
+        return math.ceil(self.duration - 1e-6)
+
+    def frames(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """uint8 (last - first, 3, height, width): thumbnails of the seconds ``[first, last)``."""
+        shape = self.settings.shapes["frames"][1:]
+        return self._read("frames", first, last, 1, shape, np.uint8, unpack_frames)
+
+    def text(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """bool (last - first, rows, columns): where text stands in these seconds."""
+        shape = self.settings.shapes["text"][1:]
+        return self._read("text", first, last, 1, shape, np.bool_, unpack_masks)
+
+    def samples(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """float32 mono samples in -1..1 of these seconds, zeros after the end."""
+        rate = self.settings.sample_rate
+        sound = self._read("sound", first, last, rate, (), np.int16, unpack_samples)
+        return sound.astype(np.float32) / _LOUDEST
+
+    def window(self, start: int, side: Side, length: int | None = None) -> Features:
+        """The features of ``length`` seconds from a whole second on, as from the media file.
+
+        Args:
+            start: 0 up to the episode's last second.
+            side: as which it is to be seen.
+            length: None: the settings' window.
+
+        Raises:
+            FeatureError: where the file is damaged.
+            ValueError: for a start outside of the episode.
+        """
+        if not 0 <= start < self.seconds:
+            raise ValueError(f"a window starts at 0 to {self.seconds - 1} s, got {start}")
+        settings = self.settings if length is None else replace(self.settings, window=length)
+        covered = min(settings.window, self.duration - start)
+        last = min(start + settings.seconds, self.seconds)
+        frames = np.zeros(settings.shapes["frames"], np.uint8)
+        text = np.zeros(settings.shapes["text"], np.bool_)
+        frames[: last - start] = self.frames(start, last)
+        text[: last - start] = self.text(start, last)
+        samples = self.samples(start, last)[: round(covered * settings.sample_rate)]
+        return Features(
+            mfcc=mfcc(samples if samples.any() else samples[:0], settings),
+            frames=frames,
+            text=text,
+            name=self.name,
+            side=side,
+            start=float(start),
+            covered=covered,
+            duration=self.duration,
+            source=self.source,
+            settings=settings,
+            notes=self.notes,
+        )
+
+    def _read(
+        self,
+        key: str,
+        first: int,
+        last: int | None,
+        rate: int,
+        shape: tuple[int, ...],
+        kind: type[np.generic],
+        unpack: Unpack,
+    ) -> np.ndarray:
+        """A part of an array; ``rate`` of its rows are a second."""
+        from safetensors import SafetensorError, safe_open
+
+        last = self.seconds if last is None else last
+        if not 0 <= first <= last <= self.seconds:
+            raise ValueError(f"{first} to {last} s is not within 0 to {self.seconds} s")
+        out = np.empty(((last - first) * rate, *shape), kind)
+        step = FRAMES_A_BLOCK * rate
+        most = step * math.prod(shape) * np.dtype(kind).itemsize
+        try:
+            with safe_open(self.path, framework="numpy") as file:
+                total = self.seconds * rate
+                join(
+                    key,
+                    lambda name: packed(file, name, most),
+                    out,
+                    unpack,
+                    step,
+                    total=total,
+                    first=first * rate,
+                )
+        except (OSError, SafetensorError, *DAMAGE, FeatureError) as error:
+            raise _damaged(self.path, error) from error
+        return out
+
+
+def extract_episode(
+    path: Path | str,
+    output: Path,
+    settings: FeatureSettings | None = None,
+    *,
+    name: str | None = None,
+    easyocr_models: Path | None = None,
+    threads: int | None = None,
+) -> Episode:
+    """Keep all of a media file's seconds in one file, whole or not at all.
+
+    Memory does not grow with the length. The sound is kept in 16 bits (a CD's), so the MFCC of a
+    window differ from those of :func:`preprocess.extract` by rounding (docs/speed.md).
+
+    Args:
+        output: the file to write, as :func:`episode_path` names it.
+        settings, name, easyocr_models, threads: as for :func:`preprocess.extract_sides`.
+
+    Raises:
+        MediaError: for what is no media, has neither sound nor picture, or is too long.
+        ClippingError: where it cannot be written, or the text engine is not installed.
+    """
+    path, settings = Path(path), settings or FeatureSettings()
+    source = identify(path)
+    with open_scan(path, threads=threads) as scan, atomic_path(output) as temporary:
+        info = checked(scan.info)
+        if info.duration > LONGEST:
+            raise MediaError(f"{path}: lasts {info.duration:.0f} s, above {LONGEST} s")
+        with tempfile.TemporaryFile(dir=temporary.parent) as data:
+            blocks = _Blocks(data)
+            said = _fill(blocks, scan, info, Sight(settings, easyocr_models, None), settings)
+            about = {
+                "name": path.stem if name is None else name,
+                "duration": info.duration,
+                "source": asdict(source),
+                "settings": asdict(settings),
+                "notes": tuple(said),
+            }
+            blocks.write(temporary, about)
+    return open_episode(output)
+
+
+def open_episode(path: Path | str) -> Episode:
+    """What an episode's file says of itself, trusting nothing in it.
+
+    Raises:
+        FeatureError: naming the file, where it is missing, damaged or of another version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    try:
+        check_header(path)
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+        if (metadata.get("format"), metadata.get("version")) != (FORMAT, str(VERSION)):
+            raise FeatureError("these are other tensors, or of another version")
+        about = json.loads(metadata["about"])
+        duration = float(about["duration"])
+        if not 0 < duration <= LONGEST:
+            raise FeatureError(f"it claims to last {duration} s")
+        return Episode(
+            path=path,
+            name=str(about["name"]),
+            duration=duration,
+            source=Source(**about["source"]),
+            settings=parse_settings(about["settings"]),
+            notes=tuple(map(str, about["notes"])),
+        )
+    except FileNotFoundError as error:
+        raise FeatureError(f"{path}: there is no such file") from error
+    except (OSError, SafetensorError, *DAMAGE, FeatureError) as error:
+        raise _damaged(path, error) from error
+
+
+def _fill(
+    blocks: _Blocks, scan: Scan, info: MediaInfo, sight: Sight, settings: FeatureSettings
+) -> Iterable[str]:
+    """Write the seconds of a file, a block at a time; what is to be said about them."""
+    count = math.ceil(info.duration - 1e-6)
+    seconds = scan.seconds(
+        [float(second) for second in range(count)],
+        end=info.duration,
+        rate=settings.sample_rate,
+        audio=settings.audio,
+    )
+    missing, heard = 0, False
+    for number, first in enumerate(range(0, count, FRAMES_A_BLOCK)):
+        length = min(FRAMES_A_BLOCK, count - first)
+        frames = np.zeros((length, *settings.shapes["frames"][1:]), np.uint8)
+        text = np.zeros((length, *settings.shapes["text"][1:]), np.bool_)
+        sound = np.zeros(length * settings.sample_rate, np.int16)
+        for index, (frame, samples) in zip(range(length), seconds, strict=False):
+            if frame is not None:
+                text[index], _ = sight.look(first + index, frame, frames[index])
+            # Sound may end a little after the picture.
+            missing += frame is None and first + index + 1 <= info.duration
+            begin = index * settings.sample_rate
+            sound[begin : begin + len(samples)] = _to_16_bits(samples)
+        heard = heard or bool(sound.any())
+        blocks.add(f"frames.{number}", pack_frames(frames))
+        blocks.add(f"text.{number}", pack_masks(text))
+        blocks.add(f"sound.{number}", pack_samples(sound))
+    return notes(info, heard=heard, missing=missing)
+
+
+def _to_16_bits(samples: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(samples, -1, 1) * _LOUDEST).astype(np.int16)
+
+
+class _Blocks:
+    """A safetensors file that is written block by block; its header comes first, and last."""
+
+    def __init__(self, data: IO[bytes]) -> None:
+        self._data, self._places = data, dict[str, dict[str, Any]]()
+
+    def add(self, name: str, block: np.ndarray) -> None:
+        begin = self._data.tell()
+        self._data.write(block.tobytes())
+        span = [begin, begin + block.size]
+        self._places[name] = {"dtype": "U8", "shape": [block.size], "data_offsets": span}
+
+    def write(self, path: Path, about: dict[str, Any]) -> None:
+        metadata = {"about": json.dumps(about), "format": FORMAT, "version": str(VERSION)}
+        header = json.dumps({"__metadata__": metadata, **self._places}).encode()
+        header += b" " * (-len(header) % 8)
+        self._data.seek(0)
+        with open(path, "wb") as whole:
+            whole.write(len(header).to_bytes(8, "little") + header)
+            shutil.copyfileobj(self._data, whole, 1 << 20)
+
+
+def _damaged(path: Path, error: Exception) -> FeatureError:
+    reason = f"{error!r}" if isinstance(error, KeyError) else str(error)
+    return FeatureError(
+        f"{path}: not an episode's file of this version, or damaged: {reason}; "
+        "make it again with python -m preprocess --episodes"
+    )
+
+
+def up_to_date(path: Path, media: Path, settings: FeatureSettings) -> Episode | None:
+    """The episode on disk, if a new one would be the same."""
+    try:
+        episode = open_episode(path)
+    except FeatureError:
+        return None
+    same = episode.source.fingerprint == identify(media).fingerprint
+    return episode if same and episode.settings.decisive() == settings.decisive() else None

@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 RATE = Fraction(24000, 1001)
 SCENE_FRAMES = 72
+REORDER = 4  # frames that encoders hold back at most
 STORY_SCENES, CREDIT_SCENES = 20, 10
 CODECS = {
     "h264": ("libx264", "yuv420p", {"preset": "medium", "crf": "20", "x264-params": "bframes=3"}),
@@ -177,16 +178,16 @@ def _repeat(path: Path, story: Path, credits: Path, seconds: float) -> None:
         for file in order:
             with av.open(str(file)) as source:
                 unit = source.streams.video[0].time_base
-                shift = round(begin / RATE / unit)
-                for packet in source.demux(video=0):
-                    if not packet.size:
-                        continue
-                    packet.pts += shift
-                    packet.dts = None if packet.dts is None else packet.dts + shift
+                packets = (packet for packet in source.demux(video=0) if packet.size)
+                for index, packet in enumerate(packets):
+                    # Matroska rounds times to milliseconds and knows no order of decoding.
+                    packet.pts = begin + round(packet.pts * unit * RATE)
+                    packet.dts = begin + index - REORDER
+                    packet.time_base = 1 / RATE
                     packet.stream = video
-                    while heard < packet.pts * unit:
-                        heard, packets = next(sound)
-                        new.mux(packets)
+                    while heard < packet.pts / RATE:
+                        heard, audio_packets = next(sound)
+                        new.mux(audio_packets)
                     new.mux(packet)
             begin += frames[file]
         new.mux(audio.encode(None))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -25,6 +26,8 @@ from preprocess.workers import Died, available_cores
 
 _POLL = 1.0
 """Seconds after which the cluster is looked at again."""
+_PATIENCE = 10.0
+"""Seconds in which a cluster must answer."""
 _OBJECT_STORE_BYTES = 100 << 20
 """Of a cluster that is started here; only outcomes travel through it."""
 
@@ -86,7 +89,7 @@ class _Engine:
                 ready, _ = ray.wait(list(running), num_returns=1, timeout=_POLL)
                 for reference in ready:
                     task, began = running.pop(reference)
-                    yield task, self._result(reference, began)
+                    yield task, self._result(reference, task, began)
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
@@ -96,7 +99,7 @@ class _Engine:
         alive = [node for node in self.ray.nodes() if node["Alive"]]
         return len(alive), sum(int(node["Resources"].get("CPU", 0)) for node in alive)
 
-    def _result(self, reference: Any, began: float) -> Result | Died:
+    def _result(self, reference: Any, task: Task, began: float) -> Result | Died:
         exceptions = self.ray.exceptions
         try:
             result: Result = self.ray.get(reference)
@@ -108,9 +111,12 @@ class _Engine:
             if self.limit_s is not None and took >= self.limit_s:
                 return Died(f"took longer than {self.limit_s:g} s and was ended")
             return Died("the worker died (was it killed, or its memory full?)")
+        except exceptions.NodeDiedError:
+            # No fault of the file's: it is tried again, but never set aside for it.
+            lost = "the machine that worked on it was lost"
+            return Result(unanswered=tuple((side, lost) for side in task.sides))
         except exceptions.RayError as error:
-            reason = str(error).strip().splitlines()
-            return Died(f"{type(error).__name__}: {reason[0] if reason else 'no reason is known'}")
+            return Died(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
 
 
 def _make_in_time(task: Task, limit_s: float | None) -> Result:
@@ -140,6 +146,7 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address is not None:
+            _knock(address)
             ray.init(address=address, **quiet)
             return
         ray.init(
@@ -149,6 +156,13 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
             include_dashboard=False,
             **quiet,
         )
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
         where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
         raise ClippingError(f"{where} cannot be used: {error}") from error
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens there: Ray itself waits for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "://" not in address:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()

@@ -89,7 +89,8 @@ class Result:
 
     outcomes: tuple[Outcome, ...] = ()
     unanswered: tuple[tuple[Side, str], ...] = ()
-    """Windows for which storage did not answer, and what it said: worth another attempt."""
+    """Windows that storage, or the loss of a machine, kept from being made, and what was said:
+    no fault of the file's, and worth another attempt."""
     fault: str | None = None
     """The output folder is at fault, so no window of any task can be saved."""
 

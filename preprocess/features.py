@@ -332,17 +332,6 @@ def _check_size(settings: FeatureSettings) -> None:
 
 def check_header(path: Path) -> None:
     """Refuse a safetensors file whose header would take much memory."""
-def _in_order(data: bytes) -> bytes:
-    """The same safetensors file; it keeps metadata in a new order each time, this in one."""
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + size])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + data[8 + size :]
-
-
-def _check_header_size(path: Path) -> None:
     with open(path, "rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
     if size > _MAX_HEADER_BYTES:

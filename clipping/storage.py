@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clipping.errors import ClippingError, StorageError
 
@@ -70,25 +70,22 @@ def media_at(url: str, suffixes: Collection[str]) -> Iterator[tuple[str, Path]]:
     Raises:
         ClippingError: where there is nothing, or the storage does not answer.
     """
-    system, place = _system(url)
-    magic = "*[" if url.startswith("http") else "*?["
-    with _told(url):
-        if any(sign in place for sign in magic):
-            found = sorted(map(str, system.glob(place)))
-            base = place[: min(place.find(sign) for sign in magic if sign in place)]
-            base = base.rpartition("/")[0]
-        elif not url.endswith("/") and system.isfile(place):
-            yield place.rpartition("/")[2], _path(system, place)
-            return
-        else:
-            found, base = sorted(system.find(place)), place.rstrip("/")
-    if not found:
-        raise ClippingError(f"{url}: there is no such file or folder")
-    for file in found:
+    system, base, files = _listed(url)
+    for file in files:
         name = file.removeprefix(base).lstrip("/")
         hidden = any(part.startswith(".") for part in name.split("/"))
-        if Path(name).suffix.lower() in suffixes and not hidden:
+        if not name:  # the file itself
+            yield file.rpartition("/")[2], _path(system, file)
+        elif Path(name).suffix.lower() in suffixes and not hidden:
             yield name, _path(system, file)
+
+
+def sizes_at(url: str) -> dict[str, int]:
+    """Bytes of the files behind a URL by theirs, where a listing tells: no file is asked."""
+    system, _, files = _listed(url)
+    return {
+        shown(_path(system, file)): int(about.get("size") or 0) for file, about in files.items()
+    }
 
 
 def files_below(url: str) -> set[str]:
@@ -230,6 +227,33 @@ def _send(system: AbstractFileSystem, file: Path, place: str, url: str) -> None:
         with suppress(*_failures()):
             system.rm_file(temporary)
         raise
+
+
+def _listed(url: str) -> tuple[AbstractFileSystem, str, dict[str, dict[str, Any]]]:
+    """The storage, the folder (or file) that is meant, and what is said of each file, sorted."""
+    system, place = _system(url)
+    with _told(url):
+        if not _is_plain(url):
+            signs = [place.find(sign) for sign in _magic(url) if sign in place]
+            base = place[: min(signs)].rpartition("/")[0]
+            found = system.glob(place, detail=True)
+        elif not url.endswith("/") and system.isfile(place):
+            # Not by find(), which over the web would take the film for a page.
+            return system, place, {place: system.info(place)}
+        else:
+            found, base = system.find(place, detail=True), place.rstrip("/")
+    if not found:
+        raise ClippingError(f"{url}: there is no such file or folder")
+    return system, base, dict(sorted(found.items()))
+
+
+def _is_plain(url: str) -> bool:
+    """Whether a URL is no pattern."""
+    return not any(sign in url for sign in _magic(url))
+
+
+def _magic(url: str) -> str:
+    return "*[" if url.startswith("http") else "*?["
 
 
 def _path(system: AbstractFileSystem, place: str) -> Path:

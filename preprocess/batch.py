@@ -140,7 +140,7 @@ def plan(config: PreprocessConfig) -> tuple[list[Task], list[Outcome]]:
         if sides:
             look_first = config.engine == "ray" and not config.overwrite
             todo.append(replace(task, sides=tuple(sides), look_first=look_first))
-    return largest_first(todo), settled
+    return largest_first(todo, config.inputs), settled
 
 
 def _settled(

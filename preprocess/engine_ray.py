@@ -86,13 +86,19 @@ class _Engine:
                     running[function.remote(task, self.limit_s)] = task, time.monotonic()
                 workers = min(self.workers or cores, cores)
                 self.watch(Crew(nodes, workers, min(len(running), workers)))
-                ready, _ = ray.wait(list(running), num_returns=1, timeout=_POLL)
-                for reference in ready:
+                for reference in self._ready(list(running)):
                     task, began = running.pop(reference)
                     yield task, self._result(reference, task, began)
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
+
+    def _ready(self, running: list[Any]) -> list[Any]:
+        """What is done, as soon as anything is: then all at once, as there may be thousands."""
+        ready, _ = self.ray.wait(running, num_returns=1, timeout=_POLL)
+        if ready:
+            ready, _ = self.ray.wait(running, num_returns=len(running), timeout=0)
+        return list(ready)
 
     def _look(self) -> tuple[int, int]:
         """Machines of the cluster, and their cores."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from clipping.errors import ClippingError, StorageError
-from clipping.storage import fetched, shown, size_of, url_of
+from clipping.storage import fetched, shown, sizes_at, url_of
 from clipping.tables import Side
 from preprocess.features import Features, feature_path, identify, load, save
 from preprocess.report import Outcome
@@ -95,9 +95,24 @@ class Result:
     """The output folder is at fault, so no window of any task can be saved."""
 
 
-def largest_first(tasks: Sequence[Task]) -> list[Task]:
-    """The order in which no long file is left for the end."""
-    return sorted(tasks, key=lambda task: -_size(task.file))
+def largest_first(tasks: Sequence[Task], inputs: Sequence[str]) -> list[Task]:
+    """The order in which no long file is left for the end.
+
+    Args:
+        inputs: where the files were found; of URLs among them the listings are asked for sizes.
+    """
+    sizes: dict[str, int] = {}
+    for url in filter(None, map(url_of, inputs)):
+        sizes |= sizes_at(url)
+
+    def size(task: Task) -> int:
+        try:
+            url = url_of(task.file)
+            return os.stat(task.file).st_size if url is None else sizes.get(url, 0)
+        except OSError:
+            return 0  # making it will say so again
+
+    return sorted(tasks, key=lambda task: -size(task))
 
 
 def split_tail(tasks: Sequence[Task], workers: int) -> list[Task]:
@@ -220,15 +235,6 @@ def _words_match(path: Path, features: Features, how: Making) -> bool:
 
 def _seconds(began: float) -> float:
     return round(time.monotonic() - began, 2)
-
-
-def _size(file: Path) -> int:
-    """Bytes; 0 where they cannot be had, which making it will say again."""
-    try:
-        url = url_of(file)
-        return os.stat(file).st_size if url is None else size_of(url)
-    except (OSError, ClippingError):
-        return 0
 
 
 def _reader(how: Making) -> TextReader | None:

@@ -130,6 +130,12 @@ class TestMemory:
         assert list(find_media(["memory://season"])) == ["S1/01", "S1/02", "S2/01"]
         assert list(find_media(["memory://season/S*/*.mkv"])) == ["S1/01", "S2/01"]
         assert list(find_media(["memory://season/S1/cover.jpg"])) == ["cover"]
+        memory.pipe_file("/season/S3/page.html", b"x")
+        assert find_media(["memory://season/S3"]) == {}
+        memory.pipe_file("/season/S2/02.mkv", b"xxx")
+        config = PreprocessConfig(("memory://season/S?/*",), Path("memory://out"), workers=0)
+        assert [task.name for task in plan(config)[0]] == ["S2/02", "S1/01", "S1/02", "S2/01"]
+        memory.rm_file("/season/S2/02.mkv")
         twice = find_media(["memory://season/S1", "memory://season/S1/01.mkv"])
         assert twice == {
             "01": Path("memory://season/S1/01.mkv"),

@@ -66,7 +66,7 @@ def gather(
             inputs=tuple(media), output=output, workers=workers, features=settings
         )
         todo, outcomes = plan(config)
-        follow(todo, outcomes)
+        follow(config, todo, outcomes)
         failures: dict[str, str] = {}
         for outcome in outcomes:
             if outcome.output is None:

@@ -178,7 +178,7 @@ def _make_features(folder: Path, workers: int | None) -> None:
         inputs=(str(folder / "media"),), output=folder / "features", workers=workers
     )
     todo, outcomes = plan(config)
-    follow(todo, outcomes)
+    follow(config, todo, outcomes)
     if failed := [outcome for outcome in outcomes if outcome.error is not None]:
         raise ClippingError(f"{failed[0].file}: no features: {failed[0].error}")
 

@@ -18,6 +18,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from clipping.errors import MediaError
+from clipping.storage import Ranges, url_of
 
 # What a broken or hostile file may ask of us.
 MAX_SIDE = 16384
@@ -71,11 +72,17 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
             large only later does not decode.
     """
     path = Path(path)
-    _check_file(path)
+    # "file:", or a name like "concat:a|b" would be taken for a protocol.
+    source: str | Ranges = f"file:{path}"
+    protocols = "file"
+    if (url := url_of(path)) is not None:
+        source, protocols = Ranges(url), "none"
+    else:
+        _check_file(path)
     try:
         container = av.open(
-            f"file:{path}",  # or a name like "concat:a|b" would be taken for a protocol
-            options={"protocol_whitelist": "file", "format_whitelist": _FORMATS, **_BOUNDS},
+            source,
+            options={"protocol_whitelist": protocols, "format_whitelist": _FORMATS, **_BOUNDS},
             **_ANY_TAGS,
         )
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:

@@ -6,6 +6,7 @@
     - FeatureError      a feature file that is damaged or was made with other settings
     - CheckpointError   weights that cannot be trusted, read or rebuilt
     - ConfigError       a setting that is unknown or out of range
+    - StorageError      storage that failed to answer, and may answer the next time
 
 Every message says what is wrong, where, and what would be right. Command lines turn a
 ClippingError into one line on stderr and exit code 1; anything else is a bug and keeps its
@@ -35,3 +36,7 @@ class CheckpointError(ClippingError):
 
 class ConfigError(ClippingError):
     """A setting that is unknown or out of range."""
+
+
+class StorageError(ClippingError):
+    """Storage elsewhere that failed to answer; trying again may help."""

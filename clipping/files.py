@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from clipping import storage
 from clipping.errors import ClippingError
 
 MEDIA_SUFFIXES = frozenset(
@@ -24,12 +25,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The suffix is kept, so that writers which look at it work. On any error, Ctrl-C included, the
     temporary file is removed and an existing ``path`` stays as it was; after a kill -9 the
-    leftover has a name starting with ``.tmp-``.
+    leftover has a name starting with ``.tmp-``. For a place in storage (:mod:`clipping.storage`)
+    the temporary file is a local one.
 
     Raises:
         ClippingError: where the folder cannot be made or written, or the disk is full.
     """
     path = Path(path)
+    if (url := storage.url_of(path)) is not None:
+        with storage.sent(url) as here:
+            yield here
+        return
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +67,9 @@ def require_writable(folder: Path) -> None:
     Raises:
         ClippingError: where it cannot be.
     """
+    if (url := storage.url_of(folder)) is not None:
+        storage.require_writable(url)
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -102,14 +111,20 @@ def find_media(paths: Iterable[Path | str]) -> dict[str, Path]:
     A folder is searched in depth for ``MEDIA_SUFFIXES``; hidden files are left out. The name is
     the path below that folder without its suffix (``S1/01``), with the suffix where two files
     would share it, in sorted order. A file given by name is taken whatever its suffix. One that
-    is given twice counts once.
+    is given twice counts once. URLs of storage (``s3://…``, :mod:`clipping.storage`) may be files,
+    folders, or patterns with ``*``.
 
     Raises:
         ClippingError: where a path does not exist, or may not be looked at.
     """
     found: dict[str, tuple[str, Path]] = {}
-    for given in map(Path, paths):
+    for word in paths:
+        given = storage.local(word)
         try:
+            if (url := storage.url_of(word)) is not None:
+                for name, path in storage.media_at(url, MEDIA_SUFFIXES):
+                    found.setdefault(str(path), (name, path))
+                continue
             for name, path in _media_at(given):
                 found.setdefault(os.path.abspath(path), (name, path))
         except PermissionError as error:

@@ -137,7 +137,7 @@ def describe(path: Path, container: InputContainer) -> MediaInfo:
         _describe(stream, start, rotations.get(stream.index, 0), truncated, ends)
         for stream in container.streams
     )
-    size = path.stat().st_size
+    size = container.size
     return MediaInfo(
         path=path,
         container=container.format.name,

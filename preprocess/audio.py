@@ -30,9 +30,13 @@ def mfcc(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     Raises:
         ClippingError: where ``settings.mfcc_engine`` is librosa and librosa is not installed.
     """
+    from threadpoolctl import threadpool_limits
+
     padded = np.zeros((settings.n_mfcc, settings.columns), np.float32)
     if samples.size:
-        made = ENGINES[settings.mfcc_engine](samples, settings)[:, : settings.columns]
+        # A matrix product is rounded otherwise with each number of threads.
+        with threadpool_limits(1, user_api="blas"):
+            made = ENGINES[settings.mfcc_engine](samples, settings)[:, : settings.columns]
         padded[:, : made.shape[1]] = made
     return padded
 

@@ -1,35 +1,31 @@
-"""Features of many episodes: only what is missing or stale, in several processes."""
+"""Features of many episodes: only what is missing or stale, on one machine or many."""
 
 from __future__ import annotations
 
-import errno
 import time
-from collections.abc import Generator, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from clipping.errors import ClippingError, ConfigError, FeatureError
+from clipping.errors import ClippingError, ConfigError
 from clipping.files import find_media, require_output, require_writable
+from clipping.storage import files_below, local, shown, url_of
 from clipping.tables import Side
-from preprocess.features import SIDES, Features, feature_path, identify, load, save
+from preprocess import engine_local, engine_ray
+from preprocess.dashboard import Crew, show
+from preprocess.engine_local import Run
+from preprocess.features import SIDES
 from preprocess.report import Outcome, print_summary, write_report
+from preprocess.set_aside import Aside, give_up, key, read_aside, write_aside
 from preprocess.settings import FeatureSettings
-from preprocess.words import save_words, words_match, words_path
-from preprocess.workers import Died, available_cores, run_tasks
-
-if TYPE_CHECKING:
-    from preprocess.recognition import TextReader
+from preprocess.tasks import Making, Result, Task, largest_first, load_engines, up_to_date
+from preprocess.workers import Died
 
 PROG = "python -m preprocess"
 LEFTOVER_HOURS = 6
 """Temporary files older than this are of runs that were killed, and are removed."""
-# A write that fails for one of these reasons fails for every window.
-_OUTPUT_ERRORS = frozenset(
-    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
-)
 
 
 @dataclass(frozen=True)
@@ -37,16 +33,26 @@ class PreprocessConfig:
     """Make the features of episodes: MFCC, thumbnails and text masks of their first and their
     last 200 s. A second run makes only what is missing, or came of another file or settings."""
 
-    inputs: tuple[str, ...] = field(metadata={"help": "video files, or folders of them"})
+    inputs: tuple[str, ...] = field(
+        metadata={"help": "video files, or folders of them; URLs of storage too (s3://…)"}
+    )
     output: Path
-    """The folder for the features."""
+    """The folder for the features; it may be the URL of storage."""
     sides: Literal["both", "start", "end"] = "both"
     """Which windows of each episode."""
     workers: int | None = None
     """Processes at once; none takes one for each processor core, 0 works in this process."""
     file_limit: float | None = 3600.0
-    """Seconds that one window of a file may take before its process is ended and the window has
-    failed; none or 0 sets no limit. With --workers 0 there is none."""
+    """Seconds that a file may take before its process is ended, which is an attempt that failed;
+    none or 0 sets no limit. With --workers 0 there is none."""
+    engine: Literal["local", "ray"] = "local"
+    """Where the work is done: in processes of this machine, or on a Ray cluster."""
+    address: str | None = None
+    """The Ray cluster, as HOST:PORT or auto; none starts one on this machine for now."""
+    tries: int = 3
+    """Attempts at a window over which workers die, or for which storage does not answer."""
+    retry_failed: bool = False
+    """Try again what earlier runs have set aside because workers died of it."""
     text: Literal["masks", "json"] = "masks"
     """With json, the words and their boxes are kept as well, in NAME_start.text.json."""
     languages: tuple[str, ...] = ("en",)
@@ -66,6 +72,12 @@ class PreprocessConfig:
             raise ConfigError(f"workers must be 0 to 1024, got {self.workers}")
         if self.file_limit is not None and not 0 <= self.file_limit <= 30 * 86400:
             raise ConfigError(f"file_limit must be 0 to 30 days of s, got {self.file_limit}")
+        if self.address is not None and self.engine != "ray":
+            raise ConfigError("--address goes with --engine ray")
+        if self.engine == "ray" and self.workers == 0:
+            raise ConfigError("--engine ray needs at least one worker, and --workers is 0")
+        if not 1 <= self.tries <= 100:
+            raise ConfigError(f"tries must be 1 to 100, got {self.tries}")
         if self.text == "json" and self.features.text_engine == "none":
             raise ConfigError("--text json needs a text engine, and --features.text_engine is none")
         if self.easyocr_models is not None and self.features.text_engine != "easyocr":
@@ -79,26 +91,12 @@ class PreprocessConfig:
     @property
     def report_path(self) -> Path:
         """Where the report goes."""
-        return self.report or self.output / "report.json"
+        return local(self.report or self.output / "report.json")
 
-
-@dataclass(frozen=True)
-class Window:
-    """One window to make: what a process of the crew is given."""
-
-    name: str
-    side: Side
-    file: Path
-    output: Path
-    config: PreprocessConfig
-
-    def outcome(self, began: float, error: str | None, notes: tuple[str, ...] = ()) -> Outcome:
-        """What became of it; ``began`` as time.monotonic() told."""
-        place = (self.name, self.side, str(self.file))
-        seconds = round(time.monotonic() - began, 2)
-        if error is not None:
-            return Outcome(*place, "failed", error=error, seconds=seconds)
-        return Outcome(*place, "made", str(self.output), notes, seconds=seconds)
+    @property
+    def making(self) -> Making:
+        """How each window is made."""
+        return Making(self.features, self.text, self.languages, self.easyocr_models)
 
 
 def preprocess(config: PreprocessConfig) -> list[Outcome]:
@@ -113,104 +111,134 @@ def preprocess(config: PreprocessConfig) -> list[Outcome]:
             be written, the disk is full, or the text engine is not installed.
     """
     todo, settled = plan(config)
-    return [*settled, *carry_out(todo)]
+    return [*settled, *carry_out(config, todo)]
 
 
-def plan(config: PreprocessConfig) -> tuple[list[Window], list[Outcome]]:
-    """The windows to make, and the outcomes of those that need not or cannot be made."""
+def plan(config: PreprocessConfig) -> tuple[list[Task], list[Outcome]]:
+    """The files with windows to make, largest first, and the outcomes of all other windows."""
     episodes = find_media(config.inputs)
     if not episodes:
         raise ClippingError(f"{', '.join(config.inputs)}: there are no media files in it")
-    _prepare(config.output)
-    todo: list[Window] = []
+    folder = local(config.output)
+    _prepare(folder)
+    aside = {} if config.retry_failed else read_aside(folder)
+    stands = _stands(folder)
+    todo: list[Task] = []
     settled: list[Outcome] = []
     for name, file in episodes.items():
-        for side in config.chosen_sides:
+        task = Task(name, config.chosen_sides, file, folder, config.making)
+        sides: list[Side] = []
+        for side in task.sides:
             try:
-                output = feature_path(config.output, name, side)
-                window = Window(name, side, file, output, config)
-                kept = None if config.overwrite else _up_to_date(window)
+                outcome = _settled(task, side, config, aside, stands)
             except ClippingError as error:
-                settled.append(Outcome(name, side, str(file), "failed", error=str(error)))
-                continue
-            if kept is None:
-                todo.append(window)
+                outcome = task.failed(side, str(error))
+            if outcome is None:
+                sides.append(side)
             else:
-                place = (name, side, str(file))
-                settled.append(Outcome(*place, "up to date", str(output), kept.notes))
-    return todo, settled
+                settled.append(outcome)
+        if sides:
+            look_first = config.engine == "ray" and not config.overwrite
+            todo.append(replace(task, sides=tuple(sides), look_first=look_first))
+    return largest_first(todo, config.inputs), settled
 
 
-def carry_out(windows: Sequence[Window]) -> Generator[Outcome]:
-    """Make windows in several processes; each outcome as soon as it is known.
+def _settled(
+    task: Task,
+    side: Side,
+    config: PreprocessConfig,
+    aside: dict[str, Aside],
+    stands: Callable[[Path], bool],
+) -> Outcome | None:
+    """The outcome of a window that need not or shall not be made; None where it is to be."""
+    given_up = aside.get(key(task.name, side))
+    if given_up is not None and given_up.holds(task.file, config.features):
+        return task.failed(side, f"set aside by an earlier run: {_count(given_up.reasons)}")
+    # With many machines, they look: hundreds of thousands of files are too many for one.
+    if config.overwrite or config.engine == "ray" or not stands(task.output(side)):
+        return None
+    kept = up_to_date(task, side)
+    return None if kept is None else task.succeeded(side, "up to date", kept)
 
-    Ending the iteration early ends the processes.
+
+def carry_out(
+    config: PreprocessConfig, tasks: Sequence[Task], watch: Callable[[Crew], None] | None = None
+) -> Generator[Outcome]:
+    """Make the windows of tasks; each outcome as soon as it is known, one for each window.
+
+    A window over which its worker dies, or for which storage does not answer, is tried again
+    after all others, up to ``config.tries`` times; then one that kills is set aside.
+    Ending the iteration early ends the work.
+
+    Args:
+        watch: is told who is at work.
 
     Raises:
-        ClippingError: where nothing more can be saved, or the text engine is not installed.
+        ClippingError: where nothing more can be saved, or an engine is not installed.
     """
-    if not windows:
+    if not tasks:
         return
-    config = windows[0].config
-    _load_engines(config)  # a missing one is one error, and a download is one download
-    with closing(_run(windows, config)) as results:
-        for window, result in results:
-            if isinstance(result, Died):
-                yield Outcome(
-                    window.name, window.side, str(window.file), "failed", error=result.reason
-                )
-            elif isinstance(result, OutputFault):
-                raise ClippingError(f"{result.error} (stopped there; what was finished is kept)")
-            else:
-                yield result
+    if config.engine == "local":
+        load_engines(config.making)  # a missing one is one error, and a download is one download
+    with _engine(config, watch or (lambda crew: None)) as run:
+        while tasks:
+            again: list[Task] = []
+            with closing(run(tasks)) as results:
+                for task, result in results:
+                    died = isinstance(result, Died)
+                    if isinstance(result, Died):
+                        result = Result(unanswered=tuple((s, result.reason) for s in task.sides))
+                    yield from result.outcomes
+                    if result.fault is not None:
+                        raise ClippingError(
+                            f"{result.fault} (stopped there; what was finished is kept)"
+                        )
+                    for side, reason in result.unanswered:
+                        attempts = (*task.attempts, reason)
+                        attempt = replace(
+                            task,
+                            sides=(side,),
+                            look_first=not config.overwrite,
+                            attempts=attempts,
+                        )
+                        if len(attempts) < config.tries:
+                            again.append(attempt)
+                        else:
+                            yield _last(attempt, config, died=died)
+            tasks = again
 
 
-def _run(
-    windows: Sequence[Window], config: PreprocessConfig
-) -> Generator[tuple[Window, Outcome | OutputFault | Died]]:
-    if config.workers == 0:
-        yield from ((window, make(window)) for window in windows)
+def _last(task: Task, config: PreprocessConfig, *, died: bool) -> Outcome:
+    """What becomes of a window after its last attempt."""
+    [side] = task.sides
+    with suppress(ClippingError):  # the worker may have died after it was saved
+        kept = None if config.overwrite else up_to_date(task, side)
+        if kept is not None:
+            return task.succeeded(side, "made", kept)
+    if not died:
+        return task.failed(side, _count(task.attempts))
+    given_up = give_up(task.file, config.features, task.attempts)
+    if given_up is not None:
+        with suppress(ClippingError):  # a full disk has its own error
+            write_aside(task.folder, {**read_aside(task.folder), key(task.name, side): given_up})
+    return task.failed(side, f"set aside: {_count(task.attempts)}")
+
+
+def _count(reasons: Sequence[str]) -> str:
+    """Reasons of attempts in a line, equal ones once."""
+    different = "; ".join(dict.fromkeys(reasons))
+    return f"{different} ({len(reasons)} tries)" if len(reasons) > 1 else different
+
+
+@contextmanager
+def _engine(config: PreprocessConfig, watch: Callable[[Crew], None]) -> Iterator[Run]:
+    limit_s = config.file_limit or None
+    if config.engine == "ray":
+        with engine_ray.start(config.address, config.workers, limit_s, watch) as run:
+            yield run
     else:
-        workers = config.workers or available_cores()
-        yield from run_tasks(make, windows, workers, config.file_limit or None)
-
-
-@dataclass(frozen=True)
-class OutputFault:
-    """In place of an outcome: the output folder is at fault, so no window can be saved."""
-
-    error: str
-
-
-def make(window: Window) -> Outcome | OutputFault:
-    """Make and save one window; what is wrong with its file becomes its outcome."""
-    from preprocess.extraction import extract_sides
-
-    config, began = window.config, time.monotonic()
-    try:
-        windows = extract_sides(
-            window.file,
-            (window.side,),
-            config.features,
-            name=window.name,
-            easyocr_models=config.easyocr_models,
-            reader=_reader(config),
-            threads=1,  # one a process; damaged pictures come out the same everywhere
-        )
-        features, lines = next(windows)
-    except ClippingError as error:
-        return window.outcome(began, str(error))
-    try:
-        if config.text == "json":
-            # Words first: where the features are up to date, the words are there.
-            save_words(words_path(window.output), lines, features, config.languages)
-        save(features, window.output)
-    except ClippingError as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError) and cause.errno in _OUTPUT_ERRORS:
-            return OutputFault(str(error))
-        return window.outcome(began, str(error))
-    return window.outcome(began, None, features.notes)
+        with engine_local.start(config.workers, limit_s, watch) as run:
+            yield run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -228,7 +256,7 @@ def _command(config: PreprocessConfig) -> int:
     todo, outcomes = plan(config)
     stopped: str | None = None
     try:
-        follow(todo, outcomes)
+        follow(config, todo, outcomes)
     except (ClippingError, KeyboardInterrupt) as error:
         stopped = str(error) or "interrupted by Ctrl-C"
         with suppress(ClippingError):  # the disk may be full: the first error is the one to tell
@@ -239,40 +267,22 @@ def _command(config: PreprocessConfig) -> int:
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
-def follow(todo: Sequence[Window], outcomes: list[Outcome]) -> None:
-    """Carry out the windows behind a progress bar, adding what became of them."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("windows"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-    )
+def follow(config: PreprocessConfig, todo: Sequence[Task], outcomes: list[Outcome]) -> None:
+    """Carry out the tasks behind a progress bar, adding what became of each window."""
     with (
-        Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as progress,
-        closing(carry_out(todo)) as results,
+        show(todo, len(outcomes)) as dashboard,
+        closing(carry_out(config, todo, dashboard.watch)) as results,
     ):
-        task = progress.add_task("windows", total=len(todo) + len(outcomes))
-        progress.update(task, completed=len(outcomes))
         for outcome in results:
             outcomes.append(outcome)
-            progress.advance(task)
+            dashboard.add(outcome)
 
 
 def _prepare(folder: Path) -> None:
     """Make the folder, see that it can be written, and clean up after runs that were killed."""
     require_writable(folder)
+    if url_of(folder) is not None:
+        return
     old = time.time() - LEFTOVER_HOURS * 3600
     for leftover in folder.rglob(".tmp-*"):
         with suppress(OSError):  # another run may remove it first
@@ -280,42 +290,10 @@ def _prepare(folder: Path) -> None:
                 leftover.unlink()
 
 
-def _up_to_date(window: Window) -> Features | None:
-    """The features on disk, if they and the words with them are what a new run would make."""
-    source = identify(window.file)
-    try:
-        features = load(window.output)
-    except FeatureError:
-        return None  # missing, damaged, or of another version
-    config = window.config
-    if features.source.fingerprint != source.fingerprint:
-        return None
-    if features.settings.decisive() != config.features.decisive():
-        return None
-    words = words_path(window.output)
-    if config.text == "json" and not words_match(words, features, config.languages):
-        return None
-    return features
-
-
-def _load_engines(config: PreprocessConfig) -> None:
-    from preprocess.text import detector
-
-    detector(config.features, config.easyocr_models)
-    _reader(config)
-
-
-def _reader(config: PreprocessConfig) -> TextReader | None:
-    """The recognition engine, where words are wanted."""
-    if config.text != "json" or config.features.text_engine == "none":
-        return None
-    return _load_reader(config.features.text_engine, config.languages, config.easyocr_models)
-
-
-@lru_cache(maxsize=1)
-def _load_reader(
-    engine: Literal["ppocr", "easyocr"], languages: tuple[str, ...], models: Path | None
-) -> TextReader:
-    from preprocess.recognition import reader
-
-    return reader(engine, languages, models)
+def _stands(folder: Path) -> Callable[[Path], bool]:
+    """Whether a file is there; storage is asked once for all of them."""
+    url = url_of(folder)
+    if url is None:
+        return Path.is_file
+    there = files_below(url)
+    return lambda path: shown(path) in there

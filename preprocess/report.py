@@ -34,6 +34,10 @@ class Outcome:
     """Why it failed."""
     seconds: float = 0.0
     """Wall time that it took."""
+    duration: float = 0.0
+    """Length of the media file in seconds; 0 where it is not known."""
+    attempts: tuple[str, ...] = ()
+    """Why earlier attempts of this run came to nothing."""
 
 
 def write_report(

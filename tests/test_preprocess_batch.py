@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -17,9 +18,12 @@ import pytest
 from make_media import make_media
 from PIL import Image, ImageDraw, ImageFont
 
-from clipping.errors import ClippingError
-from preprocess import FeatureSettings, PreprocessConfig, load, preprocess
-from preprocess.batch import main
+from clipping.errors import ClippingError, MediaError
+from preprocess import FeatureSettings, PreprocessConfig, dashboard, load, preprocess
+from preprocess.batch import main, plan
+from preprocess.features import SIDES
+from preprocess.report import Outcome
+from preprocess.tasks import Making, Task, split_tail
 from preprocess.workers import Died, run_tasks
 
 TINY = {"duration": 3, "size": (160, 90), "rate": 4, "gop": 4}
@@ -320,6 +324,107 @@ def test_a_media_file_that_kills_the_decoder_costs_only_itself(season, tmp_path,
     outcomes = preprocess(_config([season], tmp_path / "out", sides="start", workers=1))
     assert [outcome.status for outcome in outcomes] == ["failed", "failed"]
     assert all("SIGKILL" in outcome.error for outcome in outcomes)
+
+
+def test_what_kills_its_worker_every_time_is_set_aside_until_it_is_another_file(
+    tmp_path, monkeypatch
+):
+    """Of an episode whose end kills, the start is kept; the others lose nothing."""
+    (tmp_path / "killer").mkdir()
+    (tmp_path / "killer" / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "def hear(event, arguments):\n"
+        "    if event == 'open' and 'poison' in str(arguments[0]):\n"
+        "        if os.path.exists(KEPT): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.addaudithook(hear)\n"
+        f"KEPT = {str(tmp_path / 'out' / 'poison_start.safetensors')!r}\n"
+    )
+    videos = folder_of(tmp_path / "videos")
+    make_media(videos / "poison.mkv", **TINY)
+    make_media(videos / "good.mkv", **TINY)
+    config = _config([videos], tmp_path / "out", workers=1, tries=2, sides="start")
+    assert _statuses(preprocess(config)) == {("poison", "start"): "made", ("good", "start"): "made"}
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'killer'}:{os.environ.get('PYTHONPATH', '')}")
+
+    config = dataclasses.replace(config, sides="both")
+    end = ("poison", "end")
+    outcomes = preprocess(config)
+    assert _statuses(outcomes) == {
+        ("good", "start"): "up to date",
+        ("poison", "start"): "up to date",
+        ("good", "end"): "made",
+        end: "failed",
+    }
+    [failed] = [outcome for outcome in outcomes if outcome.status == "failed"]
+    assert failed.attempts == ("the process was ended by SIGKILL; was the memory full?",) * 2
+    assert failed.error.startswith("set aside: the process was ended by SIGKILL")
+    assert failed.error.endswith("(2 tries)")
+
+    [again] = [outcome for outcome in preprocess(config) if outcome.status == "failed"]
+    assert again.error.startswith("set aside by an earlier run: the process was ended")
+    assert not again.attempts
+    monkeypatch.delenv("PYTHONPATH")
+    anyway = dataclasses.replace(config, retry_failed=True)
+    assert _statuses(preprocess(anyway))[end] == "made"
+
+    (tmp_path / "out" / "set-aside.json").write_text("{")
+    with pytest.raises(ClippingError, match=r"set-aside\.json: cannot be read as the list"):
+        preprocess(config)
+
+
+def test_a_window_that_fails_costs_no_other_one_of_its_file(season, tmp_path, monkeypatch):
+    from preprocess import extraction
+
+    real = extraction.extract_sides
+
+    def broken(path, sides, *words, **named):
+        """As a file whose first seconds are damaged beyond reading."""
+        for side in sides:
+            if side == bad:
+                raise MediaError("damaged here")
+            yield next(real(path, (side,), *words, **named))
+
+    monkeypatch.setattr(extraction, "extract_sides", broken)
+    for bad, good in (("start", "end"), ("end", "start")):
+        outcomes = preprocess(_config([season / "S1" / "01.mkv"], tmp_path / bad))
+        assert _statuses(outcomes) == {("01", bad): "failed", ("01", good): "made"}
+        assert [outcome.error for outcome in outcomes if outcome.error] == ["damaged here"]
+
+
+def test_the_largest_file_is_first_and_the_last_ones_are_split(tmp_path):
+    for name, size in (("a", 10), ("b", 30), ("c", 20), ("d", 5)):
+        (tmp_path / f"{name}.mkv").write_bytes(b"x" * size)
+    tasks, _ = plan(_config([tmp_path], tmp_path / "out"))
+    assert [task.name for task in tasks] == ["b", "c", "a", "d"]
+
+    def parts(workers):
+        return [(task.name, *task.sides) for task in split_tail(tasks, workers)]
+
+    whole = [(name, "start", "end") for name in "bcad"]
+    apart = [(name, side) for name in "bcad" for side in ("start", "end")]
+    assert parts(0) == whole
+    assert parts(1) == whole[:3] + apart[6:]
+    assert parts(4) == apart
+    assert parts(9) == apart
+
+
+def test_the_dashboard_counts_files_and_media(monkeypatch):
+    how = Making()
+    tasks = [Task(name, SIDES, Path(name), Path("out"), how) for name in "abc"]
+    now = iter((100.0, 110.0, 110.0))
+    monkeypatch.setattr(dashboard.time, "monotonic", lambda: next(now))
+    tally = dashboard.Tally(tasks)
+    for name, side, status in (
+        ("a", "start", "made"),
+        ("b", "start", "failed"),
+        ("a", "end", "made"),
+        ("b", "end", "made"),
+    ):
+        tally.add(Outcome(name, side, name, status, duration=1440.0))
+    assert tally.line(None) == "files: 1 done, 1 failed, 1 left · 216x real time"
+    assert tally.line(dashboard.Crew(3, 8, 5)) == (
+        "3 nodes, 5 of 8 workers busy · files: 1 done, 1 failed, 1 left · 216x real time"
+    )
 
 
 def test_a_config_checks_itself(tmp_path):

@@ -30,10 +30,11 @@ from make_hostile import (
 from make_media import make_media
 from windows import make_features
 
-from clipping.errors import FeatureError
+from clipping.errors import FeatureError, MediaError
 from clipping.media import frames_at, probe, read_audio
 from preprocess import FeatureSettings, PreprocessConfig, extract, load, preprocess
 from preprocess.batch import main
+from preprocess.episode import extract_episode
 from preprocess.features import save
 from preprocess.words import save_words, words_match
 from preprocess.workers import run_tasks
@@ -196,6 +197,8 @@ def read_everything(path: Path) -> None:
         read_audio(path, start=info.duration / 2, end=info.duration / 2 + 1)
     extract(path, "start", WINDOW)
     extract(path, "end", WINDOW)
+    if info.duration < 60:
+        extract_episode(path, path.with_name(f"{path.name}.episode"), WINDOW)
 
 
 def watched(path: Path) -> Reading:
@@ -250,6 +253,13 @@ def test_many_tiny_packets_are_not_all_kept(tmp_path):
     ((_, reading),) = run_tasks(pictures_of, [path], workers=1, limit_s=LIMIT_S)
     assert reading.wrong is None
     assert reading.peak_bytes < 200 * MB
+
+
+def test_a_file_of_a_year_is_no_episode(tmp_path):
+    _, make, _ = CASES["a picture an hour for a year"]
+    with pytest.raises(MediaError, match=r"a\.mkv: lasts \d+ s, above 43200 s"):
+        extract_episode(make(tmp_path / "a.mkv"), tmp_path / "a.episode", WINDOW)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
 
 
 def test_an_absurd_aspect_counts_as_square(tmp_path):

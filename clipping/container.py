@@ -27,6 +27,9 @@ MAX_PIXELS = 2**26
 MAX_STREAMS = 1000
 MAX_SAMPLE_RATE = 768_000
 MAX_CHANNELS = 64
+PACKET_BYTES = 2048
+"""What a packet that is kept counts beside its content (1.2 KB measured): a second of a hostile
+file may have a million of one byte."""
 MAX_PACKET_SAMPLES = 2**22
 """Samples that one packet may hold, each of all channels; real codecs stay below 2**18."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import av
 
 from clipping import nal
-from clipping.container import MAX_JUMP
+from clipping.container import MAX_JUMP, PACKET_BYTES
 from clipping.picture import Clock, Frame
 from clipping.sequential import EPSILON, LATE_START
 
@@ -201,7 +201,7 @@ class _Reader:
 
     def hold(self, waiting: _Waiting) -> None:
         self._waiting.append(waiting)
-        self._waiting_bytes += waiting.packet.size
+        self._waiting_bytes += waiting.packet.size + PACKET_BYTES
         if self._waiting_bytes > _MAX_PENDING_BYTES:
             raise Unplannable("too much lies between two wanted times")
 
@@ -240,7 +240,7 @@ class _Reader:
             self._floor = times[start]
         for index in range(end):
             waiting = self._waiting.popleft()
-            self._waiting_bytes -= waiting.packet.size
+            self._waiting_bytes -= waiting.packet.size + PACKET_BYTES
             if index < start or waiting.time < self._floor:
                 continue
             needed = waiting.time in targets or waiting.time > plan.decided

@@ -18,6 +18,7 @@ import numpy as np
 from av.container import InputContainer
 
 from clipping.container import (
+    PACKET_BYTES,
     best_video,
     choose_audio,
     is_picture,
@@ -222,7 +223,7 @@ class _Feed:
         while True:
             if queue:
                 packet = queue.popleft()
-                self._queued_bytes -= packet.size
+                self._queued_bytes -= packet.size + PACKET_BYTES
                 yield packet
                 continue
             if self._queued_bytes > _MAX_QUEUED_BYTES:
@@ -234,12 +235,12 @@ class _Feed:
                 yield following
             elif following.stream_index in self._queues:
                 self._queues[following.stream_index].append(following)
-                self._queued_bytes += following.size
+                self._queued_bytes += following.size + PACKET_BYTES
 
     def forget(self, stream: av.stream.Stream) -> None:
         """Keep nothing for a stream any more."""
         queue = self._queues.pop(stream.index, deque())
-        self._queued_bytes -= sum(packet.size for packet in queue)
+        self._queued_bytes -= sum(packet.size + PACKET_BYTES for packet in queue)
 
 
 class _Samples:

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from clipping.errors import FeatureError, MediaError
+from clipping.errors import ClippingError, FeatureError, MediaError
 from clipping.files import atomic_path
 from clipping.media import MediaInfo
 from clipping.scan import Scan, open_scan
@@ -162,7 +162,7 @@ class Episode:
                     total=total,
                     first=first * rate,
                 )
-        except (OSError, SafetensorError, *DAMAGE, FeatureError) as error:
+        except (OSError, SafetensorError, *DAMAGE, ClippingError) as error:
             raise _damaged(self.path, error) from error
         return out
 
@@ -238,7 +238,7 @@ def open_episode(path: Path | str) -> Episode:
         )
     except FileNotFoundError as error:
         raise FeatureError(f"{path}: there is no such file") from error
-    except (OSError, SafetensorError, *DAMAGE, FeatureError) as error:
+    except (OSError, SafetensorError, *DAMAGE, ClippingError) as error:
         raise _damaged(path, error) from error
 
 

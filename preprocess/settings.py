@@ -55,6 +55,11 @@ class EasyOCRSettings:
         _need(32 <= self.long_side <= 4096, "long_side", "32 to 4096 pixels", self.long_side)
 
 
+_WHOLE_NUMBERS = (
+    "sample_rate n_mfcc n_fft hop_samples frame_height frame_width mask_height mask_width".split()
+)
+
+
 @dataclass(frozen=True)
 class FeatureSettings:
     """The features of one window; the defaults are those AVTNet was trained with."""
@@ -88,6 +93,9 @@ class FeatureSettings:
 
     def __post_init__(self) -> None:
         whole = math.isfinite(self.window) and self.window == int(self.window)
+        for name in _WHOLE_NUMBERS:
+            value = getattr(self, name)
+            _need(type(value) is int, name, "a whole number", value)
         _need(whole and 1 <= self.window <= 3600, "window", "1 to 3600 whole s", self.window)
         _need(8000 <= self.sample_rate <= 192000, "sample_rate", "8000 to 192000", self.sample_rate)
         _need(1 <= self.n_mfcc <= 128, "n_mfcc", "1 to 128", self.n_mfcc)

@@ -118,7 +118,7 @@ class _Worker:
 
     def give(self, task: Any) -> None:
         self._given = time.monotonic()
-        with suppress(BrokenPipeError):  # it is dead already, and take() says so
+        with suppress(ConnectionError):  # it is dead already, and take() says so
             self.connection.send(task)
 
     def take(self) -> Any:
@@ -157,12 +157,12 @@ def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
     while True:
         try:
             task = connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):  # the parent ended, or was killed
             return
         result = function(task)
         try:
             connection.send(result)
-        except BrokenPipeError:  # the parent was killed: nobody waits for more
+        except ConnectionError:  # the parent was killed: nobody waits for more
             return
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import av
 from make_media import make_media
 
 TINY = {"duration": 1.2, "size": (80, 64), "rate": 10, "gop": 5, "bit_rate": 60_000}
@@ -111,6 +112,28 @@ def matroska(
     head = element(0x4282, "matroska") + element(0x4287, 4) + element(0x4285, 2)
     path.write_bytes(element(0x1A45DFA3, head) + element(0x18538067, content))
     return path
+
+
+def tiny_packets(path: Path, count: int) -> Path:
+    """A film of VP8 with so many pictures of one byte in its first second, and a whole one at 5 s.
+
+    They are told apart by microseconds, and hidden from FFmpeg's own index: they are no key frames.
+    """
+    make_media(path, **TINY, video_codec="libvpx", audio_codec=None)
+    with av.open(str(path)) as source:
+        key = bytes(next(source.demux(video=0)))
+    shape = element(0xB0, 80) + element(0xBA, 64)
+    numbers = element(0xD7, 1) + element(0x73C5, 1) + element(0x83, 1)
+    track = element(0xAE, numbers + element(0x86, "V_VP8") + element(0xE0, shape))
+    clusters = [cluster(0, (1, 0, key))]
+    for first in range(1, count, 30_000):
+        offsets = range(min(30_000, count - first))
+        blocks = b"".join(b"\xa3\x85" + struct.pack(">BhBB", 0x81, k, 0, 0) for k in offsets)
+        clusters.append(element(0x1F43B675, element(0xE7, first) + blocks))
+    clusters.append(cluster(5_000_000, (1, 0, key), (2, 0, SECOND)))
+    return matroska(
+        path, tracks=[track, sound_track()], clusters=clusters, scale=1000, duration=None
+    )
 
 
 def chapters(count: int) -> bytes:

@@ -320,6 +320,8 @@ def test_what_cannot_be_read_has_no_identity(tmp_path):
         {"sample_rate": 0},
         {"n_mfcc": 129},
         {"frame_height": 0},
+        {"mask_height": True},
+        {"hop_samples": 512.0},
         {"mfcc_engine": "torch"},
         {"text_engine": "tesseract"},
     ],

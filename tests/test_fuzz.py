@@ -14,6 +14,7 @@ from windows import make_features
 from clipping.errors import MediaError
 from clipping.media import frames_at, probe, read_audio
 from preprocess import FeatureSettings, extract, load
+from preprocess.episode import extract_episode, open_episode
 from preprocess.features import save
 
 FEW, MANY = 20, 1000
@@ -53,6 +54,14 @@ def features(tmp_path_factory) -> list[Path]:
     return paths
 
 
+@pytest.fixture(scope="module")
+def episodes(tmp_path_factory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("sources")
+    media = make_media(folder / "ep.mkv", **SMALL)
+    extract_episode(media, folder / "ep.episode", WINDOW)
+    return [folder / "ep.episode"]
+
+
 def read_media(path: Path) -> None:
     """All that preprocessing asks of a file, and what lies beyond its end."""
     info = probe(path)
@@ -65,6 +74,8 @@ def read_media(path: Path) -> None:
         read_audio(path, end=2.0)
         read_audio(path, start=info.duration / 2, end=info.duration / 2 + 1)
     extract(path, "end", WINDOW)
+    if info.duration < 60:
+        extract_episode(path, path.with_name(f"{path.name}.episode"), WINDOW)
 
 
 def read_features(path: Path) -> None:
@@ -80,6 +91,18 @@ def read_features(path: Path) -> None:
     )
 
 
+def read_episode(path: Path) -> None:
+    """All of its seconds, as arrays and as a window."""
+    episode = open_episode(path)
+    if episode.seconds < 60:
+        episode.frames()
+        episode.text()
+        episode.samples()
+    episode.frames(0, 1)
+    episode.samples(0, 1)
+    episode.window(0, "start", 2)
+
+
 def damaged(sources, count, folder, read) -> list[Damaged]:
     return [Damaged(path, seed, folder, read) for path in sources for seed in range(count)]
 
@@ -92,6 +115,10 @@ def test_damaged_feature_files_are_read_or_refused(features, tmp_path):
     assert findings(damaged(features, 10 * FEW, tmp_path, read_features), tmp_path / "found") == []
 
 
+def test_damaged_episodes_are_read_or_refused(episodes, tmp_path):
+    assert findings(damaged(episodes, 10 * FEW, tmp_path, read_episode), tmp_path / "found") == []
+
+
 @pytest.mark.slow
 def test_many_damaged_media_are_read_or_refused(media, tmp_path):
     assert findings(damaged(media, MANY, tmp_path, read_media), tmp_path / "found") == []
@@ -100,6 +127,11 @@ def test_many_damaged_media_are_read_or_refused(media, tmp_path):
 @pytest.mark.slow
 def test_many_damaged_feature_files_are_read_or_refused(features, tmp_path):
     assert findings(damaged(features, 10 * MANY, tmp_path, read_features), tmp_path / "found") == []
+
+
+@pytest.mark.slow
+def test_many_damaged_episodes_are_read_or_refused(episodes, tmp_path):
+    assert findings(damaged(episodes, 10 * MANY, tmp_path, read_episode), tmp_path / "found") == []
 
 
 def test_the_search_finds_what_there_is_to_find(features, tmp_path):

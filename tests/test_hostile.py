@@ -23,16 +23,18 @@ from make_hostile import (
     plain_clusters,
     sound_track,
     tags,
+    tiny_packets,
     vp8_that_grows,
     wave,
 )
 from make_media import make_media
 from windows import make_features
 
-from clipping.errors import FeatureError
+from clipping.errors import FeatureError, MediaError
 from clipping.media import frames_at, probe, read_audio
 from preprocess import FeatureSettings, PreprocessConfig, extract, load, preprocess
 from preprocess.batch import main
+from preprocess.episode import extract_episode
 from preprocess.features import save
 from preprocess.words import save_words, words_match
 from preprocess.workers import run_tasks
@@ -195,6 +197,8 @@ def read_everything(path: Path) -> None:
         read_audio(path, start=info.duration / 2, end=info.duration / 2 + 1)
     extract(path, "start", WINDOW)
     extract(path, "end", WINDOW)
+    if info.duration < 60:
+        extract_episode(path, path.with_name(f"{path.name}.episode"), WINDOW)
 
 
 def watched(path: Path) -> Reading:
@@ -237,6 +241,25 @@ def test_the_largest_pictures_take_bounded_memory(tmp_path):
         assert reading.wrong is None, story
         assert (reading.refused is None) == (LARGE[story][2] is READ), reading.refused
         assert reading.peak_bytes < LARGE_BYTES, story
+
+
+def pictures_of(path: Path) -> Reading:
+    return watch(path, lambda file: list(frames_at(file, [0.0, 4.5])))
+
+
+def test_many_tiny_packets_are_not_all_kept(tmp_path):
+    """Without counting what a packet takes beside its one byte these took 231 MB."""
+    path = tiny_packets(tmp_path / "a.mkv", 150_000)
+    ((_, reading),) = run_tasks(pictures_of, [path], workers=1, limit_s=LIMIT_S)
+    assert reading.wrong is None
+    assert reading.peak_bytes < 200 * MB
+
+
+def test_a_file_of_a_year_is_no_episode(tmp_path):
+    _, make, _ = CASES["a picture an hour for a year"]
+    with pytest.raises(MediaError, match=r"a\.mkv: lasts \d+ s, above 43200 s"):
+        extract_episode(make(tmp_path / "a.mkv"), tmp_path / "a.episode", WINDOW)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
 
 
 def test_an_absurd_aspect_counts_as_square(tmp_path):
@@ -293,6 +316,27 @@ def test_a_feature_file_with_absurd_metadata_is_refused(value, tmp_path):
     path.write_bytes(len(header).to_bytes(8, "little") + header + data[8 + length :])
     with pytest.raises(FeatureError, match=r"a_start\.safetensors: not a feature file"):
         load(path)
+
+
+def load_all(path: Path) -> Reading:
+    return watch(path, load)
+
+
+def test_a_feature_file_that_claims_the_largest_window_takes_no_memory(tmp_path):
+    path = tmp_path / "a_start.safetensors"
+    save(make_features("a", "start", 60.0), path)
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    about = json.loads(header["__metadata__"]["about"])
+    about["settings"] |= {"window": 3600.0, "frame_height": 1024, "frame_width": 1024}
+    header["__metadata__"]["about"] = json.dumps(about)
+    text = json.dumps(header).encode()
+    arrays = data[8 + int.from_bytes(data[:8], "little") :]
+    path.write_bytes(len(text).to_bytes(8, "little") + text + arrays)
+    ((_, reading),) = run_tasks(load_all, [path], workers=1, limit_s=LIMIT_S)
+    assert reading.wrong is None
+    assert "a_start.safetensors: not a feature file" in reading.refused
+    assert reading.peak_bytes < SMALL_BYTES
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"[]", b"null"])

@@ -23,8 +23,7 @@ from credit_pictures import Credit, credits
 from drawn_pictures import episode, lookalikes
 
 from clipping.errors import ClippingError
-from clipping.frames import Frame
-from clipping.media import frames_at, probe
+from clipping.media import Frame, frames_at, probe
 from preprocess.settings import FeatureSettings, PPOCRSettings
 from preprocess.text import detector, fill
 from preprocess.text_ppocr import PPOCR, boxes, find_model

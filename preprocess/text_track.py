@@ -9,7 +9,7 @@ import numpy as np
 from preprocess.text import Box, TextDetector
 
 if TYPE_CHECKING:
-    from clipping.frames import Frame
+    from clipping.media import Frame
 
 
 class TextTrack:

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from clipping.frames import Frame
-from clipping.media import frames_at
+from clipping.media import Frame, frames_at
 from preprocess.settings import FeatureSettings
 from preprocess.text import Box, detector, fill
 from preprocess.text_track import TextTrack

@@ -19,6 +19,7 @@ from preprocess.frames import place
 from preprocess.recognition import Line, TextReader, read_lines
 from preprocess.settings import FeatureSettings
 from preprocess.text import detector, fill
+from preprocess.text_track import TextTrack
 
 
 def extract(
@@ -102,14 +103,14 @@ class Sight:
         self, settings: FeatureSettings, easyocr_models: Path | None, reader: TextReader | None
     ) -> None:
         self._cells = (settings.mask_width, settings.mask_height)
-        self._engine, self._reader = detector(settings, easyocr_models), reader
+        self._track, self._reader = TextTrack(detector(settings, easyocr_models)), reader
 
     def look(
         self, second: int, frame: Frame, thumbnail: np.ndarray
     ) -> tuple[np.ndarray, list[Line]]:
         """Draw the thumbnail; the text mask, and the words where there is a reader."""
         place(frame, thumbnail)
-        boxes = self._engine.find(frame.rgb(self._engine.input_size(frame.size)))
+        boxes = self._track.find(frame)
         lines = []
         if self._reader is not None and boxes:
             lines = read_lines(self._reader, frame.rgb(), boxes, second, frame.time)

@@ -24,8 +24,18 @@ class PPOCRSettings:
     """Areas of fewer pixels (of the picture it looks at) are noise."""
     max_height: float = 0.16
     """Areas whose shorter side is a larger share of the picture's height are drawings."""
-    growth: float = 1.2
+    min_length: float = 2.5
+    """Areas that are not this many times as long as thick are drawings: eyes, faces, flowers."""
+    short_length: float = 4.0
+    """Areas that are not this many times as long as thick are short."""
+    short_score: float = 0.96
+    """A short area is text from this mean probability on: a pair of eyes is a short word, too."""
+    growth: float = 1.4
     """Boxes grow by this times area / perimeter: the network is trained on shrunken text."""
+    runtime: Literal["auto", "cpu", "cuda", "coreml", "openvino"] = "auto"
+    """Who computes the network: onnxruntime on the CPU, on an Nvidia GPU or by Apple's CoreML, or
+    OpenVINO (pip install 'avtnet[openvino]'; the same masks on less of the CPU). auto takes an
+    Nvidia GPU where the installed onnxruntime has one, and the CPU else."""
 
     def __post_init__(self) -> None:
         _need(32 <= self.long_side <= 4096, "long_side", "32 to 4096 pixels", self.long_side)
@@ -33,7 +43,11 @@ class PPOCRSettings:
         _need(0 <= self.score <= 1, "score", "0 to 1", self.score)
         _need(self.min_pixels >= 1, "min_pixels", "1 or more", self.min_pixels)
         _need(0 < self.max_height <= 1, "max_height", "above 0, up to 1", self.max_height)
+        _need(1 <= self.min_length <= 100, "min_length", "1 to 100", self.min_length)
+        _need(1 <= self.short_length <= 100, "short_length", "1 to 100", self.short_length)
+        _need(0 <= self.short_score <= 1, "short_score", "0 to 1", self.short_score)
         _need(0 <= self.growth <= 10, "growth", "0 to 10", self.growth)
+        _among(self.runtime, "runtime", ("auto", "cpu", "cuda", "coreml", "openvino"))
 
 
 @dataclass(frozen=True)
@@ -129,8 +143,12 @@ class FeatureSettings:
         }
 
     def decisive(self) -> dict[str, Any]:
-        """The settings that change the features: the unused text engine's are left out."""
+        """The settings that change the features.
+
+        Left out are the unused text engine's, and who computes: the masks are the same.
+        """
         values = dataclasses.asdict(self)
+        del values["ppocr"]["runtime"]
         return {
             key: value
             for key, value in values.items()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import zipfile
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from clipping.errors import ClippingError
 from preprocess import text_easyocr, text_ppocr
@@ -81,19 +84,158 @@ def test_no_engine_gives_empty_masks():
     assert _find(_credits(("STAFF", 0.5, 0.5)), text_engine="none") == []
 
 
-def test_areas_that_are_faint_small_or_high_are_no_text():
+EVERY_AREA = PPOCRSettings(
+    score=0.1, min_pixels=1, max_height=1.0, min_length=1.0, short_score=0.0, growth=0.0
+)
+
+
+def test_areas_that_are_faint_small_high_or_squat_are_no_text():
     probabilities = np.zeros((352, 640), np.float32)
     probabilities[100:110, 100:300] = 0.9  # a line
     probabilities[150:160, 100:300] = 0.4  # faint
     probabilities[200:203, 100:104] = 0.9  # small
     probabilities[220:340, 300:500] = 0.9  # a drawing
+    probabilities[20:40, 400:440] = 0.99  # a face
+    probabilities[60:70, 400:430] = 0.9  # two eyes
     (box,) = text_ppocr.boxes(probabilities, PPOCRSettings())
-    grow = 1.2 * 10 * 200 / (2 * 210)
-    assert box.top * 352 == pytest.approx(100 - grow)
-    assert box.right * 640 == pytest.approx(300 + grow)
+    grow = 1.4 * 10 * 200 / (2 * 210)
+    assert box.top * 352 == pytest.approx(100 - grow - 1)
+    assert box.right * 640 == pytest.approx(300 + grow - 0.75)
     assert box.score == pytest.approx(0.9)
-    everything = PPOCRSettings(score=0.1, min_pixels=1, max_height=1.0, growth=0.0)
-    assert len(text_ppocr.boxes(probabilities, everything)) == 4
+    assert len(text_ppocr.boxes(probabilities, EVERY_AREA)) == 6
+
+
+def test_a_short_word_is_text_where_the_network_is_sure_of_it():
+    probabilities = np.zeros((352, 640), np.float32)
+    probabilities[60:70, 400:430] = 0.98
+    assert len(text_ppocr.boxes(probabilities, PPOCRSettings())) == 1
+
+
+def test_writing_from_top_to_bottom_is_text():
+    probabilities = np.zeros((352, 640), np.float32)
+    probabilities[50:250, 500:512] = 0.9
+    assert len(text_ppocr.boxes(probabilities, PPOCRSettings())) == 1
+
+
+def _plain_boxes(probabilities: np.ndarray, settings: PPOCRSettings) -> list[Box]:
+    """As :func:`preprocess.text_ppocr.boxes`, area by area over the whole map."""
+    height, width = probabilities.shape
+    areas, count = ndimage.label(probabilities > settings.pixel)
+    scores = ndimage.mean(probabilities, areas, np.arange(1, count + 1))
+    found = []
+    for number, score in enumerate(scores, start=1):
+        rows, columns = np.nonzero(areas == number)
+        top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
+        thick, length = sorted((bottom - top, right - left))
+        if rows.size < settings.min_pixels or score < settings.score:
+            continue
+        if thick > settings.max_height * height or length < settings.min_length * thick:
+            continue
+        if score < settings.short_score and length < settings.short_length * thick:
+            continue
+        grow = settings.growth * thick * length / (2 * (thick + length))
+        edges = (left - grow - 0.75, top - grow - 1, right + grow - 0.75, bottom + grow - 1)
+        shares = np.clip(np.array(edges) / (width, height, width, height), 0, 1)
+        found.append(Box(*shares.tolist(), min(1.0, float(score))))
+    return found
+
+
+def test_boxes_are_those_of_the_plain_way():
+    """On the network's own map, and on noise with areas of every shape, at the borders too."""
+    engine = detector(FeatureSettings())
+    picture = _credits(*((f"Name number {row}", 0.4, 0.1 + row / 12) for row in range(9)))
+    maps = [engine.probabilities(picture[4:-4])]
+    for seed in range(8):
+        noise = np.random.default_rng(seed).random((96, 160))
+        maps.append(np.clip(ndimage.gaussian_filter(noise, (1 + seed % 2, 5)) * 6 - 2.6, 0, 1))
+    seen = 0
+    for found in maps:
+        for settings in (PPOCRSettings(), EVERY_AREA, PPOCRSettings(score=0.3, min_pixels=4)):
+            wanted = _plain_boxes(found.astype(np.float32), settings)
+            got = text_ppocr.boxes(found.astype(np.float32), settings)
+            assert [box.score for box in got] == [box.score for box in wanted]
+            for one, other in zip(got, wanted, strict=True):
+                assert astuple(one) == pytest.approx(astuple(other), abs=1e-12)
+            seen += len(got)
+    assert seen > 50
+
+
+def test_normalization_is_paddles_in_bgr():
+    picture = np.random.default_rng(0).integers(0, 256, (32, 64, 3)).astype(np.uint8)
+    planes = np.empty((3, 32, 64), np.float32)
+    detector(FeatureSettings()).normalize(picture, planes)
+    scaled = picture[:, :, ::-1] / 255
+    wanted = (scaled - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    assert planes.transpose(1, 2, 0) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_pair_of_eyes_is_no_text():
+    """The network takes them for two letters; their shape tells."""
+    image = Image.new("RGB", (640, 352), (235, 200, 175))
+    draw = ImageDraw.Draw(image)
+    for left in (264, 282):
+        draw.ellipse((left, 170, left + 12, 184), "white", "black")
+        draw.ellipse((left + 3, 172, left + 9, 183), "black")
+    picture = np.asarray(image)
+    assert detector(FeatureSettings()).find(picture) == []
+    loose = replace(EVERY_AREA, min_pixels=30)
+    assert detector(FeatureSettings(ppocr=loose)).find(picture) != []
+
+
+def _pictures_with_and_without_text() -> list[np.ndarray]:
+    lines = [(f"Producer number {row}", 0.5, 0.1 + row / 12) for row in range(9)]
+    rows, columns = np.mgrid[:352, :640]
+    waves = (128 + 100 * np.sin(rows / 9) * np.sin(columns / 31)).astype(np.uint8)
+    return [
+        _credits(*lines, size=(640, 352)),
+        _credits(*lines[:2], size=(352, 640)),
+        np.stack([waves, waves.T.reshape(352, 640), waves], axis=-1),
+        np.zeros((32, 32, 3), np.uint8),
+    ]
+
+
+def _same_masks(runtime: Literal["openvino", "cuda"]) -> None:
+    other = detector(FeatureSettings(ppocr=PPOCRSettings(runtime=runtime)))
+    plain = detector(FeatureSettings(ppocr=PPOCRSettings(runtime="cpu")))
+    lit = 0
+    for picture in _pictures_with_and_without_text():
+        size = (picture.shape[1], picture.shape[0])
+        mask = fill(other.find(picture), size)
+        assert (mask == fill(plain.find(picture), size)).all()
+        lit += mask.any()
+    assert lit >= 2
+
+
+def test_openvino_gives_the_same_masks():
+    pytest.importorskip("openvino")
+    _same_masks("openvino")
+
+
+@pytest.mark.cuda
+def test_a_gpu_gives_the_same_masks():
+    import onnxruntime
+
+    there = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if not there and os.environ.get("FAIL_WITHOUT_CUDA") != "1":
+        pytest.skip("the installed onnxruntime has no CUDA")
+    assert there, "FAIL_WITHOUT_CUDA=1, and onnxruntime has no CUDA: install onnxruntime-gpu"
+    _same_masks("cuda")
+
+
+def test_a_runtime_that_is_not_here_is_one_clear_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ClippingError, match=r"pip install 'avtnet\[openvino\]'"):
+        text_ppocr.build(FeatureSettings(ppocr=PPOCRSettings(runtime="openvino")), None)
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(ClippingError, match="has no CUDAExecutionProvider, only CPUExec"):
+        text_ppocr.build(FeatureSettings(ppocr=PPOCRSettings(runtime="cuda")), None)
+
+
+def test_who_computes_does_not_change_what_features_mean():
+    quick = FeatureSettings(ppocr=PPOCRSettings(runtime="openvino"))
+    assert quick.decisive() == FeatureSettings().decisive()
 
 
 def test_boxes_are_cut_off_at_the_pictures_border():

@@ -73,7 +73,7 @@ def _scenes(
     """RGB frames, ``SCENE_FRAMES`` a scene."""
     rng = np.random.default_rng(seed)
     width, height = size
-    grain = rng.normal(0, 3.5, (height + 64, width + 64)).astype(np.int8)[..., np.newaxis]
+    grain = rng.normal(0, 3, (height + 64, width + 64)).astype(np.int8)[..., np.newaxis]
     for scene in range(count):
         wide = _background(rng, (width + width // 4, height + height // 8))
         kind, grainy = rng.choice(["still", "pan", "talk", "action"]), rng.random() < 0.35
@@ -105,7 +105,7 @@ def _background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
         w, h = (int(v) for v in rng.integers(size[1] // 40, size[1] // 4, 2))
         color = tuple(int(v) for v in rng.integers(0, 256, 3))
         draw.rectangle((x, y, x + w, y + h), fill=color, outline=(0, 0, 0), width=3)
-    fine = rng.integers(-5, 6, (size[1] // 2, size[0] // 2, 1)).repeat(2, 0).repeat(2, 1)
+    fine = rng.integers(-2, 3, (size[1] // 2, size[0] // 2, 1)).repeat(2, 0).repeat(2, 1)
     picture = np.asarray(image.filter(ImageFilter.GaussianBlur(1)), np.int16)
     return np.clip(picture[: fine.shape[0], : fine.shape[1]] + fine, 0, 255).astype(np.uint8)
 

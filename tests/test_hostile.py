@@ -44,7 +44,7 @@ LIMIT_S = 120.0
 """Wall seconds after which a file counts as one that hangs."""
 SMALL_BYTES = 250 * MB
 """Enough for reading small pictures: the process alone is about 65 MB before and 90 MB after."""
-LARGE_BYTES = 1200 * MB
+LARGE_BYTES = 1500 * MB
 """Enough for the largest pictures that are taken: 8192x8192, of which a decoder keeps several."""
 WINDOW = FeatureSettings(window=2.0, text_engine="none")
 

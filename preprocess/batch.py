@@ -42,7 +42,7 @@ class PreprocessConfig:
     """Which windows of each episode."""
     workers: int | None = None
     """Processes at once; none takes one for each processor core, 0 works in this process."""
-    file_limit: float | None = 3600.0
+    file_limit: float | None = 7200.0
     """Seconds that a file may take before its process is ended, which is an attempt that failed;
     none or 0 sets no limit. With --workers 0 there is none."""
     engine: Literal["local", "ray"] = "local"

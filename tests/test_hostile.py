@@ -44,7 +44,7 @@ LIMIT_S = 120.0
 """Wall seconds after which a file counts as one that hangs."""
 SMALL_BYTES = 250 * MB
 """Enough for reading small pictures: the process alone is about 65 MB before and 90 MB after."""
-LARGE_BYTES = 1200 * MB
+LARGE_BYTES = 1500 * MB
 """Enough for the largest pictures that are taken: 8192x8192, of which a decoder keeps several."""
 WINDOW = FeatureSettings(window=2.0, text_engine="none")
 
@@ -293,13 +293,14 @@ def test_a_batch_goes_on_behind_hostile_files(tmp_path, capsys):
 def test_a_table_that_takes_minutes_to_read_ends_with_the_limit(tmp_path):
     """FFmpeg compares each tag with all before it: 200 000 of them take minutes of C code."""
     video = matroska(tmp_path / "tags.mkv", more=tags(200_000))
+    once = {"workers": 1, "tries": 1, "file_limit": 3.0}
     config = PreprocessConfig(
-        (str(video),), tmp_path / "out", sides="start", features=WINDOW, workers=1, file_limit=3.0
+        (str(video),), tmp_path / "out", sides="start", features=WINDOW, **once
     )
     (outcome,) = preprocess(config)
     assert outcome.status == "failed"
-    assert outcome.error == "took longer than 3 s and was ended"
-    assert list((tmp_path / "out").iterdir()) == []
+    assert "took longer than 3 s and was ended" in outcome.error
+    assert list((tmp_path / "out").rglob("*.safetensors")) == []
 
 
 @pytest.mark.parametrize("value", ["1" + "0" * 400, "[" * 5000, "1e999", "-1", "null", '"x"'])

@@ -171,7 +171,7 @@ def test_a_full_disk_stops_the_batch_with_a_clear_error(season, tmp_path):
     output = tmp_path / "features"
 
     def limit_file_size() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
 
     done = subprocess.run(
         [sys.executable, "-m", "preprocess", str(season), "-o", str(output), *FAST],

@@ -69,7 +69,7 @@ def gather(
         follow(config, todo, outcomes)
         failures: dict[str, str] = {}
         for outcome in outcomes:
-            if outcome.output is None:
+            if outcome.output is None or outcome.side == "whole":
                 failures[outcome.name] = outcome.error or "no features were made"
                 continue
             try:

@@ -12,11 +12,10 @@ from typing import Literal
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import find_media, require_output, require_writable
 from clipping.storage import files_below, local, shown, url_of
-from clipping.tables import Side
 from preprocess import engine_local, engine_ray
 from preprocess.dashboard import Crew, show
 from preprocess.engine_local import Run
-from preprocess.features import SIDES
+from preprocess.features import SIDES, Part
 from preprocess.report import Outcome, print_summary, write_report
 from preprocess.set_aside import Aside, give_up, key, read_aside, write_aside
 from preprocess.settings import FeatureSettings
@@ -38,8 +37,9 @@ class PreprocessConfig:
     )
     output: Path
     """The folder for the features; it may be the URL of storage."""
-    sides: Literal["both", "start", "end"] = "both"
-    """Which windows of each episode."""
+    sides: Literal["both", "start", "end", "whole", "all"] = "both"
+    """Which windows of each episode. whole keeps all of its seconds in NAME.episode instead, for
+    longer windows and the search in seasons; all is both and whole."""
     workers: int | None = None
     """Processes at once; none takes one for each processor core, 0 works in this process."""
     file_limit: float | None = 7200.0
@@ -84,8 +84,10 @@ class PreprocessConfig:
             raise ConfigError("--easyocr-models goes with --features.text_engine easyocr")
 
     @property
-    def chosen_sides(self) -> tuple[Side, ...]:
-        """The sides as a tuple."""
+    def chosen_sides(self) -> tuple[Part, ...]:
+        """What is kept of an episode."""
+        if self.sides == "all":
+            return (*SIDES, "whole")
         return SIDES if self.sides == "both" else (self.sides,)
 
     @property
@@ -127,7 +129,7 @@ def plan(config: PreprocessConfig) -> tuple[list[Task], list[Outcome]]:
     settled: list[Outcome] = []
     for name, file in episodes.items():
         task = Task(name, config.chosen_sides, file, folder, config.making)
-        sides: list[Side] = []
+        sides: list[Part] = []
         for side in task.sides:
             try:
                 outcome = _settled(task, side, config, aside, stands)
@@ -145,7 +147,7 @@ def plan(config: PreprocessConfig) -> tuple[list[Task], list[Outcome]]:
 
 def _settled(
     task: Task,
-    side: Side,
+    side: Part,
     config: PreprocessConfig,
     aside: dict[str, Aside],
     stands: Callable[[Path], bool],

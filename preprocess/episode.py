@@ -198,15 +198,10 @@ def extract_episode(
         with tempfile.TemporaryFile(dir=temporary.parent) as data:
             blocks = _Blocks(data)
             said = _fill(blocks, scan, info, Sight(settings, easyocr_models, None), settings)
-            about = {
-                "name": path.stem if name is None else name,
-                "duration": info.duration,
-                "source": asdict(source),
-                "settings": asdict(settings),
-                "notes": tuple(said),
-            }
-            blocks.write(temporary, about)
-    return open_episode(output)
+            called = path.stem if name is None else name
+            episode = Episode(output, called, info.duration, source, settings, tuple(said))
+            blocks.write(temporary, episode)
+    return episode
 
 
 def open_episode(path: Path | str) -> Episode:
@@ -289,7 +284,8 @@ class _Blocks:
         span = [begin, begin + block.size]
         self._places[name] = {"dtype": "U8", "shape": [block.size], "data_offsets": span}
 
-    def write(self, path: Path, about: dict[str, Any]) -> None:
+    def write(self, path: Path, episode: Episode) -> None:
+        about = {key: value for key, value in asdict(episode).items() if key != "path"}
         metadata = {"about": json.dumps(about), "format": FORMAT, "version": str(VERSION)}
         header = json.dumps({"__metadata__": metadata, **self._places}).encode()
         header += b" " * (-len(header) % 8)
@@ -305,13 +301,3 @@ def _damaged(path: Path, error: Exception) -> FeatureError:
         f"{path}: not an episode's file of this version, or damaged: {reason}; "
         "make it again with python -m preprocess --episodes"
     )
-
-
-def up_to_date(path: Path, media: Path, settings: FeatureSettings) -> Episode | None:
-    """The episode on disk, if a new one would be the same."""
-    try:
-        episode = open_episode(path)
-    except FeatureError:
-        return None
-    same = episode.source.fingerprint == identify(media).fingerprint
-    return episode if same and episode.settings.decisive() == settings.decisive() else None

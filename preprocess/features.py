@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from preprocess.packing import (
 from preprocess.settings import EasyOCRSettings, FeatureSettings, PPOCRSettings
 
 SIDES: tuple[Side, Side] = ("start", "end")
+Part = Side | Literal["whole"]
+"""What is kept of an episode: a window, or all of it (:mod:`preprocess.episode`)."""
 
 FORMAT = "preprocess.features"
 VERSION = 2

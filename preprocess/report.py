@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clipping.files import write_text
-from clipping.tables import Side
+from preprocess.features import Part
 
 Status = Literal["made", "up to date", "failed"]
 STATUSES: tuple[Status, ...] = ("made", "up to date", "failed")
@@ -22,7 +22,7 @@ class Outcome:
     """What became of one window."""
 
     name: str
-    side: Side
+    side: Part
     file: str
     """The media file."""
     status: Status
@@ -85,8 +85,8 @@ def print_summary(outcomes: Sequence[Outcome], report: Path) -> None:
 
 
 def _sorted(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    # "start" before "end", as in the episode
-    return sorted(outcomes, key=lambda outcome: (outcome.name, outcome.side == "end"))
+    order = ("start", "end", "whole")  # as in the episode
+    return sorted(outcomes, key=lambda outcome: (outcome.name, order.index(outcome.side)))
 
 
 def _shown(name: str) -> str:

@@ -12,8 +12,7 @@ from typing import Any
 from clipping.errors import ClippingError, StorageError
 from clipping.files import write_text
 from clipping.storage import fetched, shown
-from clipping.tables import Side
-from preprocess.features import identify
+from preprocess.features import Part, identify
 from preprocess.settings import FeatureSettings
 
 NAME = "set-aside.json"
@@ -42,7 +41,7 @@ class Aside:
             return False  # making it will say what is wrong
 
 
-def key(name: str, side: Side) -> str:
+def key(name: str, side: Part) -> str:
     """What a window is called in the file."""
     return f"{name}_{side}"
 

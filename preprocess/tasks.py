@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,19 +14,22 @@ from typing import TYPE_CHECKING, Literal
 
 from clipping.errors import ClippingError, StorageError
 from clipping.storage import fetched, shown, sizes_at, url_of
-from clipping.tables import Side
-from preprocess.features import Features, feature_path, identify, load, save
+from preprocess.episode import Episode, episode_path, extract_episode, open_episode
+from preprocess.features import SIDES, Features, Part, feature_path, identify, load, save
 from preprocess.report import Outcome
 from preprocess.settings import FeatureSettings
 from preprocess.words import save_words, words_match, words_path
 
 if TYPE_CHECKING:
-    from preprocess.recognition import Line, TextReader
+    from preprocess.recognition import TextReader
 
 # A write that fails for one of these reasons fails for every window.
 _OUTPUT_ERRORS = frozenset(
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 )
+
+_THREADS = 1
+"""Of a decoder: processes do the rest, and damaged pictures come out the same everywhere."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Task:
     """A media file and the windows to make of it: what a worker is given."""
 
     name: str
-    sides: tuple[Side, ...]
+    sides: tuple[Part, ...]
     file: Path
     folder: Path
     """Where the features go."""
@@ -53,21 +57,27 @@ class Task:
     attempts: tuple[str, ...] = ()
     """Why earlier attempts came to nothing."""
 
-    def output(self, side: Side) -> Path:
-        """The feature file of a window."""
+    def output(self, side: Part) -> Path:
+        """The feature file of a window, or that of the whole episode."""
+        if side == "whole":
+            return episode_path(self.folder, self.name)
         return feature_path(self.folder, self.name, side)
 
     def apart(self) -> list[Task]:
         """The same work as tasks of one window."""
         return [replace(self, sides=(side,)) for side in self.sides]
 
-    def failed(self, side: Side, error: str, seconds: float = 0.0) -> Outcome:
+    def failed(self, side: Part, error: str, seconds: float = 0.0) -> Outcome:
         """The outcome of a window that could not be made."""
         place = (self.name, side, shown(self.file))
         return Outcome(*place, "failed", error=error, seconds=seconds, attempts=self.attempts)
 
     def succeeded(
-        self, side: Side, status: Literal["made", "up to date"], of: Features, seconds: float = 0.0
+        self,
+        side: Part,
+        status: Literal["made", "up to date"],
+        of: Features | Episode,
+        seconds: float = 0.0,
     ) -> Outcome:
         """The outcome of a window whose features stand on disk."""
         return Outcome(
@@ -88,7 +98,7 @@ class Result:
     """What came of a task, small enough to travel: no features in it."""
 
     outcomes: tuple[Outcome, ...] = ()
-    unanswered: tuple[tuple[Side, str], ...] = ()
+    unanswered: tuple[tuple[Part, str], ...] = ()
     """Windows that storage, or the loss of a machine, kept from being made, and what was said:
     no fault of the file's, and worth another attempt."""
     fault: str | None = None
@@ -130,7 +140,7 @@ def make(task: Task) -> Result:
     A window that fails costs no other one, and each is saved as soon as it is there.
     """
     outcomes: list[Outcome] = []
-    unanswered: list[tuple[Side, str]] = []
+    unanswered: list[tuple[Part, str]] = []
     for side in task.sides if task.look_first else ():
         try:
             kept = up_to_date(task, side)
@@ -143,12 +153,10 @@ def make(task: Task) -> Result:
     while left:
         began = time.monotonic()
         try:
-            for features, lines in _windows(task, left):
-                _save(task, features, lines)
+            for side, made in _made(task, left):
                 seconds, began = _seconds(began), time.monotonic()
-                outcomes.append(task.succeeded(features.side, "made", features, seconds))
-                left.remove(features.side)
-            left.clear()
+                outcomes.append(task.succeeded(side, "made", made, seconds))
+                left.remove(side)
         except OutputFault as fault:
             return Result(tuple(outcomes), tuple(unanswered), str(fault))
         except StorageError as error:
@@ -162,7 +170,7 @@ class OutputFault(ClippingError):
     """The output folder cannot take any more windows."""
 
 
-def up_to_date(task: Task, side: Side) -> Features | None:
+def up_to_date(task: Task, side: Part) -> Features | Episode | None:
     """The features that stand there, if they and the words with them are what would be made.
 
     Raises:
@@ -172,7 +180,7 @@ def up_to_date(task: Task, side: Side) -> Features | None:
     source = identify(task.file)
     try:
         with fetched(output) as here:
-            features = load(here)
+            features = open_episode(here) if side == "whole" else load(here)
     except StorageError:
         raise
     except ClippingError:
@@ -181,9 +189,9 @@ def up_to_date(task: Task, side: Side) -> Features | None:
         return None
     if features.settings.decisive() != how.features.decisive():
         return None
-    if how.text == "json" and not _words_match(words_path(output), features, how):
-        return None
-    return features
+    if isinstance(features, Episode) or how.text != "json":
+        return features
+    return features if _words_match(words_path(output), features, how) else None
 
 
 def load_engines(how: Making) -> None:
@@ -194,28 +202,49 @@ def load_engines(how: Making) -> None:
     _reader(how)
 
 
-def _windows(task: Task, sides: Sequence[Side]) -> Iterator[tuple[Features, list[Line]]]:
+def _made(task: Task, parts: Sequence[Part]) -> Iterator[tuple[Part, Features | Episode]]:
+    """Each part as soon as it is saved."""
     from preprocess.extraction import extract_sides
 
     how = task.how
-    return extract_sides(
+    sides = tuple(side for side in SIDES if side in parts)
+    windows = extract_sides(
         task.file,
-        tuple(sides),
+        sides,
         how.features,
         name=task.name,
         easyocr_models=how.easyocr_models,
         reader=_reader(how),
-        threads=1,  # one a process; damaged pictures come out the same everywhere
+        threads=_THREADS,
     )
+    for features, lines in windows if sides else ():
+        with _saving():
+            if how.text == "json":
+                # Words first: where the features are up to date, the words are there.
+                path = words_path(task.output(features.side))
+                save_words(path, lines, features, how.languages)
+            save(features, task.output(features.side))
+        yield features.side, features
+    if "whole" in parts:
+        with _saving():
+            yield (
+                "whole",
+                extract_episode(
+                    task.file,
+                    task.output("whole"),
+                    how.features,
+                    name=task.name,
+                    easyocr_models=how.easyocr_models,
+                    threads=_THREADS,
+                ),
+            )
 
 
-def _save(task: Task, features: Features, lines: list[Line]) -> None:
-    output, how = task.output(features.side), task.how
+@contextmanager
+def _saving() -> Iterator[None]:
+    """Tell a folder in which nothing can be saved from a file that cannot be read."""
     try:
-        if how.text == "json":
-            # Words first: where the features are up to date, the words are there.
-            save_words(words_path(output), lines, features, how.languages)
-        save(features, output)
+        yield
     except ClippingError as error:
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.errno in _OUTPUT_ERRORS:

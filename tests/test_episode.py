@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,8 @@ from make_media import make_media, truncate
 from clipping.errors import ClippingError, FeatureError, MediaError
 from clipping.media import read_audio
 from preprocess import FeatureSettings, extract
-from preprocess.episode import episode_path, extract_episode, open_episode, up_to_date
+from preprocess.batch import main
+from preprocess.episode import episode_path, extract_episode, open_episode
 from preprocess.packing import FRAMES_A_BLOCK
 
 SETTINGS = FeatureSettings(window=20)
@@ -98,12 +98,28 @@ def test_what_is_missing_is_said(tmp_path):
     assert "cut short" in extract_episode(cut, tmp_path / "c.episode", SETTINGS).notes[0]
 
 
-def test_stale_or_up_to_date(episode, media, tmp_path):
-    assert up_to_date(episode.path, media, SETTINGS) == episode
-    assert up_to_date(episode.path, media, replace(SETTINGS, n_mfcc=13)) is None
-    assert up_to_date(tmp_path / "none.episode", media, SETTINGS) is None
-    other = make_media(tmp_path / "o.mkv", duration=2.0, size=(160, 90))
-    assert up_to_date(episode.path, other, SETTINGS) is None
+def test_a_batch_makes_windows_and_the_whole_in_one_run(tmp_path, capsys):
+    season = tmp_path / "season"
+    season.mkdir()
+    for name in ("1.mkv", "2.mkv"):
+        make_media(season / name, duration=3.0, size=(160, 90))
+    (season / "3.mkv").write_text("not a video")
+    words = [str(season), "-o", str(tmp_path / "out"), "--sides=all", "--workers=2"]
+    words += ["--features.text_engine=none", "--features.window=5"]
+    assert main(words) == 1
+    assert "6 made, 0 up to date, 3 failed" in capsys.readouterr().out
+    assert open_episode(tmp_path / "out" / "2.episode").name == "2"
+    before = (tmp_path / "out" / "1.episode").read_bytes()
+    assert main(words) == 1
+    assert "0 made, 6 up to date, 3 failed" in capsys.readouterr().out
+    make_media(season / "2.mkv", duration=2.0, size=(160, 90))
+    assert main(words) == 1
+    assert "3 made, 3 up to date, 3 failed" in capsys.readouterr().out
+    assert open_episode(tmp_path / "out" / "2.episode").duration == pytest.approx(2.0, abs=0.1)
+    assert (tmp_path / "out" / "1.episode").read_bytes() == before
+    again = [*words, "--overwrite", "--workers=0"]
+    assert main(again) == 1
+    assert (tmp_path / "out" / "1.episode").read_bytes() == before
 
 
 def test_bad_media_leave_nothing(tmp_path):

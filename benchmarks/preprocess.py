@@ -151,6 +151,17 @@ def planned_window(file: Path, options: argparse.Namespace) -> Callable[[], obje
     return lambda: thumbnails(frames_at(file, times, threads=1))
 
 
+def halves_of_window(file: Path, options: argparse.Namespace) -> Callable[[], object]:
+    times = last_window(file)
+    halves = (times[: WINDOW // 2], times[WINDOW // 2 :])
+    return lambda: in_threads(file, halves)
+
+
+def in_threads(file: Path, parts: Sequence[Sequence[float]]) -> None:
+    with ThreadPoolExecutor(len(parts)) as pool:
+        list(pool.map(lambda times: thumbnails(frames_at(file, times, threads=1)), parts))
+
+
 def sequential_window(file: Path, options: argparse.Namespace) -> Callable[[], object]:
     times = last_window(file)
     return lambda: thumbnails(sequential(file, times, None))
@@ -211,12 +222,7 @@ def torchcodec_window(file: Path, options: argparse.Namespace) -> Callable[[], o
 def planned_both(file: Path, options: argparse.Namespace) -> Callable[[], object]:
     """Both windows, a thread each, as a batch has a process each."""
     windows = ([float(second) for second in range(WINDOW)], last_window(file))
-
-    def work() -> None:
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda times: thumbnails(frames_at(file, times, threads=1)), windows))
-
-    return work
+    return lambda: in_threads(file, windows)
 
 
 def null_both(file: Path, options: argparse.Namespace) -> Callable[[], object]:
@@ -303,6 +309,9 @@ def _preprocess(inputs: Sequence[Path], workers: int) -> None:
 
 def sound_only(file: Path, options: argparse.Namespace) -> Callable[[], object]:
     """The MFCC of the whole episode, from the file."""
+    import scipy.fft  # noqa: F401  (mfcc would load it while it is measured)
+    import soxr  # noqa: F401
+
     from preprocess.audio import mfcc
     from preprocess.settings import FeatureSettings
 
@@ -321,6 +330,7 @@ WAYS: dict[str, Way] = {
     "torchcodec": torchcodec_window,
     "every frame decoded": sequential_window,
     "planned, 1 thread": planned_window,
+    "planned, each half in a thread": halves_of_window,
     "ffmpeg -skip_frame noref to null": null_both,
     "planned, a thread a window": planned_both,
     "EasyOCR (2 frames, times 200)": easyocr_text,
@@ -339,6 +349,7 @@ TABLES: dict[str, list[str]] = {
         "torchcodec",
         "every frame decoded",
         "planned, 1 thread",
+        "planned, each half in a thread",
     ],
     "frames of both windows": ["ffmpeg -skip_frame noref to null", "planned, a thread a window"],
     "text of 400 frames": ["EasyOCR (2 frames, times 200)", "PP-OCRv4"],

@@ -41,6 +41,8 @@ _JITTER = Fraction(15, 1000)
 
 Containers round timestamps (Matroska to 1 ms); a lost packet of any common codec is longer."""
 
+_GATHERED_SAMPLES = 1 << 14
+
 _OTHER_RATE = 5.0
 """Seconds of another sample rate in mid stream that are taken for damage."""
 
@@ -162,6 +164,11 @@ class _Source:
             raise MediaError(f"{path}: nothing of its sound can be decoded")
         self._first = first
         self.rate: int = first.sample_rate
+        self._jitter = float(_JITTER * self.rate)
+        # A timestamp's sample is (pts * a - b) / c in whole numbers: Fractions are slow.
+        self._c = (self._tick * self.rate).denominator * (self._zero * self.rate).denominator
+        self._a = int(self._tick * self.rate * self._c)
+        self._b = int(self._zero * self.rate * self._c)
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """(index of its first sample, mono float32) in order, without overlap; may start < 0."""
@@ -180,7 +187,7 @@ class _Source:
             if told is not None and told - count > MAX_JUMP * self.rate:
                 continue
             mono = _to_mono(frame)
-            if told is not None and abs(told - count) > _JITTER * self.rate:
+            if told is not None and abs(told - count) > self._jitter:
                 mono = mono[max(0, count - round(told)) :]
                 count = max(count, round(told))
             yield count, mono
@@ -196,7 +203,7 @@ class _Source:
         count = 0
         for frame in itertools.chain([self._first], self._frames):
             told = self._index(frame)
-            if told is not None and said and abs(told - count - said[0]) > _JITTER * self.rate:
+            if told is not None and said and abs(told - count - said[0]) > self._jitter:
                 held, said, count = [], [], 0  # a gap: what came before it is not needed
             if told is not None:
                 said.append(told - count)
@@ -209,7 +216,7 @@ class _Source:
     def _index(self, frame: av.AudioFrame) -> float | None:
         if frame.pts is None:
             return None
-        return float((frame.pts * self._tick - self._zero) * self.rate)
+        return (frame.pts * self._a - self._b) / self._c
 
     def _is_far_back(self, packet: av.Packet) -> bool:
         """Whether a packet lies before the preroll, or does not say where it lies."""
@@ -237,9 +244,23 @@ def _resampled(source: _Source, rate: int, duration: float | None) -> Iterator[n
         yield from _placed(source, duration)
         return
     stream = soxr.ResampleStream(source.rate, rate, 1, dtype="float32", quality="HQ")
-    for block in _placed(source, duration):
+    for block in _gathered(_placed(source, duration)):
         yield stream.resample_chunk(block)
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _gathered(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Fewer and longer blocks: a packet's thousand samples cost more by the call than by length."""
+    parts: list[np.ndarray] = []
+    count = 0
+    for block in blocks:
+        parts.append(block)
+        count += len(block)
+        if count >= _GATHERED_SAMPLES:
+            yield np.concatenate(parts)
+            parts, count = [], 0
+    if parts:
+        yield np.concatenate(parts)
 
 
 def _placed(source: _Source, duration: float | None) -> Iterator[np.ndarray]:
@@ -280,13 +301,19 @@ def _to_mono(frame: av.AudioFrame) -> np.ndarray:
         packer = av.AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate)
         (frame,) = packer.resample(frame)
     if frame.format.is_planar:
-        samples = np.stack(
-            [np.frombuffer(memoryview(plane), dtype, frame.samples) for plane in frame.planes]
-        )
+        planes = [np.frombuffer(memoryview(p), dtype, frame.samples) for p in frame.planes]
     else:
         packed = np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels)
-        samples = packed.reshape(-1, channels).T
+        planes = list(packed.reshape(-1, channels).T)
+    mono = _in_floats(planes[0], dtype, full_scale)
+    for plane in planes[1:]:
+        mono = mono + _in_floats(plane, dtype, full_scale)
+    return mono / np.float32(channels)
+
+
+def _in_floats(plane: np.ndarray, dtype: type[np.generic], full_scale: float) -> np.ndarray:
+    if dtype is np.float32:
+        return plane
     if dtype is np.uint8:
-        samples = samples - 128.0
-    mono: np.ndarray = (samples / full_scale).astype(np.float32).mean(axis=0)
-    return mono
+        plane = plane - 128.0
+    return (plane / full_scale).astype(np.float32)

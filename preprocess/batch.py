@@ -217,7 +217,7 @@ def _after_death(
     return ([_last(attempt, config) for attempt in attempts], []) if last else ([], attempts)
 
 
-def _attempted(task: Task, side: Side, reason: str, config: PreprocessConfig) -> Task:
+def _attempted(task: Task, side: Part, reason: str, config: PreprocessConfig) -> Task:
     """One window of a task that came to nothing, as a task of its own."""
     attempts = (*task.attempts, reason)
     return replace(task, sides=(side,), look_first=not config.overwrite, attempts=attempts)

@@ -19,7 +19,7 @@ from preprocess.features import SIDES, Part
 from preprocess.report import Outcome, print_summary, write_report
 from preprocess.set_aside import Aside, give_up, key, read_aside, write_aside
 from preprocess.settings import FeatureSettings
-from preprocess.tasks import Making, Result, Task, largest_first, load_engines, up_to_date
+from preprocess.tasks import Making, Task, largest_first, load_engines, up_to_date
 from preprocess.workers import Died
 
 PROG = "python -m preprocess"
@@ -43,8 +43,8 @@ class PreprocessConfig:
     workers: int | None = None
     """Processes at once; none takes one for each processor core, 0 works in this process."""
     file_limit: float | None = 7200.0
-    """Seconds that a file may take before its process is ended, which is an attempt that failed;
-    none or 0 sets no limit. With --workers 0 there is none."""
+    """Seconds that a file may take before its process is ended; then a window alone, and only
+    once. None or 0 sets no limit. With --workers 0 there is none."""
     engine: Literal["local", "ray"] = "local"
     """Where the work is done: in processes of this machine, or on a Ray cluster."""
     address: str | None = None
@@ -169,7 +169,8 @@ def carry_out(
     """Make the windows of tasks; each outcome as soon as it is known, one for each window.
 
     A window over which its worker dies, or for which storage does not answer, is tried again
-    after all others, up to ``config.tries`` times; then one that kills is set aside.
+    after all others, up to ``config.tries`` times; then one that kills is set aside. So is one
+    that alone takes longer than the limit, at once.
     Ending the iteration early ends the work.
 
     Args:
@@ -187,38 +188,48 @@ def carry_out(
             again: list[Task] = []
             with closing(run(tasks)) as results:
                 for task, result in results:
-                    died = isinstance(result, Died)
                     if isinstance(result, Died):
-                        result = Result(unanswered=tuple((s, result.reason) for s in task.sides))
+                        settled, retried = _after_death(task, result, config)
+                        yield from settled
+                        again += retried
+                        continue
                     yield from result.outcomes
                     if result.fault is not None:
                         raise ClippingError(
                             f"{result.fault} (stopped there; what was finished is kept)"
                         )
                     for side, reason in result.unanswered:
-                        attempts = (*task.attempts, reason)
-                        attempt = replace(
-                            task,
-                            sides=(side,),
-                            look_first=not config.overwrite,
-                            attempts=attempts,
-                        )
-                        if len(attempts) < config.tries:
+                        attempt = _attempted(task, side, reason, config)
+                        if len(attempt.attempts) < config.tries:
                             again.append(attempt)
                         else:
-                            yield _last(attempt, config, died=died)
+                            yield attempt.failed(side, _count(attempt.attempts))
             tasks = again
 
 
-def _last(task: Task, config: PreprocessConfig, *, died: bool) -> Outcome:
-    """What becomes of a window after its last attempt."""
+def _after_death(
+    task: Task, death: Died, config: PreprocessConfig
+) -> tuple[list[Outcome], list[Task]]:
+    """The windows of a task that are settled by its worker's death, and those to try again."""
+    attempts = [_attempted(task, side, death.reason, config) for side in task.sides]
+    # What takes too long once takes too long again, unless it shared its time with another.
+    last = len(attempts[0].attempts) >= config.tries or (death.over_limit and len(attempts) == 1)
+    return ([_last(attempt, config) for attempt in attempts], []) if last else ([], attempts)
+
+
+def _attempted(task: Task, side: Part, reason: str, config: PreprocessConfig) -> Task:
+    """One window of a task that came to nothing, as a task of its own."""
+    attempts = (*task.attempts, reason)
+    return replace(task, sides=(side,), look_first=not config.overwrite, attempts=attempts)
+
+
+def _last(task: Task, config: PreprocessConfig) -> Outcome:
+    """What becomes of a window over which workers died to the last attempt."""
     [side] = task.sides
     with suppress(ClippingError):  # the worker may have died after it was saved
         kept = None if config.overwrite else up_to_date(task, side)
         if kept is not None:
             return task.succeeded(side, "made", kept)
-    if not died:
-        return task.failed(side, _count(task.attempts))
     given_up = give_up(task.file, config.features, task.attempts)
     if given_up is not None:
         with suppress(ClippingError):  # a full disk has its own error

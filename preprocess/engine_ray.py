@@ -115,7 +115,8 @@ class _Engine:
         except exceptions.WorkerCrashedError:
             took = time.monotonic() - began
             if self.limit_s is not None and took >= self.limit_s:
-                return Died(f"took longer than {self.limit_s:g} s and was ended")
+                reason = f"took longer than {self.limit_s:g} s and was ended"
+                return Died(reason, over_limit=True)
             return Died("the worker died (was it killed, or its memory full?)")
         except exceptions.NodeDiedError:
             # No fault of the file's: it is tried again, but never set aside for it.

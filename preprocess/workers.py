@@ -31,6 +31,8 @@ class Died:
     """In place of a result: the process ended over the task, and how."""
 
     reason: str
+    over_limit: bool = False
+    """Whether it was ended because the task took too long."""
 
 
 def available_cores() -> int:
@@ -139,7 +141,7 @@ class _Worker:
         self.process.join(timeout=_GRACE)
         self.process.kill()
         self.process.join()
-        return Died(f"took longer than {limit_s:g} s and was ended")
+        return Died(f"took longer than {limit_s:g} s and was ended", over_limit=True)
 
     def end(self) -> None:
         self.connection.close()

@@ -124,3 +124,16 @@ def test_other_settings_follow_librosa_too():
     theirs = librosa.feature.mfcc(y=sound, sr=16000, n_mfcc=13, n_fft=1024, hop_length=160)
     made = mfcc(sound, settings)[:, : theirs.shape[1]]
     np.testing.assert_allclose(made, theirs, rtol=0, atol=1e-3)
+
+
+def test_the_number_of_threads_changes_nothing():
+    """A matrix product is rounded otherwise on more threads; machines are to agree on every bit."""
+    from threadpoolctl import threadpool_limits
+
+    samples = np.random.default_rng(5).normal(0, 0.1, 22050 * 30).astype(np.float32)
+    made = []
+    for threads in (1, 2, 4):
+        with threadpool_limits(threads):
+            made.append(mfcc(samples, FeatureSettings(window=30.0)))
+    assert (made[0] == made[1]).all()
+    assert (made[0] == made[2]).all()

@@ -295,7 +295,7 @@ def test_a_process_that_takes_too_long_is_ended_and_the_crew_goes_on():
     tasks = ["a", "sleep", "b", "deaf", "c", "crash", "d", "sleep"]
     results = list(run_tasks(_work, tasks, workers=2, limit_s=2.5))
     assert sorted(task for task, _ in results) == sorted(tasks)
-    late = Died("took longer than 2.5 s and was ended")
+    late = Died("took longer than 2.5 s and was ended", over_limit=True)
     assert [r for task, r in results if task in ("sleep", "deaf")] == [late] * 3
     assert {r for task, r in results if len(task) == 1} == set("ABCD")
     assert multiprocessing.active_children() == []

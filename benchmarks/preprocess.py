@@ -214,7 +214,8 @@ def torchcodec_window(file: Path, options: argparse.Namespace) -> Callable[[], o
             str(file), seek_mode="approximate", num_ffmpeg_threads=0, transforms=[Resize((50, 88))]
         )
         begin = decoder.metadata.begin_stream_seconds or 0.0
-        decoder.get_frames_played_at([max(begin, time) for time in times])
+        last = (decoder.metadata.end_stream_seconds or times[-1] + 1) - 0.05
+        decoder.get_frames_played_at([min(last, max(begin, time)) for time in times])
 
     return work
 
@@ -281,6 +282,11 @@ def episode(workers: int) -> Way:
     return way
 
 
+def whole_episode(file: Path, options: argparse.Namespace) -> Callable[[], object]:
+    """All seconds in one file, in one process."""
+    return lambda: _preprocess([file], 1, "--sides", "whole")
+
+
 def folder(workers: int) -> Way:
     """The same on a folder of many files; real time is that of all of them."""
 
@@ -296,9 +302,10 @@ def folder(workers: int) -> Way:
     return way
 
 
-def _preprocess(inputs: Sequence[Path], workers: int) -> None:
+def _preprocess(inputs: Sequence[Path], workers: int, *more: str) -> None:
     with tempfile.TemporaryDirectory() as output:
         words = ["-m", "preprocess", *map(str, inputs), "-o", output, "--workers", str(workers)]
+        words += more
         subprocess.run(
             [sys.executable, *words],
             check=True,
@@ -337,6 +344,7 @@ WAYS: dict[str, Way] = {
     "PP-OCRv4": our_text,
     "preprocess, 1 worker": episode(1),
     "preprocess, 2 workers": episode(2),
+    "whole episode, 1 worker": whole_episode,
     "sound of the whole episode": sound_only,
     "folder, 1 worker": folder(1),
     "folder, 2 workers": folder(2),
@@ -353,7 +361,12 @@ TABLES: dict[str, list[str]] = {
     ],
     "frames of both windows": ["ffmpeg -skip_frame noref to null", "planned, a thread a window"],
     "text of 400 frames": ["EasyOCR (2 frames, times 200)", "PP-OCRv4"],
-    "episode": ["preprocess, 1 worker", "preprocess, 2 workers", "sound of the whole episode"],
+    "episode": [
+        "preprocess, 1 worker",
+        "preprocess, 2 workers",
+        "whole episode, 1 worker",
+        "sound of the whole episode",
+    ],
     "folder": ["folder, 1 worker", "folder, 2 workers"],
 }
 

@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.numpy import save_file
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # preprocess is the package
 
 from avtnet.config import ModelConfig, TrainConfig
 from avtnet.dataset import Window, WindowDataset

@@ -29,8 +29,8 @@ import numpy as np
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this file is not the package
 
-from clipping.frames import frames_at, sequential  # noqa: E402
-from clipping.media import probe, read_audio  # noqa: E402
+from clipping.frames import frames_at, sequential
+from clipping.media import probe, read_audio
 
 WINDOW = 200
 Way = Callable[[Path, argparse.Namespace], Callable[[], object]]

@@ -20,10 +20,10 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # preprocess.py here is not the package
 
-from clipping import picture, scan  # noqa: E402
-from clipping.planned import Unplannable  # noqa: E402
-from preprocess import extraction, text_ppocr  # noqa: E402
-from preprocess.settings import FeatureSettings  # noqa: E402
+from clipping import picture, scan
+from clipping.planned import Unplannable
+from preprocess import extraction, text_ppocr
+from preprocess.settings import FeatureSettings
 
 STAGES = ("decoding pictures", "scaling", "finding text", "sound", "MFCC", "the rest")
 

@@ -10,6 +10,7 @@ Prints the Markdown tables of docs/text.md.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,9 @@ from typing import Any
 
 import av
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # preprocess is the package
+
 from credit_pictures import Credit, credits
 from drawn_pictures import episode, lookalikes
 

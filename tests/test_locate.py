@@ -22,7 +22,7 @@ from avtnet.checkpoints import CheckpointInfo
 from avtnet.config import ModelConfig
 from avtnet.decode import SHIFTS, fuse_views, shifted, timeline
 from avtnet.evaluate import main as evaluate_main
-from avtnet.localization import look, main
+from avtnet.localization import SHIPPED, look, main
 from avtnet.model import build
 from avtnet.predict import main as predict_main
 from clipping.errors import ClippingError
@@ -342,3 +342,8 @@ def test_no_ffmpeg_on_the_path_is_needed(season, tmp_path, weights):
     )
     assert finished.returncode == 0, finished.stderr
     assert json.loads((tmp_path / "t.json").read_text())[0]["error"] is None
+
+
+def test_the_shipped_weights_take_features_made_with_the_defaults():
+    info = checkpoints.read_info(SHIPPED)
+    assert info.features.decisive() == FeatureSettings().decisive()

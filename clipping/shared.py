@@ -29,6 +29,7 @@ from clipping.fingerprint import (
 from clipping.matching import Index, Run, Tolerance, match
 from clipping.media import probe, read_audio
 from clipping.refine import RATE, Placed, refine
+from clipping.refine_picture import refine_pictures
 from clipping.segments import Segment, format_time
 
 _PROG = "python -m clipping shared"
@@ -78,7 +79,8 @@ class SharedSettings:
     """seconds of each file after which nothing is looked for; left out: to the end"""
     audio: str | None = None
     """language or index of the sound stream; left out: the default one"""
-    tolerance: Tolerance = field(default_factory=Tolerance)
+    sound: Tolerance = field(default_factory=Tolerance)
+    picture: Tolerance = field(default_factory=lambda: Tolerance(errors=0.22, smooth=3.0))
 
     def __post_init__(self) -> None:
         if not self.shortest >= 2:
@@ -216,21 +218,23 @@ def compare(a: _Prints, b: _Prints, settings: SharedSettings) -> list[Shared]:
         index_a, index_b = getattr(a, kind), getattr(b, kind)
         if index_a is None or index_b is None:
             continue
-        for run in match(index_a, index_b, shortest=shortest, tolerance=settings.tolerance):
+        tolerance: Tolerance = getattr(settings, kind)
+        for run in match(index_a, index_b, shortest=shortest, tolerance=tolerance):
             placed = _placed(index_a.fingerprint, index_b.fingerprint, run)
             if kind == "sound":
                 assert a.read is not None
                 assert b.read is not None
                 placed = refine(a.read, b.read, placed)
+            elif not _known(placed, found):
+                placed = refine_pictures(a.path, b.path, placed)
             if placed.end_a - placed.start_a < settings.shortest:
                 continue
-            segments = Segment(placed.start_a, placed.end_a), Segment(placed.start_b, placed.end_b)
-            if kind == "picture" and _known(segments, found):
+            if kind == "picture" and _known(placed, found):
                 continue
             found.append(
                 Shared(
-                    Place(a.path, segments[0]),
-                    Place(b.path, segments[1]),
+                    Place(a.path, Segment(placed.start_a, placed.end_a)),
+                    Place(b.path, Segment(placed.start_b, placed.end_b)),
                     placed.offset,
                     run.score,
                     kind,
@@ -246,14 +250,16 @@ def _placed(a: Fingerprint, b: Fingerprint, run: Run) -> Placed:
     return Placed(a.time(run.first), a.time(run.last), b.time(first), b.time(last), exact=False)
 
 
-def _known(segments: tuple[Segment, Segment], found: Sequence[Shared]) -> bool:
+def _known(placed: Placed, found: Sequence[Shared]) -> bool:
     """Whether sound has told most of a stretch of pictures already."""
+    segment_a = Segment(placed.start_a, placed.end_a)
+    segment_b = Segment(placed.start_b, placed.end_b)
     covered = sum(
-        min(segments[0].overlap(each.a.segment), segments[1].overlap(each.b.segment))
+        min(segment_a.overlap(each.a.segment), segment_b.overlap(each.b.segment))
         for each in found
         if each.by == "sound"
     )
-    return covered >= _SAME_PLACE * segments[0].duration
+    return covered >= _SAME_PLACE * segment_a.duration
 
 
 def to_json(found: Shared) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import soxr
 from make_media import make_media
+from PIL import Image
 
 from avtnet.synthesis.music import draw_song, play
 from avtnet.synthesis.speech import Cast, ambience, draw_voice
@@ -55,3 +59,38 @@ def write(
         sound=at,
         **kwargs,
     )
+
+
+def film(
+    path: Path,
+    shots: Sequence[tuple[float, int]],
+    *,
+    size: tuple[int, int] = (320, 180),
+    codec: str = "libx264",
+    rate: int = 24,
+    letterbox: int = 0,
+) -> Path:
+    """A film without sound, of shots (seconds, seed) that change their picture every second.
+
+    Args:
+        letterbox: black rows above and below, within ``size``.
+    """
+    width, height = size
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        number = 0
+        for seconds, seed in shots:
+            for index in range(round(seconds * rate)):
+                coarse = np.random.default_rng((seed, index // rate)).integers(0, 256, (5, 7, 3))
+                inner = Image.fromarray(coarse.astype(np.uint8)).resize(
+                    (width, height - 2 * letterbox), Image.Resampling.BICUBIC
+                )
+                picture = np.zeros((height, width, 3), np.uint8)
+                picture[letterbox : height - letterbox] = np.asarray(inner)
+                frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, rate)
+                container.mux(stream.encode(frame))
+                number += 1
+        container.mux(stream.encode(None))
+    return path

@@ -165,6 +165,10 @@ def _runs(a: Index, b: Index, offset: int, *, shortest: float, tolerance: Tolera
     runs: list[Run] = []
     for first, last in _bridged(edges.reshape(-1, 2).tolist(), round(tolerance.gap / step)):
         errors = _errors(sums, heard, first, last, bits, tolerance.errors)
+        evidence = (errors + 0.5) / 2 * bits - wrong
+        evidence[blank_a & blank_b] = 0.0
+        first, last = _sharpened(evidence, first, last, width)
+        errors = _errors(sums, heard, first, last, bits, tolerance.errors)
         enough = heard[last] - heard[first] >= least / 2
         rows = a.words[begin + first : begin + last]
         moving = np.count_nonzero((rows[1:] != rows[:-1]).any(axis=1)) >= _LEAST_CHANGES
@@ -172,6 +176,16 @@ def _runs(a: Index, b: Index, offset: int, *, shortest: float, tolerance: Tolera
             score = max(0.0, min(1.0, 1 - 2 * errors))
             runs.append(Run(begin + first, begin + last, offset, score))
     return runs
+
+
+def _sharpened(evidence: np.ndarray, first: int, last: int, width: int) -> tuple[int, int]:
+    """The ends of a run, no more smoothed: where the sum of the evidence is greatest."""
+    reach = min(width, (last - first) // 2)
+    low, high = max(0, first - width), min(len(evidence), last + width)
+    start = np.cumsum(evidence[low : first + reach][::-1])
+    end = np.cumsum(evidence[last - reach : high])
+    first = first + reach - 1 - int(np.argmax(start))
+    return first, last - reach + 1 + int(np.argmax(end))
 
 
 def _errors(

@@ -61,9 +61,9 @@ class Placed:
 def refine(read_a: Reader, read_b: Reader, coarse: Placed) -> Placed:
     """Move both ends of a stretch to where the sounds stop agreeing.
 
-    Each end has its own offset: the clocks of two releases may run apart by some milliseconds a
-    minute. Where the waveforms do not correlate (another performance, heavy noise), what was given
-    comes back.
+    Each end has its own offset: the clocks of two releases may run apart by a millisecond a
+    minute. Where the waveforms do not correlate (another performance, heavy noise, another speed
+    even by a thousandth), what was given comes back.
     """
     start = _end(read_a, read_b, coarse, forward=False)
     end = _end(read_a, read_b, coarse, forward=True)
@@ -93,7 +93,7 @@ def _end(
         agreed = change_point(a, b) if forward else change_point(a[::-1], b[::-1])
         if not forward and first == lowest and count - agreed <= 2 * _FRAME:
             return lowest / RATE, max(shift, -lowest) / RATE
-        if count - agreed > _EDGE:
+        if count - agreed > _EDGE or (not forward and first == lowest):
             break
         about += sign * _OUTWARD
     at = first + agreed if forward else last - agreed

@@ -65,9 +65,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=1440.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-chromaprint", action="store_true")
+    parser.add_argument("--folder", type=Path, help="keep the episodes here, and take them again")
     options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
-        episodes = make(Path(folder), options.episodes, options.seconds, options.seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        episodes = make(folder, options.episodes, options.seconds, options.seed)
         cost(episodes)
         score("clipping shared", episodes, ours(episodes))
         if not options.no_chromaprint:
@@ -88,27 +91,35 @@ def make(folder: Path, count: int, seconds: float, seed: int) -> list[Episode]:
         }
         if number == 1:
             begins["opening"] = 0.3 * seconds  # after a long cold open
-        talk = min(seconds, 240.0)
-        sound = np.concatenate(
-            [
-                np.roll(story(talk, int(rng.integers(2**31))), int(rng.integers(RATE * 60)))
-                for _ in range(-(-int(seconds) // int(talk)))
-            ]
-        )[: round(seconds * RATE)]
         truth = {}
         for kind, begin in begins.items():
             first = round(begin * RATE)
-            part = sound[first : first + len(themes[kind])]
+            last = min(first + len(themes[kind]), round(seconds * RATE))
+            truth[kind] = (first / RATE, last / RATE)
+        path = folder / f"{number + 1:02d}.{suffix}"
+        episodes.append(Episode(path, seconds, truth))
+        own = np.random.default_rng([seed, number])
+        if path.exists():
+            continue
+        sound = told(seconds, own)
+        for kind, (begin, end) in truth.items():
+            part = sound[round(begin * RATE) : round(end * RATE)]
             part[:] = themes[kind][: len(part)]
-            truth[kind] = (first / RATE, (first + len(part)) / RATE)
         sound = loudness * tilted(sound, tilt)
         if noise is not None:
             power = float(np.square(sound).mean())
             level = np.sqrt(power / 10 ** (noise / 10))
-            sound = sound + level * rng.normal(size=len(sound))
-        path = write(folder / f"{number + 1:02d}.{suffix}", sound.astype(np.float32), **how)
-        episodes.append(Episode(path, seconds, truth))
+            sound = sound + level * own.normal(size=len(sound))
+        write(path, sound.astype(np.float32), **how)
     return episodes
+
+
+def told(seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """Some minutes of story at once: more would fill the memory."""
+    parts = [
+        story(min(seconds, 240.0), int(rng.integers(2**31))) for _ in range(0, int(seconds), 240)
+    ]
+    return np.concatenate(parts)[: round(seconds * RATE)]
 
 
 def tilted(sound: np.ndarray, decibels: float) -> np.ndarray:

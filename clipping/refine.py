@@ -36,6 +36,9 @@ _FINE = 2 * _FRAME
 _MOST_STEPS = 12
 _SURE = 0.15
 """Normalized correlation from which two sounds count as the same waveform."""
+_STRANGE = 0.6
+"""Share of the energy that is left from which two sounds are strangers: voices over a song's
+quiet bars leave half of it, two strangers about all."""
 _SILENT_POWER = 1e-9
 _SILENT_SHARE = 1e-6
 """Power against the stretch's mean up to which both sounds are silent and tell nothing: -60 dB."""
@@ -179,7 +182,7 @@ def change_point(a: np.ndarray, b: np.ndarray) -> int:
     known = left[: len(inner)][~silent[: len(inner)]]
     usual = float(np.clip(np.median(known), 1e-3, 0.7)) if len(known) else 0.1
     limit = math.sqrt(usual)
-    evidence = np.clip(np.log(limit / np.maximum(left, 1e-9)), -1.0, 1.0)
+    evidence = np.clip(np.log(max(limit, _STRANGE) / np.maximum(left, 1e-9)), -1.0, 1.0)
     evidence[silent] = 0.0
     gained = np.concatenate([[0.0], np.cumsum(evidence)])
     frames = int(np.argmax(gained))

@@ -72,7 +72,7 @@ def refine(read_a: Reader, read_b: Reader, coarse: Placed) -> Placed:
     end = _end(read_a, read_b, coarse, forward=True)
     if start is None or end is None or end[0] <= start[0] or end[0] + end[1] <= start[0] + start[1]:
         return coarse
-    return Placed(start[0], end[0], start[0] + start[1], end[0] + end[1], exact=True)
+    return Placed(start[0], end[0], max(0.0, start[0] + start[1]), end[0] + end[1], exact=True)
 
 
 def _end(

@@ -41,7 +41,7 @@ def refine_pictures(a: Path, b: Path, coarse: Placed) -> Placed:
     start_a = max(start_a, -offset, 0.0)
     if end_a <= start_a:
         return coarse
-    return Placed(start_a, end_a, start_a + offset, end_a + offset, exact=False)
+    return Placed(start_a, end_a, max(0.0, start_a + offset), end_a + offset, exact=False)
 
 
 def _agreement(

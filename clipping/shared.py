@@ -67,7 +67,9 @@ class Shared:
 
 @dataclass(frozen=True)
 class SharedSettings:
-    """What counts as shared, and where it is looked for."""
+    """What counts as shared, and where it is looked for: by default everywhere, since one opening
+    in 60 ends after 400 s (docs/shared.md).
+    """
 
     shortest: float = 10.0
     """seconds that a shared stretch has at least"""
@@ -108,8 +110,9 @@ def shared(
 ) -> SharedReport:
     """Find what every two of the files share, by sound and by picture.
 
-    The stretches of a pair are disjoint or repetitions: a stretch that occurs twice in one file is
-    found twice. A stretch at another speed (PAL's 4 %) is not the same.
+    A stretch that occurs twice in one file is found twice; a loop's agreement with its own turns
+    is left out. A stretch at another speed (PAL's 4 %) is not the same. Files that cannot be read
+    are told of in ``errors``; the others are compared all the same.
 
     Args:
         progress: called with (steps done, of so many).

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from make_media import corrupt, make_media
 from make_shared import RATE, film, song, spliced, story, write
 
 from clipping.shared import SharedSettings, main, shared
@@ -161,3 +162,31 @@ def test_the_command_writes_a_table_and_json_and_goes_on_after_a_bad_file(tmp_pa
     assert "is a folder" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main([str(a), str(b), "--shortest", "1"])
+
+
+def test_sound_and_picture_are_told_apart_and_what_both_say_is_said_once(tmp_path):
+    theme = song(14, 1)
+    video = {"video_codec": "libx264", "size": (160, 90)}  # its pictures are those of its times
+    a = write(tmp_path / "a.mp4", spliced(story(4, 2), theme, story(10, 3)), **video)
+    b = write(tmp_path / "b.mkv", spliced(story(11, 4), theme, story(3, 5)), **video)
+    c = write(tmp_path / "c.mp4", spliced(story(4, 2), theme, story(10, 3)), **video)
+    report = shared([a, b])
+    assert [each.by for each in report.found] == ["picture", "sound"]
+    assert spans(report)[0] == pytest.approx((0, 28, 0, 28), abs=0.1)
+    assert spans(report)[1] == pytest.approx((4, 18, 11, 25), abs=WITHIN)
+    both = shared([a, c])
+    assert one(both) == pytest.approx((0, 28, 0, 28), abs=WITHIN)
+    assert both.found[0].by == "sound"
+    assert [each.by for each in shared([a, b], SharedSettings(by="picture")).found] == ["picture"]
+
+
+def test_a_damaged_file_is_still_compared_and_a_silent_one_named(tmp_path):
+    theme = song(30, 1)
+    a = write(tmp_path / "a.mp3", spliced(story(9, 2), theme, story(9, 3)), codec="libmp3lame")
+    b = write(tmp_path / "b.mkv", spliced(theme, story(15, 4)))
+    corrupt(b, 0.30, 0.32)
+    assert one(shared([a, b], SOUND)) == pytest.approx((9, 39, 0, 30), abs=WITHIN)
+    mute = make_media(tmp_path / "mute.mp4", audio_codec=None, size=(160, 90))
+    report = shared([a, mute, b], SOUND)
+    assert len(report.found) == 1
+    assert report.errors == (f"{mute}: has no sound",)

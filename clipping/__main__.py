@@ -11,6 +11,7 @@ COMMANDS = {
     "cut": ("clipping.cutting", "cut segments out of media files, or leave them out"),
     "probe": ("clipping.probing", "tell the streams, duration and chapters of media files"),
     "reel": ("clipping.reel", "join chosen segments with crossfades and titles"),
+    "shared": ("clipping.shared", "find what media files have in common: openings, endings"),
     "preview": ("clipping.preview", "make a contact sheet or an animation of a segment"),
 }
 

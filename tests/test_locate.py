@@ -114,7 +114,7 @@ def test_a_bad_file_does_not_stop_the_season(season, tmp_path, weights, capsys):
     said = capsys.readouterr()
     assert "ep01" in said.out
     assert "ep03.mkv" in said.err
-    items = json.loads((out / "t.json").read_text())
+    items = json.loads((out / "t.json").read_text())["timelines"]
     assert [Path(item["file"]).name for item in items] == [
         "ep01.mkv",
         "ep02.mkv",
@@ -229,7 +229,7 @@ def test_ctrl_c_keeps_what_was_found(season, tmp_path, weights, monkeypatch, cap
     words = [str(season), f"--weights={weights[0]}", f"--json={tmp_path}/t.json", "--workers=1"]
     assert main(words) == 130
     assert asked == ["ep01", "ep01", "ep02"]
-    (item,) = json.loads((tmp_path / "t.json").read_text())
+    (item,) = json.loads((tmp_path / "t.json").read_text())["timelines"]
     assert item["file"].endswith("ep01.mkv")
     assert "interrupted" in capsys.readouterr().err
 
@@ -341,4 +341,4 @@ def test_no_ffmpeg_on_the_path_is_needed(season, tmp_path, weights):
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    assert json.loads((tmp_path / "t.json").read_text())[0]["error"] is None
+    assert json.loads((tmp_path / "t.json").read_text())["timelines"][0]["error"] is None

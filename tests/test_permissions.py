@@ -76,7 +76,8 @@ def test_an_unreadable_file_fails_alone(place):
     weights = ("--weights", place / "w.safetensors", "--workers=0")
     done = run(place, "avtnet.locate", place / "season", *weights, "--json", out / "t.json")
     assert done.returncode == 1, done.stderr
-    assert [item["error"] is None for item in json.loads((out / "t.json").read_text())] == [1, 0]
+    items = json.loads((out / "t.json").read_text())["timelines"]
+    assert [item["error"] is None for item in items] == [1, 0]
     assert "ep02.mkv: cannot be read: Permission denied" in done.stderr
 
     done = run(

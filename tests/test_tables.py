@@ -54,7 +54,9 @@ timelines = st.builds(
 
 def test_timelines_json_is_exactly_the_documented_shape(tmp_path):
     write_timelines(tmp_path / "a.json", EPISODES)
-    items = json.loads((tmp_path / "a.json").read_bytes())
+    whole = json.loads((tmp_path / "a.json").read_bytes())
+    assert (whole["format"], whole["version"]) == ("avtnet timelines", 1)
+    items = whole["timelines"]
     assert items[0]["segments"][0] == {
         "label": "opening",
         "start": 43.0,

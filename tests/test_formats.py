@@ -444,11 +444,15 @@ def test_padding_keeps_inside_the_file_and_out_of_neighbours():
 
 
 def test_all_formats_are_written_beside_the_media_though_one_fails(tmp_path):
-    gone = Timeline(str(tmp_path / "gone.mkv"), 1435, EPISODE.segments)
+    (tmp_path / "ep.v2.mkv").write_bytes(b"video")
+    (tmp_path / "ep.v2.edl").mkdir()
+    episode = Timeline(str(tmp_path / "ep.v2.mkv"), 1435, EPISODE.segments)
     written = []
-    with pytest.raises(ClippingError, match=r"gone.mkv: cannot be read, and a needle skip file"):
-        for path in write_beside(gone, ["edl", "needle", "ogm"]):
+    with pytest.raises(ClippingError, match=r"ep.v2.edl: cannot be written: Is a directory"):
+        for path in write_beside(episode, ["edl", "needle", "ogm"]):
             written.append(path.name)
-    assert written == ["gone.edl", "gone.chapters.txt"]
-    list(write_beside(gone, ["mpv"], folder=tmp_path / "out", called="S1/gone"))
-    assert (tmp_path / "out" / "S1" / "gone.mpv.txt").exists()
+    assert written == ["ep.v2.needle.skip.json", "ep.v2.chapters.txt"]
+    list(write_beside(episode, ["mpv"], folder=tmp_path / "out", called="S1/ep"))
+    assert (tmp_path / "out" / "S1" / "ep.mpv.txt").exists()
+    with pytest.raises(ClippingError, match=r"S01E02.mkv: this media is not there; name a folder"):
+        list(write_beside(EPISODE, ["edl"]))

@@ -16,6 +16,7 @@ from clipping.formats.chapters import Chapter, chapters_of, segments_of
 from clipping.formats.reading import About, LineError
 from clipping.formats.timeline_json import json_text
 from clipping.segments import Timeline
+from clipping.storage import url_of
 from clipping.tables import read_text, read_timelines, timelines_csv
 
 MAX_BYTES = 4 * 2**20
@@ -110,6 +111,8 @@ def write_beside(
         ClippingError: one for the whole media, after all formats were tried.
     """
     source = Path(timeline.source)
+    if folder is None and url_of(source) is None and not source.is_file():
+        raise ClippingError(f"{source}: this media is not there; name a folder to write to")
     stem = called or source.stem
     where = source.parent if folder is None else folder
     failures: list[str] = []

@@ -12,6 +12,7 @@ import av
 from av.stream import AttachmentStream, Disposition
 
 from clipping.container import open_media, origin, packets, tick, translated
+from clipping.media import Stream, describe
 
 _ROUNDING = 0.0011
 """Seconds: Matroska counts in milliseconds."""
@@ -29,6 +30,8 @@ class StreamCensus:
     codec: str
     tags: tuple[tuple[str, str], ...]
     disposition: int
+    form: tuple[object, ...]
+    """Size, rotation, shape of pixels, rate, channels, FourCC, and what sets the decoder up."""
     packets: int
     content: int
     """CRC-32 of all packets, or of an attachment."""
@@ -80,6 +83,7 @@ def take(path: Path) -> Census:
             ends[index] = max(ends[index], time + length)
         # FFmpeg reads no packets from the track of an MP4's chapters.
         mine = [s for s in mine if s.type != "data" or times[s.index]]
+        told = {stream.index: stream for stream in describe(path, container).streams}
         attachments, streams = [], []
         for stream in mine:
             name = stream.metadata.get("filename", "")
@@ -94,6 +98,7 @@ def take(path: Path) -> Census:
                         stream.codec_context.name if stream.codec_context else "",
                         _tags(stream.metadata),
                         int(stream.disposition),
+                        _form(stream, told[stream.index]),
                         len(times[stream.index]),
                         content[stream.index],
                         times[stream.index],
@@ -113,7 +118,7 @@ def difference(before: Census, after: Census) -> str | None:
     if len(before.streams) != len(after.streams):
         return f"it has {len(after.streams)} streams, not {len(before.streams)}"
     for index, (old, new) in enumerate(zip(before.streams, after.streams, strict=True)):
-        for what in ("kind", "codec", "tags", "disposition", "packets", "content"):
+        for what in ("kind", "codec", "tags", "disposition", "form", "packets", "content"):
             one, other = getattr(old, what), getattr(new, what)
             if what == "tags":
                 one, other = (dict(tags) for tags in (one, other))
@@ -136,6 +141,17 @@ def difference(before: Census, after: Census) -> str | None:
 def _is_time_code(stream: av.stream.Stream) -> bool:
     """Whether it is the track that MP4's writer makes of a tag."""
     return stream.type == "data" and "timecode" in stream.metadata
+
+
+def _form(stream: av.stream.Stream, told: Stream) -> tuple[object, ...]:
+    context = stream.codec_context
+    setup: tuple[object, ...] = ()
+    if context is not None:
+        # Behind the style of an MP4's subtitles every writer puts a box of its own (btrt).
+        data = b"" if context.name == "mov_text" else context.extradata or b""
+        setup = (context.codec_tag, zlib.crc32(data))
+    shape = (told.width, told.height, told.rotation, str(told.sample_aspect), told.pixel_format)
+    return (*shape, told.sample_rate, told.channels, *setup)
 
 
 def _tags(metadata: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,7 @@ from clipping.extra import video_library
 from clipping.files import atomic_path
 from clipping.formats import ffmetadata
 from clipping.formats.chapters import Chapter
-from clipping.media import probe
+from clipping.media import MediaInfo, probe
 
 _NANOSECOND = Fraction(1, 10**9)
 _ROUNDING = 0.0015
@@ -41,7 +41,7 @@ def embed(path: Path, chapters: Sequence[Chapter], output: Path | None = None) -
     target = path if output is None else output
     container = probe(path).container
     kind = _container_of(container, target)
-    before = take(path)
+    before, mode = take(path), path.stat().st_mode & 0o7777
     ways: list[tuple[str, Callable[[Path], None]]] = [
         ("PyAV", lambda made: _remux(path, made, kind, chapters, before)),
         ("ffmpeg", lambda made: _ffmpeg(path, made, kind, chapters, before)),
@@ -51,7 +51,9 @@ def embed(path: Path, chapters: Sequence[Chapter], output: Path | None = None) -
         for name, way in ways:
             try:
                 way(made)
-                failure = difference(before, take(made)) or _wrong_chapters(made, chapters)
+                failure = difference(before, take(made)) or unlike(
+                    chapters_in(probe(made)), chapters
+                )
             except (av.error.FFmpegError, ValueError, NotImplementedError, ClippingError) as error:
                 failure = str(error)
             if failure is None:
@@ -62,7 +64,8 @@ def embed(path: Path, chapters: Sequence[Chapter], output: Path | None = None) -
                 f"{path}: chapters cannot be put in without a loss; it stays as it was "
                 f"({'; '.join(failures)})"
             )
-    target.chmod(path.stat().st_mode & 0o7777 if output is None else target.stat().st_mode)
+    if output is None:
+        path.chmod(mode)
 
 
 def _container_of(container: str, target: Path) -> str:
@@ -121,7 +124,7 @@ def _remux(
                 result.add_attachment(name, about.get("mimetype", "image/jpeg"), covers[index])
                 continue
             out = result.add_stream_from_template(stream, opaque=True)
-            out.metadata.update(stream.metadata)
+            out.metadata.update(_named(stream))
             out.disposition = stream.disposition
             if stream.type != "attachment":
                 streams[index] = out
@@ -129,6 +132,12 @@ def _remux(
             if packet.stream_index in streams:
                 packet.stream = streams[packet.stream_index]
                 result.mux(packet)
+
+
+def _named(stream: av.stream.Stream) -> dict[str, str]:
+    """Tags for a writer: MP4's title of a track is read as ``name`` and written from ``title``."""
+    tags = dict(stream.metadata)
+    return {"title": tags["name"], **tags} if "name" in tags else tags
 
 
 def _covers(source: Path, census: Census) -> dict[int, bytes]:
@@ -171,12 +180,15 @@ def _ffmpeg(
         marks = Path(folder) / "chapters.txt"
         with open_media(source) as given:
             zero = float(origin(given))
+            tags = [_named(given.streams[index]) for index in census.carried]
         moved = [Chapter(c.start + zero, (c.end or c.start) + zero, c.title) for c in chapters]
         marks.write_text(ffmetadata.to_text(moved), encoding="utf-8", newline="")
         command = [program, "-nostdin", "-v", "error", "-y", "-i", f"file:{source}"]
         command += ["-f", "ffmetadata", "-i", f"file:{marks}"]
-        for index in census.carried:
+        for place, index in enumerate(census.carried):
             command += ["-map", f"0:{index}"]
+            if "name" in tags[place]:
+                command += [f"-metadata:s:{place}", f"title={tags[place]['title']}"]
         command += ["-map_metadata", "0", "-map_chapters", "1", "-c", "copy", "-copyts"]
         for name, value in _options(source, kind).items():
             command += [f"-{name}", value]
@@ -190,13 +202,17 @@ def _ffmpeg(
         raise ClippingError(" ".join(said[-_TAIL_LINES:]) or f"exit code {done.returncode}")
 
 
-def _wrong_chapters(made: Path, chapters: Sequence[Chapter]) -> str | None:
-    """What is wrong with the chapters of the result."""
-    found = probe(made).chapters
-    if len(found) != len(chapters):
-        return f"it has {len(found)} chapters, not {len(chapters)}"
-    for one, other in zip(found, chapters, strict=True):
-        off = max(abs(one.start - other.start), abs(one.end - (other.end or one.end)))
-        if one.label != other.title or off > _ROUNDING:
-            return f"the chapter {other.title!r} became {one}"
+def chapters_in(info: MediaInfo) -> list[Chapter]:
+    """The chapters that a file holds."""
+    return [Chapter(each.start, each.end, each.label) for each in info.chapters]
+
+
+def unlike(found: Sequence[Chapter], wanted: Sequence[Chapter]) -> str | None:
+    """How chapters that were read differ from those that were to be written; None: not at all."""
+    if len(found) != len(wanted):
+        return f"it has {len(found)} chapters, not {len(wanted)}"
+    for one, other in zip(found, wanted, strict=True):
+        off = max(abs(one.start - other.start), abs((one.end or 0.0) - (other.end or 0.0)))
+        if one.title != other.title or off > _ROUNDING:
+            return f"the chapter {other} became {one}"
     return None

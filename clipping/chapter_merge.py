@@ -12,6 +12,8 @@ from clipping.titles import TITLES, role_of
 
 SHORTEST = 1.0
 """Seconds: what is left of a chapter and shorter than this goes to its neighbour."""
+NOTHING = 0.1
+"""Seconds: less than this before the first chapter or behind the last one belongs to it."""
 _SAME = 0.5
 """Of the shorter one: the overlap from which two are taken for the same opening."""
 
@@ -98,9 +100,9 @@ def _joined(kept: Sequence[Chapter], marks: Sequence[Chapter]) -> list[Chapter]:
 
 
 def _to_the_edges(chapters: list[Chapter], duration: float) -> list[Chapter]:
-    """The first and last chapter reach the ends of the file where little is left."""
-    if chapters and chapters[0].start < SHORTEST:
+    """The first and last chapter reach the ends of the file where next to nothing is left."""
+    if chapters and chapters[0].start < NOTHING:
         chapters[0] = replace(chapters[0], start=0.0)
-    if chapters and 0 < duration - (chapters[-1].end or 0.0) < SHORTEST:
+    if chapters and 0 < duration - (chapters[-1].end or 0.0) < NOTHING:
         chapters[-1] = replace(chapters[-1], end=duration)
     return chapters

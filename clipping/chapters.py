@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from clipping import config
+from clipping.chapter_embed import chapters_in, embed, unlike
 from clipping.chapter_merge import merge
 from clipping.errors import ClippingError, ConfigError, MediaError
-from clipping.formats.chapters import Chapter
 from clipping.media import MediaInfo, probe
 from clipping.segments import Segment, format_time
 from clipping.titles import role_of
@@ -57,11 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return config.run(lambda: _run(settings), _PROG)
 
 
-def chapters_in(info: MediaInfo) -> list[Chapter]:
-    """The chapters that a file holds."""
-    return [Chapter(each.start, each.end, each.label) for each in info.chapters]
-
-
 def _run(settings: ChaptersConfig) -> int:
     from clipping.files import find_media
 
@@ -96,15 +91,13 @@ def _run(settings: ChaptersConfig) -> int:
 
 def _embed(path: Path, settings: ChaptersConfig, count: int) -> Path:
     """Put the segments of one file in; the file that has them now."""
-    from clipping.chapter_embed import embed
-
     found = _segments(path, settings.segments, count)
     info = probe(path)
     if info.truncated:
         raise MediaError(f"{path}: ends before its header says; mend or download it anew first")
     there = chapters_in(info)
     wanted = merge(there, found, info.duration, replace_roles=settings.replace)
-    if wanted == there and settings.output is None:
+    if unlike(there, wanted) is None and settings.output is None:
         print(f"{path}: has these chapters already", file=sys.stderr)
         return path
     embed(path, wanted, settings.output)

@@ -137,3 +137,21 @@ def test_a_folder_that_cannot_be_written_is_named_before_the_work(place):
         assert "cannot be written: Permission denied" in done.stderr
         assert "windows" not in done.stderr, "a progress bar: the work had begun"
     assert list(locked.iterdir()) == []
+
+
+def test_a_season_in_a_folder_that_cannot_be_written_has_one_error_a_file(place):
+    season = place / "season"
+    (season / "ep02.mkv").chmod(0o644)
+    season.chmod(0o555)
+    words = [season, "--weights", place / "w.safetensors", "--workers=0", "--min-confidence=0"]
+    done = run(
+        place, "avtnet.locate", *words, "--write", "edl", "ogm", f"--json={place}/out/t.json"
+    )
+    season.chmod(0o755)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
+    assert done.returncode == 1
+    assert len(errors) == 2
+    for name, error in zip(("ep01", "ep02"), errors, strict=True):
+        assert f"{name}.edl: cannot be written: Permission denied (and 1 more" in error
+    items = json.loads((place / "out" / "t.json").read_text())["timelines"]
+    assert [bool(item["segments"]) for item in items] == [True, True]

@@ -252,6 +252,13 @@ def test_matroska_xml_as_mkvextract_writes_it(tmp_path):
     assert read_chapters(path) == [Chapter(1.5, None, "OP & more"), Chapter(2, None, "inner")]
 
 
+def test_an_encoding_that_the_head_names_wrongly_is_no_matter(tmp_path):
+    """expat would raise a LookupError for it."""
+    text = text_of(EPISODE, "chapters").replace("UTF-8", "UTF-8null")
+    (tmp_path / "a.xml").write_text(text)
+    assert read_chapters(tmp_path / "a.xml") == CHAPTERS
+
+
 def test_entities_are_refused(tmp_path):
     path = tmp_path / "laughs.xml"
     path.write_text(

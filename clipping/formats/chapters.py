@@ -7,6 +7,7 @@ what lies between the segments gets a chapter too: *Prologue*, *Part A* …, *Ep
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -95,9 +96,10 @@ def closed(chapters: Sequence[Chapter], duration: float = 0.0) -> list[Chapter]:
     for chapter in ordered:
         end = chapter.end
         if end is None:
-            later = next((start for start in starts if start > chapter.start), duration)
+            place = bisect_right(starts, chapter.start)
+            later = starts[place] if place < len(starts) else duration
             end = later if later > chapter.start else None
-            if end is None and starts[-1] > chapter.start:
+            if end is None and place < len(starts):
                 continue
         found.append(replace(chapter, end=end))
     return found

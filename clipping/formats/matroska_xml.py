@@ -59,7 +59,7 @@ def from_text(text: str) -> list[Chapter]:
     Raises:
         LineError: for XML that is damaged, or a chapter with wrong times.
     """
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate("UTF-8")  # whatever encoding the head names, this is decoded
     parser.buffer_text = True
     path: list[str] = []
     atoms: list[_Open] = []

@@ -5,6 +5,7 @@ This module is not called ``locate``, so that ``from avtnet import locate`` is a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from avtnet.predict import check_settings, find_device, predict_windows
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_output, require_writable
+from clipping.formats import catalog
 from clipping.segments import Segment, Timeline
 from clipping.tables import write_timelines
 from preprocess.features import SIDES, Features
@@ -52,6 +54,13 @@ class LocateConfig:
     """Folder for a picture of what the network saw, one an episode."""
     clips: Path | None = None
     """Folder to cut the segments into, exact to the frame."""
+    write: tuple[str, ...] = ()
+    """Files for players, of each episode: edl, edl45, chapters, ogm, ffmetadata, webvtt, jellyfin,
+    aniskip, needle, mpv, otio, json, csv (docs/formats.md)."""
+    write_to: Path | None = None
+    """Folder for them; absent, beside the media."""
+    padding: float = 0.0
+    """Seconds by which they have every segment wider at both ends; negative: narrower."""
     features: Path | None = None
     """Folder to keep features in, so that a second run is quick; absent, they are not kept."""
     audio: str | None = None
@@ -66,6 +75,9 @@ class LocateConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
             raise ConfigError(f"min_confidence is from 0 to 1, got {self.min_confidence}")
+        if not math.isfinite(self.padding):
+            raise ConfigError(f"padding is a number of seconds, got {self.padding}")
+        catalog.check_names(self.write)
         # write_timelines tells the form by the suffix.
         if self.csv is not None and self.csv.suffix.lower() != ".csv":
             raise ConfigError(f"--csv ends in .csv, got {self.csv}")
@@ -225,13 +237,18 @@ def _command(config: LocateConfig) -> int:
 
     def watch(name: str, boundaries: Sequence[Boundary], found: Timeline) -> None:
         timelines[name] = found
-        try:
-            if found.error is not None:
-                raise ClippingError(found.error)
-            for path in _illustrate(config, name, boundaries, found):
-                notes.print(f"written: {path}")
-        except ClippingError as error:
-            failed.append(str(error))
+        if found.error is not None:
+            failed.append(found.error)
+            return
+        for made in (
+            _illustrate(config, name, boundaries, found),
+            _write_for_players(config, name, found),
+        ):
+            try:
+                for path in made:
+                    notes.print(f"written: {path}")
+            except ClippingError as error:
+                failed.append(str(error))
 
     try:
         locate_all(config, watch)
@@ -256,7 +273,7 @@ def _check_outputs(config: LocateConfig) -> None:
     for path in (config.json, config.csv):
         if path is not None:
             require_output(path)
-    for folder in (config.plot, config.clips):
+    for folder in (config.plot, config.clips, config.write_to if config.write else None):
         if folder is not None:
             require_writable(folder)
 
@@ -274,6 +291,14 @@ def _illustrate(
 
         for clip in cut(found.source, found, output=config.clips, overwrite=True, name=name):
             yield clip.path
+
+
+def _write_for_players(config: LocateConfig, name: str, found: Timeline) -> Iterator[Path]:
+    """The files of ``--write``; none for an episode in which nothing was found."""
+    if config.write and found.segments:
+        called = name if config.write_to is not None else ""
+        wide = catalog.padded(found, config.padding)
+        yield from catalog.write_beside(wide, config.write, folder=config.write_to, called=called)
 
 
 def _demo_season(notes: Console) -> Path:

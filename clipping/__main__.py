@@ -9,6 +9,7 @@ from clipping.commands import dispatch
 
 COMMANDS = {
     "cut": ("clipping.cutting", "cut segments out of media files, or leave them out"),
+    "chapters": ("clipping.chapters", "show the chapters of media files, or put some in"),
     "probe": ("clipping.probing", "tell the streams, duration and chapters of media files"),
     "reel": ("clipping.reel", "join chosen segments with crossfades and titles"),
     "shared": ("clipping.shared", "find what media files have in common: openings, endings"),

@@ -1,8 +1,7 @@
 """Tables in and out: segments (JSON, CSV), labels and submissions of windows.
 
 =============  ==========================================================================
-timelines      JSON ``[{"file", "duration", "segments": [{"label", "start", "end",
-               "confidence", "evidence"}], "error"}]``, or CSV with one row a segment
+timelines      JSON (:mod:`clipping.formats.timeline_json`), or CSV with one row a segment
 labels         ``NAME_start 60.5095``: where the boundary lies in that window, in seconds
 submissions    ``NAME_start.mp4,s,64.684``: where a model says that it lies
 =============  ==========================================================================
@@ -16,17 +15,16 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
-import reprlib
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 from clipping.errors import TableError
 from clipping.files import write_text
+from clipping.formats.timeline_json import list_text, timelines_from_json
+from clipping.json_values import number, show
 from clipping.segments import Segment, Timeline, parse_time
 
 Side = Literal["start", "end"]
@@ -52,7 +50,7 @@ class WindowId:
 
     def __post_init__(self) -> None:
         if self.side not in get_args(Side):
-            raise ValueError(f"a window's side is start or end, got {_show(self.side)}")
+            raise ValueError(f"a window's side is start or end, got {show(self.side)}")
         # U+FEFF would be taken for a byte order mark at the start of a file.
         if not self.name or any(
             unicodedata.category(character) in ("Cc", "Cs") or character == "\ufeff"
@@ -60,7 +58,7 @@ class WindowId:
         ):
             raise ValueError(
                 f"an episode's name is one line of text without control characters: "
-                f"{_show(self.name)}"
+                f"{show(self.name)}"
             )
 
     @classmethod
@@ -72,7 +70,7 @@ class WindowId:
         """
         name, underscore, side = text.rpartition("_")
         if not underscore or side not in get_args(Side):
-            raise ValueError(f"a window is called NAME_start or NAME_end, got {_show(text)}")
+            raise ValueError(f"a window is called NAME_start or NAME_end, got {show(text)}")
         return cls(name, side)  # type: ignore[arg-type]  # checked against Side just above
 
     def __str__(self) -> str:
@@ -89,11 +87,11 @@ def read_labels(path: Path | str) -> dict[WindowId, float]:
     def parse(line: str) -> tuple[WindowId, float]:
         cells = line.rsplit(maxsplit=1)
         if len(cells) != 2:
-            raise ValueError(f"a row is a window and its second (NAME_start 60.5): {_show(line)}")
+            raise ValueError(f"a row is a window and its second (NAME_start 60.5): {show(line)}")
         return WindowId.parse(cells[0]), _position(_cell_number(cells[1], "the position"))
 
-    lines = enumerate(io.StringIO(_read_text(path), newline=None), start=1)
-    rows = ((number, line.rstrip("\n")) for number, line in lines if line.strip())
+    lines = enumerate(io.StringIO(read_text(path), newline=None), start=1)
+    rows = ((count, line.rstrip("\n")) for count, line in lines if line.strip())
     return _windows(path, rows, parse)
 
 
@@ -114,16 +112,16 @@ def read_submission(path: Path | str) -> dict[WindowId, float]:
         if len(cells) != 3:
             raise ValueError(
                 f"a row has 3 columns (NAME_start.mp4,s,64.684), got {len(cells)}: "
-                f"{_show(','.join(cells))}"
+                f"{show(','.join(cells))}"
             )
         stem = cells[0].removesuffix(".mp4")
         if stem == cells[0]:
             raise ValueError(
-                f"the first column is NAME_start.mp4 or NAME_end.mp4, got {_show(stem)}"
+                f"the first column is NAME_start.mp4 or NAME_end.mp4, got {show(stem)}"
             )
         window = WindowId.parse(stem)
         if cells[1] != window.side[0]:
-            raise ValueError(f"{window} needs {window.side[0]!r} beside it, got {_show(cells[1])}")
+            raise ValueError(f"{window} needs {window.side[0]!r} beside it, got {show(cells[1])}")
         return window, _position(_cell_number(cells[2], "the position"))
 
     return _windows(path, _csv_rows(path), parse)
@@ -154,8 +152,8 @@ def read_timelines(path: Path | str) -> list[Timeline]:
         TableError: see the head of this module.
     """
     suffix = Path(path).suffix.lower()
-    if suffix == ".json" or (suffix != ".csv" and _read_text(path).lstrip()[0] in "[{"):
-        return _timelines_from_json(path)
+    if suffix == ".json" or (suffix != ".csv" and read_text(path).lstrip()[0] in "[{"):
+        return timelines_from_json(path, read_text(path))
     return _timelines_from_csv(path)
 
 
@@ -165,87 +163,21 @@ def write_timelines(path: Path | str, timelines: Iterable[Timeline]) -> None:
     JSON keeps everything. CSV is for spreadsheets: durations and errors are left out, a file
     without segments has no row, and the sentences of the evidence are joined by `` | ``.
     """
-    if Path(path).suffix.lower() == ".csv":
-        rows: list[Sequence[object]] = [SEGMENT_COLUMNS]
-        for timeline in timelines:
-            for segment in timeline.segments:
-                score = "" if segment.score is None else segment.score
-                times = (segment.start, segment.end, score)
-                rows.append((timeline.source, segment.label, *times, " | ".join(segment.evidence)))
-        text = csv_text(rows)
-    else:
-        items = [timeline_to_dict(timeline) for timeline in timelines]
-        text = json.dumps(items, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    csv_wanted = Path(path).suffix.lower() == ".csv"
+    text = timelines_csv(timelines) if csv_wanted else list_text(timelines)
     # A file name that is no UTF-8 reaches Python as lone surrogates: "\udc80", valid JSON.
     write_text(Path(path), text.encode("utf-8", "backslashreplace").decode())
 
 
-def timeline_to_dict(timeline: Timeline) -> dict[str, Any]:
-    """One item of the timelines' JSON."""
-    return {
-        "file": timeline.source,
-        "duration": timeline.duration,
-        "segments": [
-            {
-                "label": segment.label,
-                "start": segment.start,
-                "end": segment.end,
-                "confidence": segment.score,
-                "evidence": list(segment.evidence),
-            }
-            for segment in timeline.segments
-        ],
-        "error": timeline.error,
-    }
-
-
-def _timelines_from_json(path: Path | str) -> list[Timeline]:
-    try:
-        items = json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
-        raise TableError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
-    except (ValueError, RecursionError) as error:  # a number of 5000 digits, 5000 brackets
-        raise TableError(f"{path}: not JSON that can be read: {error}") from error
-    if not isinstance(items, list):
-        raise TableError(f"{path}: timelines are a JSON list of objects, got {_kind(items)}")
-    timelines = []
-    for index, item in enumerate(items):
-        try:
-            timelines.append(_timeline(item))
-        except ValueError as error:
-            raise TableError(f"{path}: item {index + 1}: {error}") from error
-    return timelines
-
-
-def _timeline(item: object) -> Timeline:
-    fields = _object(item, required=("file",), optional=("duration", "segments", "error"))
-    segments = fields.get("segments", [])
-    if not isinstance(segments, list):
-        raise ValueError(f"segments is a list, got {_kind(segments)}")
-    error = fields.get("error")
-    return Timeline(
-        source=_text(fields, "file"),
-        duration=_number(fields.get("duration", 0), "duration"),
-        segments=tuple(_segment(segment, index) for index, segment in enumerate(segments)),
-        error=None if error is None else _text(fields, "error"),
-    )
-
-
-def _segment(item: object, index: int) -> Segment:
-    try:
-        fields = _object(item, ("label", "start", "end"), ("confidence", "evidence"))
-        score, evidence = fields.get("confidence"), fields.get("evidence", [])
-        if not isinstance(evidence, list) or not all(isinstance(text, str) for text in evidence):
-            raise ValueError("evidence is a list of texts")
-        return Segment(
-            start=_number(fields["start"], "start"),
-            end=_number(fields["end"], "end"),
-            label=_text(fields, "label"),
-            score=None if score is None else _number(score, "confidence"),
-            evidence=tuple(evidence),
-        )
-    except ValueError as error:
-        raise ValueError(f"segment {index + 1}: {error}") from error
+def timelines_csv(timelines: Iterable[Timeline]) -> str:
+    """The segments of timelines as CSV, see :func:`write_timelines`."""
+    rows: list[Sequence[object]] = [SEGMENT_COLUMNS]
+    for timeline in timelines:
+        for segment in timeline.segments:
+            score = "" if segment.score is None else segment.score
+            times = (segment.start, segment.end, score)
+            rows.append((timeline.source, segment.label, *times, " | ".join(segment.evidence)))
+    return csv_text(rows)
 
 
 def _timelines_from_csv(path: Path | str) -> list[Timeline]:
@@ -257,7 +189,7 @@ def _timelines_from_csv(path: Path | str) -> list[Timeline]:
     if missing or unknown or len(set(columns)) != len(columns):
         raise TableError(
             f"{path}:{line}: the first row names the columns {','.join(SEGMENT_COLUMNS)} "
-            f"(the last two may be left out), got {_show(','.join(header))}"
+            f"(the last two may be left out), got {show(','.join(header))}"
         )
     segments: dict[str, list[Segment]] = {}
     for line, cells in rows:
@@ -279,15 +211,19 @@ def _timelines_from_csv(path: Path | str) -> list[Timeline]:
     return [Timeline(file, 0.0, tuple(found)) for file, found in segments.items()]
 
 
-def _read_text(path: Path | str) -> str:
-    """A whole text file, never empty."""
+def read_text(path: Path | str, most_bytes: int = MAX_BYTES, *, empty: bool = False) -> str:
+    """A whole UTF-8 text file of at most so many bytes; an empty one only where it may be.
+
+    Raises:
+        TableError: for any other.
+    """
     try:
         with open(path, "rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(most_bytes + 1)
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if len(data) > MAX_BYTES:
-        raise TableError(f"{path}: above {MAX_BYTES >> 20} MiB; is it a table at all?")
+    if len(data) > most_bytes:
+        raise TableError(f"{path}: above {most_bytes >> 20} MiB; is it a table at all?")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -295,14 +231,14 @@ def _read_text(path: Path | str) -> str:
         raise TableError(
             f"{path}:{line}: not UTF-8 text (byte 0x{data[error.start]:02x}); save it as UTF-8"
         ) from error
-    if not text.strip():
+    if not empty and not text.strip():
         raise TableError(f"{path}: the file is empty")
     return text
 
 
 def _csv_rows(path: Path | str) -> Iterator[tuple[int, list[str]]]:
     """The number of the line and the cells of every row that is not blank."""
-    reader = csv.reader(io.StringIO(_read_text(path), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
@@ -340,27 +276,15 @@ def _windows(
     return positions
 
 
-def _number(value: object, what: str) -> float:
-    """A number of a JSON file."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{what} is a number, got {_kind(value)}")
-    if not abs(value) < math.inf:
-        raise ValueError(f"{what} is a finite number, got {_show(value)}")
-    try:
-        return float(value)
-    except OverflowError:
-        raise ValueError(f"{what} is too large: {_show(value)}") from None
-
-
 def _cell_number(cell: str, what: str) -> float:
     """A number of a CSV or label file; float() alone would also take 1_0 and other scripts."""
     try:
-        number = float(cell) if cell.isascii() and "_" not in cell else None
+        value = float(cell) if cell.isascii() and "_" not in cell else None
     except ValueError:
-        number = None
-    if number is None:
-        raise ValueError(f"{what} is a number, got {_show(cell)}")
-    return _number(number, what)
+        value = None
+    if value is None:
+        raise ValueError(f"{what} is a number, got {show(cell)}")
+    return number(value, what)
 
 
 def _position(seconds: float) -> float:
@@ -380,37 +304,3 @@ def _checked(path: Path | str, window: WindowId, seconds: float) -> float:
 
 def _time(cell: str, what: str) -> float:
     return parse_time(cell) if ":" in cell else _cell_number(cell, what)
-
-
-def _text(fields: Mapping[str, object], key: str) -> str:
-    value = fields[key]
-    if not isinstance(value, str):
-        raise ValueError(f"{key} is a text, got {_kind(value)}")
-    return value
-
-
-def _object(item: object, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
-    """A JSON object with these keys and no others."""
-    if not isinstance(item, dict):
-        raise ValueError(f"an object {{…}} is needed, got {_kind(item)}")
-    for key in required:
-        if key not in item:
-            raise ValueError(f"{key} is missing")
-    for key in item:
-        if key not in required and key not in optional:
-            known = ", ".join((*required, *optional))
-            raise ValueError(f"{_show(key)} is not a key here; known are {known}")
-    return item
-
-
-def _kind(value: object) -> str:
-    return f"{type(value).__name__} {_show(value)}"
-
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
-
-
-def _show(value: object) -> str:
-    """A value for a message, never longer than about a line."""
-    return _SHORT.repr(value)

@@ -26,6 +26,7 @@ from avtnet.localization import SHIPPED, look, main
 from avtnet.model import build
 from avtnet.predict import main as predict_main
 from clipping.errors import ClippingError
+from clipping.formats.catalog import read as read_format
 from clipping.tables import WindowId, read_submission, read_timelines, write_labels
 from preprocess.settings import FeatureSettings
 
@@ -347,3 +348,25 @@ def test_no_ffmpeg_on_the_path_is_needed(season, tmp_path, weights):
 def test_the_shipped_weights_take_features_made_with_the_defaults():
     info = checkpoints.read_info(SHIPPED)
     assert info.features.decisive() == FeatureSettings().decisive()
+
+
+def test_players_files_are_written_beside_the_media_or_in_a_folder(tmp_path, weights, capsys):
+    media = tmp_path / "S1" / "ep01.mkv"
+    media.parent.mkdir()
+    make_media(media, duration=4.0, size=(160, 90))
+    words = [str(tmp_path / "S1"), f"--weights={weights[0]}", "--workers=0", "--min-confidence=0"]
+    assert main([*words, "--write", "edl,json,needle", "--padding=-0.1"]) == 0
+    found = read_format(tmp_path / "S1" / "ep01.avtnet.json")
+    plain = locate(media, weights[0], min_confidence=0)
+    assert found.source == str(media)
+    assert [s.label for s in found.segments] == [s.label for s in plain.segments] != []
+    for one, other in zip(found.segments, plain.segments, strict=True):
+        assert one.start == pytest.approx(other.start + 0.1)
+        assert one.end == pytest.approx(other.end - 0.1)
+    lines = (tmp_path / "S1" / "ep01.edl").read_text().splitlines()
+    assert len(lines) == len(plain.segments)
+    assert main([*words, "--write", "ogm", f"--write-to={tmp_path}/out"]) == 0
+    assert (tmp_path / "out" / "ep01.chapters.txt").exists()
+    with pytest.raises(SystemExit):
+        main([*words, "--write", "edll"])
+    assert "did you mean edl?" in capsys.readouterr().err

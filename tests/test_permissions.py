@@ -76,7 +76,8 @@ def test_an_unreadable_file_fails_alone(place):
     weights = ("--weights", place / "w.safetensors", "--workers=0")
     done = run(place, "avtnet.locate", place / "season", *weights, "--json", out / "t.json")
     assert done.returncode == 1, done.stderr
-    assert [item["error"] is None for item in json.loads((out / "t.json").read_text())] == [1, 0]
+    items = json.loads((out / "t.json").read_text())
+    assert [item["error"] is None for item in items] == [1, 0]
     assert "ep02.mkv: cannot be read: Permission denied" in done.stderr
 
     done = run(
@@ -136,3 +137,28 @@ def test_a_folder_that_cannot_be_written_is_named_before_the_work(place):
         assert "cannot be written: Permission denied" in done.stderr
         assert "windows" not in done.stderr, "a progress bar: the work had begun"
     assert list(locked.iterdir()) == []
+
+
+def test_a_season_in_a_folder_that_cannot_be_written_has_one_error_a_file(place):
+    season = place / "season"
+    (season / "ep02.mkv").chmod(0o644)
+    make_media(season / "ep01.mkv", duration=4.0, size=(160, 90))
+    shutil.copy(season / "ep01.mkv", season / "ep02.mkv")
+    season.chmod(0o555)
+    network = build(config := ModelConfig(size="nano", hidden=8))
+    for name, part in network.named_children():
+        if name.startswith("regress"):  # an answer early in the window, inside short files
+            torch.nn.init.constant_(part[-2].bias, -5.0)
+    checkpoints.save(place / "early.safetensors", network, CheckpointInfo(config))
+    words = [season, "--weights", place / "early.safetensors", "--workers=0", "--min-confidence=0"]
+    done = run(
+        place, "avtnet.locate", *words, "--write", "edl", "ogm", f"--json={place}/out/t.json"
+    )
+    season.chmod(0o755)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
+    assert done.returncode == 1
+    assert len(errors) == 2
+    for name, error in zip(("ep01", "ep02"), errors, strict=True):
+        assert f"{name}.edl: cannot be written: Permission denied (and 1 more" in error
+    items = json.loads((place / "out" / "t.json").read_text())
+    assert [bool(item["segments"]) for item in items] == [True, True]

@@ -24,7 +24,7 @@ ARROWS = {
 }
 HEAVY = (
     "torch cv2 easyocr rapidocr onnxruntime matplotlib moviepy sklearn librosa av scipy PIL numpy "
-    "imageio rich jsonargparse lightning_fabric safetensors zstandard".split()
+    "imageio opentimelineio rich jsonargparse lightning_fabric safetensors zstandard".split()
 )
 MOST_LINES = 420
 SAYS_NOTHING = {"utils", "util", "helpers", "base", "manager", "common", "misc", "core", "lib"}

@@ -1,0 +1,250 @@
+"""All formats by name: what each file is called, which module writes and reads it."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from clipping.errors import ClippingError, ConfigError, TableError
+from clipping.files import write_text
+from clipping.formats.chapters import Chapter, chapters_of, segments_of
+from clipping.formats.reading import About, LineError
+from clipping.formats.timeline_json import json_text
+from clipping.segments import Timeline
+from clipping.storage import url_of
+from clipping.tables import read_text, read_timelines, timelines_csv
+
+MAX_BYTES = 4 * 2**20
+"""A file of a player's format above this size is refused unread."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format: its module has ``to_text`` and ``from_text``."""
+
+    suffix: str
+    """In place of the media's own suffix."""
+    module: str
+    holds: Literal["timelines", "segments", "chapters"]
+    writer: str = "to_text"
+
+
+FORMATS = {
+    "json": Format(".avtnet.json", "timeline_json", "timelines"),
+    "csv": Format(".avtnet.csv", "timeline_json", "timelines"),
+    "edl": Format(".edl", "edl", "segments"),
+    "edl45": Format(".edl", "edl", "segments", "to_dialect_text"),
+    "chapters": Format(".chapters.xml", "matroska_xml", "chapters"),
+    "ogm": Format(".chapters.txt", "ogm", "chapters"),
+    "ffmetadata": Format(".ffmetadata", "ffmetadata", "chapters"),
+    "webvtt": Format(".chapters.vtt", "webvtt", "chapters"),
+    "jellyfin": Format(".jellyfin.json", "jellyfin", "segments"),
+    "aniskip": Format(".aniskip.json", "aniskip", "segments"),
+    "needle": Format(".needle.skip.json", "needle", "segments"),
+    "mpv": Format(".mpv.txt", "mpv", "segments"),
+    "otio": Format(".otio", "otio", "segments"),
+}
+_ALIASES = {"matroska": "chapters", "xml": "chapters", "mkv": "chapters", "kodi": "edl"}
+_ALIASES |= {"vtt": "webvtt", "ffmeta": "ffmetadata", "opentimelineio": "otio"}
+
+
+def check_names(names: Sequence[str]) -> None:
+    """See that all are formats, and that no two write the same file.
+
+    Raises:
+        ConfigError: naming the nearest right one.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        if name not in FORMATS:
+            near = difflib.get_close_matches(name.lower(), [*FORMATS, *_ALIASES], n=1, cutoff=0.5)
+            hint = f"did you mean {_ALIASES.get(near[0], near[0])}? " if near else ""
+            raise ConfigError(f"there is no format {name!r}; {hint}known are {', '.join(FORMATS)}")
+        other = seen.setdefault(FORMATS[name].suffix, name)
+        if other != name:
+            raise ConfigError(f"{other} and {name} write the same file; name one of them")
+
+
+def text_of(timeline: Timeline, name: str) -> str:
+    """What a file of this format holds for a timeline.
+
+    Raises:
+        ConfigError: for an unknown format.
+        ClippingError: where the format needs what is not there (the video, a library).
+    """
+    check_names([name])
+    form = FORMATS[name]
+    if name == "json":
+        text = json_text([timeline])
+    elif name == "csv":
+        text = timelines_csv([timeline])
+    else:
+        write = getattr(_module(form), form.writer)
+        text = write(chapters_of(timeline) if form.holds == "chapters" else timeline)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def write(path: Path | str, timeline: Timeline, name: str) -> None:
+    """Write a file of this format, whole or not at all.
+
+    Raises:
+        ClippingError: see :func:`text_of`; or where it cannot be written.
+    """
+    write_text(Path(path), text_of(timeline, name))
+
+
+def write_beside(
+    timeline: Timeline, names: Sequence[str], *, folder: Path | None = None, called: str = ""
+) -> Iterator[Path]:
+    """Write a timeline in several formats; each path when it is there.
+
+    Args:
+        folder: where to write; None: beside the media.
+        called: what the files are called there, instead of the media's name; may hold ``/``.
+
+    Raises:
+        ClippingError: one for the whole media, after all formats were tried.
+    """
+    source = Path(timeline.source)
+    if folder is None and url_of(source) is None and not source.is_file():
+        raise ClippingError(f"{source}: this media is not there; name a folder to write to")
+    stem = called or source.stem
+    where = source.parent if folder is None else folder
+    failures: list[str] = []
+    for name in names:
+        path = where / f"{stem}{FORMATS[name].suffix}"
+        try:
+            write(path, timeline, name)
+        except ClippingError as error:
+            failures.append(str(error))
+        else:
+            yield path
+    if failures:
+        more = f" (and {len(failures) - 1} more of its files)" if len(failures) > 1 else ""
+        raise ClippingError(f"{failures[0]}{more}")
+
+
+def read(
+    path: Path | str,
+    name: str | None = None,
+    *,
+    duration: float = 0.0,
+    frame_rate: Fraction | None = None,
+) -> Timeline:
+    """The timeline that one file holds.
+
+    Args:
+        name: its format; None: told by the suffix.
+        duration: of the media, in seconds; formats without ends need it for the last chapter.
+        frame_rate: of the media, for EDL files that count frames.
+
+    Raises:
+        TableError: naming file and line (or item) of what is wrong.
+        ConfigError: for an unknown format.
+    """
+    path = Path(path)
+    name = told_by(path) if name is None else name
+    check_names([name])
+    if name in ("json", "csv"):
+        timelines = read_timelines(path)
+        if len(timelines) > 1:
+            raise TableError(f"{path}: holds {len(timelines)} timelines; one is needed")
+        # A CSV has no row for a file without segments.
+        return timelines[0] if timelines else Timeline(_stem(path, FORMATS[name]), duration)
+    form = FORMATS[name]
+    if form.holds == "chapters":
+        chapters = read_chapters(path, name)
+        segments = _named(path, lambda: segments_of(chapters, duration))
+        return Timeline(_stem(path, form), duration, segments)
+    about = About(path, _stem(path, form), duration, frame_rate)
+    content = read_text(path, MAX_BYTES, empty=True)
+    found: Timeline = _named(path, lambda: _module(form).from_text(content, about))
+    return found
+
+
+def read_chapters(path: Path | str, name: str | None = None) -> list[Chapter]:
+    """The chapters of a file as they are titled, those of the story too.
+
+    Raises:
+        TableError: naming file and line of what is wrong.
+        ConfigError: for what is no format of chapters.
+    """
+    path = Path(path)
+    name = told_by(path) if name is None else name
+    check_names([name])
+    form = FORMATS[name]
+    if form.holds != "chapters":
+        raise ConfigError(f"{path}: {name} holds no chapters")
+    content = read_text(path, MAX_BYTES, empty=True)
+    found: list[Chapter] = _named(path, lambda: _module(form).from_text(content))
+    return found
+
+
+def told_by(path: Path) -> str:
+    """The format that a file's name tells.
+
+    Raises:
+        ConfigError: where it tells none.
+    """
+    low = path.name.lower()
+    suffixes = {form.suffix: name for name, form in reversed(FORMATS.items())}
+    for suffix in sorted([*suffixes, *_PLAIN], key=len, reverse=True):
+        if low.endswith(suffix):
+            return suffixes.get(suffix) or _PLAIN[suffix]
+    raise ConfigError(f"{path}: its name tells no format; known are {', '.join(FORMATS)}")
+
+
+_PLAIN = {
+    ".json": "json",
+    ".csv": "csv",
+    ".xml": "chapters",
+    ".txt": "ogm",
+    ".vtt": "webvtt",
+    ".ffmeta": "ffmetadata",
+}
+
+
+def padded(timeline: Timeline, seconds: float) -> Timeline:
+    """Every segment wider by so much at both ends (narrower where negative).
+
+    It stays inside the file and out of its neighbours, and one of which nothing is left is
+    dropped.
+    """
+    last = timeline.duration or float("inf")
+    wide = []
+    for index, each in enumerate(timeline.segments):
+        others = timeline.segments[:index] + timeline.segments[index + 1 :]
+        left = max((o.end for o in others if o.end <= each.start), default=0.0)
+        right = min((o.start for o in others if o.start >= each.end), default=last)
+        # A gap between two is shared, so that both keep apart.
+        start = max(each.start - seconds, (left + each.start) / 2 if left else 0.0)
+        end = min(each.end + seconds, (each.end + right) / 2 if right < last else last)
+        start, end = (start, max(end, each.end)) if seconds > 0 else (start, end)
+        if start < end:
+            wide.append(replace(each, start=start, end=end))
+    return replace(timeline, segments=tuple(wide))
+
+
+def _named(path: Path, read: Any) -> Any:
+    """Call a reader; its ValueErrors name the file."""
+    try:
+        return read()
+    except LineError as error:
+        raise TableError(f"{path}:{error.line}: {error}") from error
+    except ValueError as error:
+        raise TableError(f"{path}: {error}") from error
+
+
+def _stem(path: Path, form: Format) -> str:
+    """The media's name without its suffix, as the file's own name tells it."""
+    name = path.name
+    return name[: -len(form.suffix)] if name.lower().endswith(form.suffix) else path.stem
+
+
+def _module(form: Format) -> Any:
+    return importlib.import_module(f"clipping.formats.{form.module}")

@@ -1,0 +1,61 @@
+"""Chapters as WebVTT, for players in browsers: ``<track kind="chapters">``."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+from clipping.formats.chapters import Chapter, one_line
+from clipping.formats.reading import LineError, bounded, clock, clock_text
+
+_TAG = re.compile(r"<[^<>]*>")
+
+
+def to_text(chapters: Sequence[Chapter]) -> str:
+    """A numbered cue each; a chapter whose end is unknown is left out."""
+    cues = [
+        f"{number}\n{clock_text(chapter.start)} --> {clock_text(chapter.end)}\n"
+        f"{html.escape(chapter.title, quote=False)}\n"
+        for number, chapter in enumerate(chapters, start=1)
+        if chapter.end is not None
+    ]
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def from_text(text: str) -> list[Chapter]:
+    """The cues of a file in its order; notes, styles, settings and tags are passed over.
+
+    Raises:
+        LineError: for a file of another kind, or a cue with wrong times.
+    """
+    lines = re.split(r"\r\n|\n|\r", text)
+    if not re.fullmatch(r"WEBVTT(?:[ \t].*)?", lines[0]):
+        raise LineError(1, f"the first line is WEBVTT, got {lines[0][:80]!r}")
+    chapters: list[Chapter] = []
+    number = 0
+    while number < len(lines):
+        line = lines[number]
+        number += 1
+        if "-->" not in line:
+            continue
+        bounded(len(chapters) + 1, number)
+        at = number
+        words: list[str] = []
+        while number < len(lines) and lines[number].strip() and "-->" not in lines[number]:
+            words.append(lines[number])
+            number += 1
+        title = one_line(html.unescape(_TAG.sub("", " ".join(words))))
+        chapters.append(_cue(at, line, title))
+    return chapters
+
+
+def _cue(line: int, times: str, title: str) -> Chapter:
+    start, _, rest = times.partition("-->")
+    end = rest.split()[:1]  # settings may follow
+    try:
+        if not end:
+            raise ValueError(f"a cue has two times, got {times[:80]!r}")
+        return Chapter(clock(start.strip()), clock(end[0]), title)
+    except ValueError as error:
+        raise LineError(line, error) from error

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from clipping.errors import ClippingError, FeatureError
 from clipping.tables import WINDOW_SECONDS, WindowId, read_labels
-from preprocess.features import Features
+from preprocess.features import KINDS, Features
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings
 
@@ -59,6 +59,11 @@ def to_batch(features: Sequence[Features]) -> Batch:
         torch.from_numpy(np.stack([window.frames for window in features])),
         torch.from_numpy(np.stack([window.text for window in features])),
     )
+
+
+def to_targets(seconds: Sequence[float]) -> Tensor:
+    """Boundaries in seconds of their windows → shares of the window (B,), 0..1."""
+    return (torch.tensor(seconds, dtype=torch.float32) / WINDOW_SECONDS).clamp(0, 1)
 
 
 def scale_frames(frames: Tensor, *, if_normal: bool) -> Tensor:
@@ -128,11 +133,8 @@ class WindowDataset:
     def room(self, count: int) -> Batch:
         """A batch yet to be filled."""
         # By numpy, which asks for large pages: 4 ms instead of 26 for 16 windows' frames.
-        kinds = {"mfcc": np.float32, "frames": np.uint8, "text": np.bool_}
         shapes = self.settings.shapes
-        arrays: dict[str, np.ndarray] = {
-            key: np.empty((count, *shapes[key]), kind) for key, kind in kinds.items()
-        }
+        arrays = {key: np.empty((count, *shapes[key]), kind) for key, kind in KINDS.items()}
         return Batch(**{key: torch.from_numpy(array) for key, array in arrays.items()})
 
     def read_into(self, batch: Batch, row: int, index: int) -> None:
@@ -152,8 +154,7 @@ class WindowDataset:
 
     def targets(self, indices: Sequence[int]) -> Tensor:
         """What the network should say (B,): shares of the window in 0..1."""
-        seconds = [self.windows[index].seconds for index in indices]
-        return (torch.tensor(seconds, dtype=torch.float32) / WINDOW_SECONDS).clamp(0, 1)
+        return to_targets([self.windows[index].seconds for index in indices])
 
 
 class EpochBatches:

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from avtnet.config import ModelConfig, TrainConfig
-from clipping.config import dump, parse, restore, run
+from clipping.config import differences, dump, parse, restore, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable, write_text
 from clipping.metrics import evaluate
@@ -145,8 +145,7 @@ def _open(config: RecipeConfig) -> None:
             before = dump(restore(RecipeConfig, then))
         except (OSError, UnicodeDecodeError, yaml.YAMLError, ConfigError) as error:
             raise ConfigError(f"{path}: damaged; name another --output ({error})") from error
-        if wrong := [name for name in now if now[name] != before[name]]:
-            told = ", ".join(f"{name} (then {before[name]}, now {now[name]})" for name in wrong)
+        if told := differences(before, now):
             raise ConfigError(
                 f"{config.output}: holds a recipe of other settings: {told}; name another --output"
             )

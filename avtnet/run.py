@@ -15,7 +15,7 @@ import yaml
 
 from avtnet.checkpoints import read_pickle, versions
 from avtnet.config import TrainConfig
-from clipping.config import dump
+from clipping.config import differences, dump
 from clipping.errors import CheckpointError, ConfigError
 from clipping.files import atomic_path, write_text
 
@@ -102,9 +102,7 @@ def read_state(config: TrainConfig) -> RunState | None:
         raise CheckpointError(
             f"{path}: damaged, the run cannot go on from it ({error}); start anew with --overwrite"
         ) from error
-    now = _decisive(config)
-    if wrong := [name for name in now if now[name] != then.get(name)]:
-        told = ", ".join(f"{name} (then {then.get(name)}, now {now[name]})" for name in wrong)
+    if told := differences(then, _decisive(config)):
         raise ConfigError(f"{path}: the run to resume has other settings: {told}")
     return state
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from avtnet.dataset import Batch, to_batch
+from avtnet.dataset import Batch, to_batch, to_targets
 from clipping.errors import ClippingError, FeatureError
 from clipping.storage import local, shown
 from clipping.tables import WINDOW_SECONDS
@@ -87,7 +86,8 @@ class ShardDataset(IterableDataset[tuple[Features, float]]):
     def _read(self, shard: Shard) -> Iterator[Packed]:
         """The windows of a shard; it must hold as many as its index says."""
         count = 0
-        for count, packed in enumerate(read_shard(self.folder / shard.name), 1):  # noqa: B007
+        for packed in read_shard(self.folder / shard.name):
+            count += 1
             yield packed
         if count != shard.windows:
             raise FeatureError(
@@ -110,8 +110,7 @@ class ShardDataset(IterableDataset[tuple[Features, float]]):
 def collate(items: list[tuple[Features, float]]) -> tuple[Batch, Tensor]:
     """A batch, and its targets (B,) as shares of the window in 0..1; for a DataLoader."""
     features, seconds = zip(*items, strict=True)
-    target = torch.tensor(seconds, dtype=torch.float32) / WINDOW_SECONDS
-    return to_batch(features), target.clamp(0, 1)
+    return to_batch(features), to_targets(seconds)
 
 
 def _mixed(stream: Iterator[Packed], mix: int, random: np.random.Generator) -> Iterator[Packed]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -58,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: ChaptersConfig) -> int:
-    from clipping.files import find_media
+    from clipping.files import find_media, write_json
 
     paths = list(find_media(settings.files).values())
     if not paths:
@@ -79,13 +78,8 @@ def _run(settings: ChaptersConfig) -> int:
         rows.append(_to_json(info))
         if str(settings.json) != "-":
             _print(info)
-    text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    if str(settings.json) == "-":
-        sys.stdout.write(text)
-    elif settings.json is not None:
-        from clipping.files import write_text
-
-        write_text(settings.json, text)
+    if settings.json is not None:
+        write_json(rows, settings.json)
     return int(failed)
 
 

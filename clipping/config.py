@@ -13,7 +13,7 @@ import difflib
 import io
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,6 +108,12 @@ def restore(config: type[Config], values: dict[str, Any]) -> Config:
         return _instantiate(parser, config, parser.parse_object(values))
     except (jsonargparse.ArgumentError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{config.__name__}: {_explain(config, str(error))}") from error
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Which of the settings ``now`` were others ``then``, in words; empty where none were."""
+    wrong = [name for name in now if now[name] != then.get(name)]
+    return ", ".join(f"{name} (then {then.get(name)}, now {now[name]})" for name in wrong)
 
 
 def run(command: Callable[[], int | None], prog: str) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from clipping import storage
 from clipping.errors import ClippingError
@@ -59,6 +62,19 @@ def write_text(path: Path, text: str) -> None:
     """Write a whole text file (UTF-8, newlines kept as they are) or leave it as it was."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as JSON; ``-`` writes them to stdout.
+
+    Raises:
+        ClippingError: where the file cannot be written.
+    """
+    text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+    else:
+        write_text(path, text)
 
 
 def require_writable(folder: Path) -> None:

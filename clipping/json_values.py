@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,15 @@ def text(values: Mapping[str, object], key: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{key} is a text, got {kind(value)}")
     return value
+
+
+@contextmanager
+def entry(what: str, index: int) -> Iterator[None]:
+    """Name the item of a list, counted from 1, in the ValueError that one of its values raises."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{what} {index + 1}: {error}") from error
 
 
 def number(value: object, what: str) -> float:

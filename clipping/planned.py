@@ -141,7 +141,6 @@ class _Reader:
         self._floor = float("-inf")
         self._made: deque[Frame] = deque()
         self._answers: deque[tuple[int, float | None]] = deque()
-        self._fed = float("-inf")
 
     def read(self, begin: Begin, first: float) -> Iterator[_Waiting]:
         """The packets from a fresh start at or before ``first``."""
@@ -212,9 +211,8 @@ class _Reader:
         self._answers.extend(resolved)
         targets = {target for _, target in resolved if target is not None}
         for target in sorted(targets):
-            if target > self._fed:
-                self._feed(target, targets, plan)
-                yield from self._deliver(plan)
+            self._feed(target, targets, plan)
+            yield from self._deliver(plan)
         yield from self._deliver(plan)
 
     def drain(self, plan: _Plan) -> Iterator[Frame | None]:
@@ -247,7 +245,6 @@ class _Reader:
             skip = self._skips and not needed
             self._stream.codec_context.skip_frame = "NONREF" if skip else "DEFAULT"
             self._decode(waiting.packet, plan)
-        self._fed = target
 
     def _decode(self, packet: av.Packet | None, plan: _Plan) -> None:
         """Keep the pictures that are wanted, or may turn out to be."""

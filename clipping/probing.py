@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 
 from clipping import config
 from clipping.errors import ClippingError, MediaError
-from clipping.files import find_media, write_text
+from clipping.files import find_media, write_json
 from clipping.media import MediaInfo, Stream, probe
 from clipping.segments import format_time
 
@@ -76,14 +75,11 @@ def _run(settings: ProbeConfig) -> int:
         else:
             rows.append(to_json(info))
             found.append(info)
-    text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    if str(settings.json) == "-":
-        sys.stdout.write(text)
-    else:
+    if str(settings.json) != "-":
         for info in found:
             _print(info)
-        if settings.json is not None:
-            write_text(settings.json, text)
+    if settings.json is not None:
+        write_json(rows, settings.json)
     return int(failed)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 
 from clipping import config
 from clipping.errors import ClippingError, ConfigError, MediaError
-from clipping.files import find_media, require_output, write_text
+from clipping.files import find_media, require_output, write_json
 from clipping.fingerprint import (
     LAG_STEPS,
     SOUND_RATE,
@@ -316,14 +315,10 @@ def _run(settings: SharedConfig) -> int:
     report = _with_bar(files, settings)
     for problem in (*problems, *report.errors):
         print(f"{_PROG}: {problem}", file=sys.stderr)
-    rows = [to_json(each) for each in report.found]
-    text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    if to_stdout:
-        sys.stdout.write(text)
-    else:
+    if not to_stdout:
         _print(report.found)
-        if settings.json is not None:
-            write_text(settings.json, text)
+    if settings.json is not None:
+        write_json([to_json(each) for each in report.found], settings.json)
     return int(bool(problems or report.errors))
 
 

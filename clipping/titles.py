@@ -147,7 +147,7 @@ def role_of(title: str) -> Role | None:
         plain = plain[1:-1].strip()
     if _PART.fullmatch(plain):
         return "story"
-    plain = plain[_BEFORE.match(plain).end() :]  # type: ignore[union-attr]  # may be empty
+    plain = _BEFORE.sub("", plain, count=1)
     found = _named(plain)
     if found is not None:
         return found
@@ -174,8 +174,8 @@ def _named(plain: str) -> Role | None:
         ):
             continue
         rest = plain[end:]
-        rest = rest[_SONG.match(rest).end() :]  # type: ignore[union-attr]
-        rest = rest[_NUMBER.match(rest).end() :]  # type: ignore[union-attr]
+        rest = _SONG.sub("", rest, count=1)
+        rest = _NUMBER.sub("", rest, count=1)
         if not rest or (_BEHIND.fullmatch(rest) and not _OVER.search(rest)):
             return role
     return None

@@ -41,11 +41,12 @@ _UNPACKED = 1
 MOST_BYTES = 1 << 29
 """No window is larger in memory: of the default settings, 200 s take 4.4 MB, an hour 79 MB."""
 _MAX_HEADER_BYTES = 1 << 20
-_KINDS: dict[str, np.dtype[Any]] = {
+KINDS: dict[str, np.dtype[Any]] = {
     "mfcc": np.dtype(np.float32),
     "frames": np.dtype(np.uint8),
     "text": np.dtype(np.bool_),
 }
+"""What the arrays of a window are made of."""
 DAMAGE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 """What reading JSON and arrays of any content may raise (huge numbers, nesting without end)."""
 
@@ -87,9 +88,9 @@ class Features:
     def __post_init__(self) -> None:
         for key, shape in self.settings.shapes.items():
             array = getattr(self, key)
-            if array.shape != shape or array.dtype != _KINDS[key]:
+            if array.shape != shape or array.dtype != KINDS[key]:
                 raise FeatureError(
-                    f"{self.name}: {key} must be {_KINDS[key]} {shape}, "
+                    f"{self.name}: {key} must be {KINDS[key]} {shape}, "
                     f"got {array.dtype} {array.shape}"
                 )
         if self.side not in SIDES:
@@ -314,7 +315,7 @@ def _room(settings: FeatureSettings, into: dict[str, np.ndarray] | None) -> dict
     """The arrays to fill: the caller's, if they are right, or new ones."""
     shapes = settings.shapes
     if into is None:
-        return {key: np.empty(shape, _KINDS[key]) for key, shape in shapes.items()}
+        return {key: np.empty(shape, KINDS[key]) for key, shape in shapes.items()}
     for key, shape in shapes.items():
         if into[key].shape != shape:
             raise _OtherSettings(f"its {key} is {shape}, not {into[key].shape}")
@@ -327,7 +328,7 @@ def _check_keys(file: Any, wanted: Iterable[str]) -> None:
 
 
 def _check_size(settings: FeatureSettings) -> None:
-    size = sum(math.prod(shape) * _KINDS[key].itemsize for key, shape in settings.shapes.items())
+    size = sum(math.prod(shape) * KINDS[key].itemsize for key, shape in settings.shapes.items())
     if size > MOST_BYTES:
         raise FeatureError(f"a window of these settings takes {size} bytes, above {MOST_BYTES}")
 

@@ -206,8 +206,9 @@ def _lives_on(number: int) -> bool:
     return True
 
 
-def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(tmp_path):
-    videos, output = folder_of(tmp_path / "videos"), tmp_path / "features"
+def _busy_batch(videos: Path, output: Path) -> tuple[subprocess.Popen[str], list[int]]:
+    """A run over thirty files that has made its first window, and the processes of its crew."""
+    folder_of(videos)
     make_media(videos / "00.mkv", **TINY)
     for number in range(1, 30):
         (videos / f"{number:02}.mkv").write_bytes((videos / "00.mkv").read_bytes())
@@ -220,7 +221,12 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(tmp_path):
     deadline = time.monotonic() + 60
     while not list(output.glob("[!.]*.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    children = _children(process.pid)
+    return process, _children(process.pid)
+
+
+def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(tmp_path):
+    output = tmp_path / "features"
+    process, children = _busy_batch(tmp_path / "videos", output)
     assert children
     os.killpg(process.pid, signal.SIGINT)
     stderr = process.communicate(timeout=30)[1]
@@ -237,19 +243,8 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(tmp_path):
 
 
 def test_a_killed_parent_leaves_no_process_and_no_traceback(tmp_path):
-    videos, output = folder_of(tmp_path / "videos"), tmp_path / "features"
-    make_media(videos / "00.mkv", **TINY)
-    for number in range(1, 30):
-        (videos / f"{number:02}.mkv").write_bytes((videos / "00.mkv").read_bytes())
-    process = subprocess.Popen(
-        [sys.executable, "-m", "preprocess", str(videos), "-o", str(output), "--workers", "2"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not list(output.glob("[!.]*.safetensors")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    children = _children(process.pid)
+    output = tmp_path / "features"
+    process, children = _busy_batch(tmp_path / "videos", output)
     process.kill()
     stderr = process.communicate(timeout=30)[1]  # ends when the last of them has closed it
     assert "Traceback" not in stderr

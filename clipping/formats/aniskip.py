@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 
 from clipping.formats.reading import About, bounded
-from clipping.json_values import listed, number, parse_json, show, some_fields, text
+from clipping.json_values import entry, listed, number, parse_json, show, some_fields, text
 from clipping.segments import Segment, Timeline
 
 TYPES = {"opening": "op", "ending": "ed", "recap": "recap"}
@@ -70,10 +70,8 @@ def from_text(content: str, about: About) -> Timeline:
     bounded(len(results))
     segments, lengths = [], [about.duration] if about.duration else []
     for index, result in enumerate(results):
-        try:
+        with entry("result", index):
             segment, length = _result(result)
-        except ValueError as error:
-            raise ValueError(f"result {index + 1}: {error}") from error
         segments.append(segment)
         lengths.append(length)
     return Timeline(about.source, lengths[0] if lengths else 0.0, tuple(segments))

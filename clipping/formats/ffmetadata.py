@@ -117,7 +117,8 @@ def _pair(line: int, content: str) -> tuple[str, str]:
     match = re.match(r"((?:[^\\=]|\\.)*)=(.*)", content, re.DOTALL)
     if match is None:
         raise LineError(line, f"a line is key=value, got {content[:80]!r}")
-    return tuple(re.sub(r"\\(.)", r"\1", side, flags=re.DOTALL) for side in match.groups())  # type: ignore[return-value]
+    key, value = (re.sub(r"\\(.)", r"\1", side, flags=re.DOTALL) for side in match.groups())
+    return key, value
 
 
 def _escaped(value: str) -> str:

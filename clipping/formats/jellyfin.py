@@ -6,7 +6,7 @@ import json
 from fractions import Fraction
 
 from clipping.formats.reading import About, bounded
-from clipping.json_values import kind, listed, parse_json, show, some_fields, text
+from clipping.json_values import entry, kind, listed, parse_json, show, some_fields, text
 from clipping.segments import Segment, Timeline
 
 TICKS = 10_000_000
@@ -54,13 +54,11 @@ def from_text(content: str, about: About) -> Timeline:
     bounded(len(items))
     segments = []
     for index, item in enumerate(items):
-        try:
+        with entry("item", index):
             label = _label(item)
             times = [_seconds(item, key) for key in ("StartTicks", "EndTicks")]
             if label is not None:
                 segments.append(Segment(times[0], times[1], label))
-        except ValueError as error:
-            raise ValueError(f"item {index + 1}: {error}") from error
     return Timeline(about.source, about.duration, tuple(segments))
 
 

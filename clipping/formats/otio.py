@@ -15,7 +15,7 @@ from typing import Any
 from clipping.errors import ClippingError
 from clipping.formats.chapters import one_line
 from clipping.formats.reading import About, bounded
-from clipping.json_values import listed, number, parse_json, show, some_fields, text
+from clipping.json_values import entry, listed, number, parse_json, show, some_fields, text
 from clipping.segments import Segment, Timeline
 from clipping.titles import TITLES, role_of
 
@@ -84,10 +84,8 @@ def from_text(content: str, about: About) -> Timeline:
     segments = []
     for index, marker in enumerate(listed({"markers": [], **clip}, "markers")):
         bounded(index + 1)
-        try:
+        with entry("marker", index):
             segments += _segment(marker, start)
-        except ValueError as error:
-            raise ValueError(f"marker {index + 1}: {error}") from error
     return Timeline(about.source, about.duration or length, tuple(segments))
 
 

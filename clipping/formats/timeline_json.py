@@ -35,7 +35,17 @@ from pathlib import Path
 from typing import Any
 
 from clipping.errors import TableError
-from clipping.json_values import fields, kind, listed, number, parse_json, show, some_fields, text
+from clipping.json_values import (
+    entry,
+    fields,
+    kind,
+    listed,
+    number,
+    parse_json,
+    show,
+    some_fields,
+    text,
+)
 from clipping.segments import Segment, Timeline
 
 FORMAT, VERSION = "avtnet timelines", 1
@@ -81,16 +91,13 @@ def timelines_from_json(path: Path | str, content: str) -> list[Timeline]:
     Raises:
         TableError: for what is no JSON, of a later version, or has a wrong item.
     """
+    timelines = []
     try:
-        items = _items(parse_json(path, content))
+        for index, item in enumerate(_items(parse_json(path, content))):
+            with entry("item", index):
+                timelines.append(_timeline(item))
     except ValueError as error:
         raise TableError(f"{path}: {error}") from error
-    timelines = []
-    for index, item in enumerate(items):
-        try:
-            timelines.append(_timeline(item))
-        except ValueError as error:
-            raise TableError(f"{path}: item {index + 1}: {error}") from error
     return timelines
 
 
@@ -124,7 +131,7 @@ def _timeline(item: object) -> Timeline:
 
 
 def _segment(item: object, index: int) -> Segment:
-    try:
+    with entry("segment", index):
         found = fields(item, ("label", "start", "end"), ("confidence", "evidence"))
         score, evidence = found.get("confidence"), found.get("evidence", [])
         if not isinstance(evidence, list) or not all(isinstance(line, str) for line in evidence):
@@ -136,5 +143,3 @@ def _segment(item: object, index: int) -> Segment:
             score=None if score is None else number(score, "confidence"),
             evidence=tuple(evidence),
         )
-    except ValueError as error:
-        raise ValueError(f"segment {index + 1}: {error}") from error

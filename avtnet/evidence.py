@@ -29,6 +29,8 @@ class Candidate:
     trust: float
     """How probable it is to be right, 0..1."""
     reasons: tuple[str, ...] = ()
+    assumed: str = ""
+    """What stands for the end that is not known, in words."""
     settled: bool = False
     """Whether a person said so: nothing else counts then."""
 
@@ -141,6 +143,8 @@ def _segment(group: _Group, duration: float) -> Segment | None:
     known = [fused.confidence for fused in (starts, ends) if fused is not None]
     confidence = min(known) * _against(group)
     reasons = [reason for member in group.members for reason in member.reasons]
+    if starts is None or ends is None:
+        reasons += dict.fromkeys(member.assumed for member in group.members if member.assumed)
     for fused, what in ((starts, "start"), (ends, "end")):
         if fused is not None and fused.outvoted:
             reasons.append(f"another {what} by {', '.join(fused.outvoted)}: outvoted")

@@ -17,7 +17,7 @@ from pathlib import Path
 from avtnet.cache import Cache
 from clipping.errors import ClippingError
 from clipping.fingerprint import Fingerprint
-from clipping.identities import Gathered, Match, Occurrence, Place, gather
+from clipping.identities import Gathered, Match, Occurrence, Stretch, gather
 from clipping.matching import Index
 from clipping.prints import Prints, SharedSettings
 from clipping.shared import Shared, compare
@@ -153,8 +153,8 @@ def as_matches(a: int, b: int, found: Iterable[Shared]) -> list[Match]:
     """What two files share, by their numbers."""
     return [
         Match(
-            Place(a, each.a.segment.start, each.a.segment.end),
-            Place(b, each.b.segment.start, each.b.segment.end),
+            Stretch(a, each.a.segment.start, each.a.segment.end),
+            Stretch(b, each.b.segment.start, each.b.segment.end),
             each.score,
             each.exact,
             each.by,

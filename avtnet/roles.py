@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from clipping.identities import Gathered, Identity, Occurrence, Place
+from clipping.identities import Gathered, Identity, Occurrence, Stretch
 
 Role = Literal["opening", "ending", "recap", "preview", "mixed"]
 
@@ -43,7 +43,7 @@ class Claim:
     """What a stretch of one file is, and why."""
 
     role: Role
-    place: Place
+    place: Stretch
     identity: int
     """The number of the identity; claims of one song have the same."""
     occurrence: Occurrence
@@ -125,7 +125,7 @@ class _Season:
                 total = sum(occurrence.place.seconds for _, occurrence in run)
                 if total < SHORTEST_THEME:
                     continue
-                place = Place(file, run[0][1].place.start, run[-1][1].place.end)
+                place = Stretch(file, run[0][1].place.start, run[-1][1].place.end)
                 what = "the episode before" if role == "recap" else "the next episode"
                 told = f"{total:.0f} s of {place.seconds:.0f} s are those of {what}"
                 number, occurrence = max(run, key=lambda part: part[1].place.seconds)
@@ -140,7 +140,7 @@ class _Season:
         usual = 1.0 if low <= identity.seconds <= high else 0.6
         return held * usual * min(1.0, identity.seconds / 40.0)
 
-    def _chunk(self, place: Place) -> _Chunk:
+    def _chunk(self, place: Stretch) -> _Chunk:
         """The episode that a place lies in."""
         duration = self._durations[place.file]
         count = max(1, round(duration / self._usual)) if duration > _DOUBLE * self._usual else 1
@@ -148,7 +148,7 @@ class _Season:
         part = min(count - 1, int((place.start + place.end) / 2 / length))
         return _Chunk(place.file, part * length, (part + 1) * length)
 
-    def _share(self, place: Place) -> float:
+    def _share(self, place: Stretch) -> float:
         """Where its middle lies in its episode, 0..1."""
         return self._chunk(place).share((place.start + place.end) / 2)
 
@@ -205,7 +205,7 @@ class _Season:
         return guests
 
     def _rival(
-        self, role: Role, chunk: _Chunk, place: Place, claims: Sequence[Claim]
+        self, role: Role, chunk: _Chunk, place: Stretch, claims: Sequence[Claim]
     ) -> Claim | None:
         """What has the role in this episode already, or the place."""
         for claim in claims:

@@ -36,7 +36,7 @@ _COARSE_WEIGHT = 0.25
 
 
 @dataclass(frozen=True)
-class Place:
+class Stretch:
     """Where a stretch lies in one of the files."""
 
     file: int
@@ -52,7 +52,7 @@ class Place:
         """Its length."""
         return self.end - self.start
 
-    def common(self, other: Place) -> float:
+    def common(self, other: Stretch) -> float:
         """Seconds that both cover of one file."""
         if self.file != other.file:
             return 0.0
@@ -63,8 +63,8 @@ class Place:
 class Match:
     """A stretch that two of the files share."""
 
-    a: Place
-    b: Place
+    a: Stretch
+    b: Stretch
     score: float
     """Agreement, 0 as strangers to 1 the same."""
     exact: bool = True
@@ -81,7 +81,7 @@ class Match:
 class Occurrence:
     """One place of an identity, by consensus."""
 
-    place: Place
+    place: Stretch
     seen_with: tuple[int, ...]
     """The files in which the same thing was found from here; copies of one another count once."""
     score: float
@@ -167,11 +167,11 @@ def _copies(matches: Sequence[Match], durations: Mapping[int, float]) -> dict[in
 class _Node:
     """Spans of one file that are one occurrence."""
 
-    spans: list[tuple[Place, Place, Match]] = field(default_factory=list)
+    spans: list[tuple[Stretch, Stretch, Match]] = field(default_factory=list)
     """(here, there, the match) of each."""
-    about: Place | None = None
+    about: Stretch | None = None
 
-    def takes(self, place: Place) -> float:
+    def takes(self, place: Stretch) -> float:
         """Overlap over union with what is here."""
         assert self.about is not None
         common = self.about.common(place)
@@ -241,7 +241,7 @@ def _identity(
         matches = [match for _, _, match in node.spans]
         occurrences.append(
             Occurrence(
-                Place(node.about.file, start, end),
+                Stretch(node.about.file, start, end),
                 tuple(sorted({group[there.file] for _, there, _ in node.spans})),
                 statistics.fmean(match.score for match in matches),
                 any(match.exact for match in matches),
@@ -253,7 +253,7 @@ def _identity(
     return Identity(tuple(occurrences))
 
 
-def _weight(match: Match, group: Mapping[int, int], there: Place) -> tuple[float, int]:
+def _weight(match: Match, group: Mapping[int, int], there: Stretch) -> tuple[float, int]:
     """How much a vote counts, and whose it is."""
     return match.score * (1.0 if match.exact else _COARSE_WEIGHT), group[there.file]
 
@@ -336,7 +336,7 @@ def _limits(
 
 def _stands_alone(other: Sequence[_Node], part: Sequence[_Node]) -> bool:
     """Whether some file that holds both things holds the other one well away from this one."""
-    places: dict[int, list[Place]] = defaultdict(list)
+    places: dict[int, list[Stretch]] = defaultdict(list)
     for node in part:
         if node.about is not None:
             places[node.about.file].append(node.about)
@@ -384,7 +384,7 @@ def _without_parts(identities: Sequence[Identity]) -> list[Identity]:
     return kept
 
 
-def _over(place: Place, identities: Sequence[Identity]) -> int | None:
+def _over(place: Stretch, identities: Sequence[Identity]) -> int | None:
     """The number of the first identity that has an occurrence over most of a place."""
     for number, identity in enumerate(identities):
         for each in identity.within(place.file):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipping.identities import Match, Place, gather
+from clipping.identities import Match, Stretch, gather
 
 
 def pairs(places, *, noise=0.0, seed=0, by="sound"):
@@ -18,8 +18,8 @@ def pairs(places, *, noise=0.0, seed=0, by="sound"):
         low, high = rng.normal(0, noise, 2) if noise else (0.0, 0.0)
         found.append(
             Match(
-                Place(a, max(0, s + low), e + high),
-                Place(b, max(0, t + low), f + high),
+                Stretch(a, max(0, s + low), e + high),
+                Stretch(b, max(0, t + low), f + high),
                 0.9,
                 by=by,
             )
@@ -64,8 +64,8 @@ def test_one_wrong_pair_moves_nothing():
     found = pairs(places)
     wrong = found[0]
     found[0] = Match(
-        Place(wrong.a.file, wrong.a.start - 4, wrong.a.end + 3),
-        Place(wrong.b.file, wrong.b.start - 4, wrong.b.end + 3),
+        Stretch(wrong.a.file, wrong.a.start - 4, wrong.a.end + 3),
+        Stretch(wrong.b.file, wrong.b.start - 4, wrong.b.end + 3),
         0.9,
     )
     (identity,) = gather(found, dict.fromkeys(range(6), 1440.0)).identities
@@ -78,7 +78,7 @@ def test_an_opening_that_some_episodes_cut_short_stays_whole_in_the_others():
     short = {3: (40, 75), 4: (50, 85)}
     found = pairs(whole) + pairs(short)
     for (a, (s, _)), (b, (t, f)) in itertools.product(whole.items(), short.items()):
-        found.append(Match(Place(a, s, s + f - t), Place(b, t, f), 0.9))
+        found.append(Match(Stretch(a, s, s + f - t), Stretch(b, t, f), 0.9))
     gathered = gather(found, dict.fromkeys(range(5), 1440.0))
     every = {
         each.place.file: (each.place.start, each.place.end)
@@ -94,7 +94,7 @@ def test_a_logo_in_front_is_not_the_openings_where_some_episode_parts_them():
     logo = dict.fromkeys(range(4), (0, 8))
     found = [match for match in pairs(opening) if {match.a.file, match.b.file} != {0, 1}]
     found += [match for match in pairs(logo) if {match.a.file, match.b.file} != {0, 1}]
-    found.append(Match(Place(0, 0, 98), Place(1, 0, 98), 0.9))
+    found.append(Match(Stretch(0, 0, 98), Stretch(1, 0, 98), 0.9))
     first, second = gather(found, FOUR).identities
     assert spans(first) == opening
     assert spans(second) == {0: (0, 8), 1: (0, 8), 2: (0, 8), 3: (0, 8)} or set(
@@ -105,7 +105,7 @@ def test_a_logo_in_front_is_not_the_openings_where_some_episode_parts_them():
 def test_copies_of_an_episode_say_nothing_of_each_other():
     places = {0: (43, 133), 1: (43, 133), 2: (90, 180)}
     found = pairs({0: places[0], 2: places[2]}) + pairs({1: places[1], 2: places[2]})
-    found.append(Match(Place(0, 0, 1440), Place(1, 0, 1440), 0.95))
+    found.append(Match(Stretch(0, 0, 1440), Stretch(1, 0, 1440), 0.95))
     gathered = gather(found, dict.fromkeys(range(3), 1440.0))
     assert gathered.copies == ((0, 1),)
     (identity,) = gathered.identities
@@ -130,4 +130,4 @@ def test_a_double_episode_holds_its_opening_twice():
 
 def test_a_place_checks_itself():
     with pytest.raises(ValueError, match="start < end"):
-        Place(0, 5, 5)
+        Stretch(0, 5, 5)

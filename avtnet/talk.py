@@ -1,0 +1,128 @@
+"""Where story goes on over a repeated song: told apart by what is left when the songs are
+subtracted from each other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from avtnet.repetition import Repetition
+from avtnet.roles import Claim
+from clipping.errors import ClippingError
+from clipping.identities import Match
+from clipping.overlay import STEP, left_over
+from clipping.refine import Placed
+
+_SIBLINGS = 4
+"""Other episodes that a song is held against."""
+_TALK = 0.3
+"""Share of the energy that is not the song's from which something lies over it."""
+_MIXED = 0.4
+"""Share of a song with talk over it, from which it is a song over story."""
+_SHORTEST_PART = 5.0
+"""Seconds of talk at an end of a song that are the story's."""
+_SMOOTH = 2.0
+"""Seconds: words have pauses."""
+
+
+def part_from_talk(claims: Sequence[Claim], heard: Repetition) -> list[Claim]:
+    """Openings and endings with talk over them: mixed, or shorter by the part that is story's.
+
+    Talk is what none of the siblings has at that place. Where all of a season's episodes talk over
+    their song, it is mixed in all.
+    """
+    return [
+        _parted(claim, heard)
+        if claim.role in ("opening", "ending") and claim.occurrence.by == "sound"
+        else claim
+        for claim in claims
+    ]
+
+
+def _parted(claim: Claim, heard: Repetition) -> Claim:
+    talk = talked_over(claim, heard)
+    if talk is None:
+        return claim
+    share = float(talk.mean())
+    if share >= _MIXED:
+        told = f"something else is heard over {share:.0%} of it: a song over story"
+        return dataclasses.replace(claim, role="mixed", reasons=(*claim.reasons, told))
+    before, behind = _ends_with_talk(talk)
+    if before < _SHORTEST_PART and behind < _SHORTEST_PART:
+        return claim
+    start, end = claim.place.start, claim.place.end
+    reasons = list(claim.reasons)
+    if before >= _SHORTEST_PART:
+        start += before
+        reasons.append(f"its first {before:.1f} s are heard under talk: left to the story")
+    if behind >= _SHORTEST_PART:
+        end -= behind
+        reasons.append(f"its last {behind:.1f} s are heard under talk: left to the story")
+    place = dataclasses.replace(claim.place, start=start, end=end)
+    return dataclasses.replace(claim, place=place, reasons=tuple(reasons))
+
+
+def talked_over(claim: Claim, heard: Repetition) -> np.ndarray | None:
+    """For every ``STEP`` of a claim's place, whether something lies over the song in its file, and
+    in none of the siblings that were tried; None where that cannot be told."""
+    curves = []
+    count = int(claim.place.seconds / STEP)
+    for match, swapped in _siblings(claim, heard):
+        here, there = (match.b, match.a) if swapped else (match.a, match.b)
+        read_here = heard.prints[here.file].read
+        read_there = heard.prints[there.file].read
+        if read_here is None or read_there is None:
+            continue
+        placed = Placed(here.start, here.end, there.start, there.end, exact=True)
+        try:
+            left = left_over(read_here, read_there, placed)
+        except ClippingError:
+            continue
+        if left is None:
+            continue
+        curve = np.full(count, np.inf, np.float32)
+        shift = round((here.start - claim.place.start) / STEP)
+        first, last = max(0, shift), min(count, shift + len(left))
+        part = left[first - shift : last - shift]
+        curve[first:last] = np.where(np.isnan(part), 0.0, part)
+        curves.append(curve)
+    if not curves:
+        return None
+    least = np.min(curves, axis=0)
+    known = np.isfinite(least)
+    if known.mean() < 0.5:
+        return None
+    least[~known] = 0.0
+    return _smoothed(least > _TALK)
+
+
+def _siblings(claim: Claim, heard: Repetition) -> list[tuple[Match, bool]]:
+    """The matches that hold the claim's place against another file, the best first."""
+    found: dict[int, tuple[float, Match, bool]] = {}
+    for match in heard.matches:
+        for here, there, swapped in ((match.a, match.b, False), (match.b, match.a, True)):
+            common = here.common(claim.place)
+            if common < 0.7 * claim.place.seconds or not match.exact or match.by != "sound":
+                continue
+            best = found.get(there.file)
+            if best is None or match.score > best[0]:
+                found[there.file] = match.score, match, swapped
+    ranked = sorted(found.values(), key=lambda each: -each[0])
+    return [(match, swapped) for _, match, swapped in ranked[:_SIBLINGS]]
+
+
+def _smoothed(talk: np.ndarray) -> np.ndarray:
+    """The majority within ``_SMOOTH`` seconds."""
+    width = max(1, round(_SMOOTH / STEP)) | 1
+    padded = np.pad(talk.astype(np.float32), width // 2, mode="edge")
+    return np.convolve(padded, np.ones(width, np.float32) / width, mode="valid") > 0.5
+
+
+def _ends_with_talk(talk: np.ndarray) -> tuple[float, float]:
+    """Seconds at the beginning and at the end that are mostly talk."""
+    evidence = np.where(talk, 1.0, -1.0)
+    before = np.concatenate([[0.0], np.cumsum(evidence)])
+    behind = np.concatenate([[0.0], np.cumsum(evidence[::-1])])
+    return float(np.argmax(before)) * STEP, float(np.argmax(behind)) * STEP

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from avtnet.roles import Role
 from clipping.segments import Segment
@@ -13,6 +13,8 @@ _SAME = 0.3
 """Overlap over union from which two sources mean the same stretch."""
 _ONE_OF_A_KIND: frozenset[Role] = frozenset({"opening", "ending"})
 _LEAST_SECONDS = 1.0
+_TRIMMED = 2.0
+"""Seconds of overlap that are cut off; with more, two segments claim the same."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +153,7 @@ def _segment(group: _Group, duration: float) -> Segment | None:
     if group.against:
         told = ", ".join(sorted({each.source for each in group.against}))
         reasons.append(f"elsewhere by {told}: outvoted")
-    return Segment(
-        round(start, 3), round(end, 3), group.role, round(confidence, 3), tuple(reasons)
-    )
+    return Segment(round(start, 3), round(end, 3), group.role, round(confidence, 3), tuple(reasons))
 
 
 def _fused(group: _Group, side: str) -> Fused | None:
@@ -180,16 +180,11 @@ def _apart(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     for segment in sorted(segments, key=lambda each: -(each.score or 0.0)):
         start, end = segment.start, segment.end
         for other in kept:
-            if segment.overlap(other) <= 0:
-                continue
-            if start < other.start and end <= other.end:
-                end = other.start
-            elif start >= other.start and end > other.end:
-                start = other.end
-            else:
-                start = end
-        if end - start >= max(_LEAST_SECONDS, 0.7 * segment.duration):
-            kept.append(
-                Segment(start, end, segment.label, segment.score, segment.evidence)
-            )
+            if segment.overlap(other) > _TRIMMED:
+                break
+            if segment.overlap(other) > 0:
+                start, end = (other.end, end) if start >= other.start else (start, other.start)
+        else:
+            if end - start >= _LEAST_SECONDS:
+                kept.append(replace(segment, start=start, end=end))
     return tuple(sorted(kept, key=lambda each: each.start))

@@ -187,10 +187,10 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
     models = load_models(config)
     settings = models[0].info.features
     if config.audio is not None:
-        number = config.audio.isascii() and config.audio.isdecimal()
-        audio = int(config.audio) if number else config.audio
+        decimal = config.audio.isascii() and config.audio.isdecimal()
+        audio = int(config.audio) if decimal else config.audio
         settings = replace(settings, audio=audio)
-    ready, words = sort_inputs(config.inputs)
+    _, words = sort_inputs(config.inputs)
     facts: dict[str, EpisodeFacts] = {}
     season_of: dict[str, int] = {}
     if words:
@@ -219,20 +219,9 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
 
 def _season(files: Mapping[str, Path], config: LocateConfig) -> list[EpisodeFacts]:
     options = SeasonOptions(config.audio, config.pictures, config.workers)
-    with _cache(files, config) as cache, _bar() as progress:
+    cache = Cache(config.cache, fresh=config.rescan)
+    with _bar() as progress:
         return look_at(files, cache, options, progress=progress)
-
-
-@contextmanager
-def _cache(files: Mapping[str, Path], config: LocateConfig) -> Iterator[Cache]:
-    import tempfile
-
-    if len(files) < 2 and config.cache is None:  # nothing is compared, nothing is kept
-        with tempfile.TemporaryDirectory(prefix="avtnet-") as folder:
-            yield Cache(Path(folder))
-    else:
-        first = next(iter(files.values()))
-        yield Cache.beside(first, config.cache)
 
 
 @contextmanager

@@ -103,11 +103,7 @@ class Report:
         wanted = self._config.explain
         names = {located.name, str(located.facts.path), located.facts.path.name}
         paths = {Path(word).absolute() for word in wanted}
-        return (
-            _ALL in wanted
-            or bool(names & set(wanted))
-            or located.facts.path.absolute() in paths
-        )
+        return _ALL in wanted or bool(names & set(wanted)) or located.facts.path.absolute() in paths
 
     def _draw_seasons(self) -> None:
         if self._config.plot is None:

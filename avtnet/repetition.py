@@ -69,15 +69,16 @@ def listen(
         workers: processes that listen; None takes one a core, 0 works in this one.
     """
     heard = Repetition(tuple(paths), dict(durations))
-    tasks = [_Task(number, paths[number], cache.folder, settings) for number in durations]
+    tasks = [_Task(number, paths[number], cache, settings) for number in durations]
     for done, (number, problem) in enumerate(_each(_listened, tasks, workers), 1):
         if problem is not None:
             heard.silent[number] = problem
         progress("listening", done, len(tasks))
+    known = Cache(cache.given)  # what was made a moment ago is fresh enough
     for number in durations:
         if number not in heard.silent:
             try:
-                heard.prints[number] = cache.prints(paths[number], settings)
+                heard.prints[number] = known.prints(paths[number], settings)
             except ClippingError as error:
                 heard.silent[number] = str(error)
     numbers = sorted(heard.prints)
@@ -95,14 +96,14 @@ def listen(
 class _Task:
     number: int
     path: Path
-    cache: Path
+    cache: Cache
     settings: SharedSettings
 
 
 def _listened(task: _Task) -> tuple[int, str | None]:
     """Put the prints of one file into the cache; the reason where that is not possible."""
     try:
-        Cache(task.cache).prints(task.path, task.settings)
+        task.cache.prints(task.path, task.settings)
     except ClippingError as error:
         return task.number, str(error)
     return task.number, None

@@ -248,9 +248,7 @@ class _Season:
             return "preview", first
         return None
 
-    def _made(
-        self, role: Role, number: int, occurrence: Occurrence, *told: str
-    ) -> Claim:
+    def _made(self, role: Role, number: int, occurrence: Occurrence, *told: str) -> Claim:
         identity = self._gathered.identities[number]
         seen = len(occurrence.seen_with)
         chance = 1 - 0.3 * 0.5 ** (seen - 1)

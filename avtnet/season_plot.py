@@ -37,7 +37,8 @@ def draw_season(path: Path, episodes: Sequence[Located]) -> Path:
         found = located.timeline
         axes.barh(row, found.duration, color="#eeeeee", height=0.7)
         if found.error is not None:
-            axes.text(0, row, f" {found.error[:90]}", va="center", fontsize=6, parse_math=False)
+            told = _printable(f" {found.error[:90]}")
+            axes.text(0, row, told, va="center", fontsize=6, parse_math=False)
         for segment in found.segments:
             name = _name(located, segment.label, segment.start, segment.end, numbers)
             score = 1.0 if segment.score is None else segment.score
@@ -52,7 +53,7 @@ def draw_season(path: Path, episodes: Sequence[Located]) -> Path:
                 linewidth=0.5,
             )
             shown.setdefault(name, bar)
-    names = [located.name.encode("utf-8", "backslashreplace").decode() for located in episodes]
+    names = [_printable(located.name) for located in episodes]
     axes.set_yticks(range(len(episodes)), labels=names, fontsize=7, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("minutes")
@@ -67,6 +68,11 @@ def draw_season(path: Path, episodes: Sequence[Located]) -> Path:
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # they become boxes
         figure.savefig(temporary, dpi=110)
     return path
+
+
+def _printable(text: str) -> str:
+    """A name of bytes that are no UTF-8 cannot be drawn as it is."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _numbers(episodes: Sequence[Located]) -> dict[tuple[str, int], int]:

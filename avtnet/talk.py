@@ -23,6 +23,7 @@ _MIXED = 0.4
 """Share of a song with talk over it, from which it is a song over story."""
 _SHORTEST_PART = 5.0
 """Seconds of talk at an end of a song that are the story's."""
+_CLEAN = 0.01
 _SMOOTH = 2.0
 """Seconds: words have pauses."""
 
@@ -88,6 +89,8 @@ def talked_over(claim: Claim, heard: Repetition) -> np.ndarray | None:
         part = left[first - shift : last - shift]
         curve[first:last] = np.where(np.isnan(part), 0.0, part)
         curves.append(curve)
+        if np.isfinite(curve).all() and (curve > _TALK).mean() <= _CLEAN:
+            break  # one sibling with the bare song is enough
     if not curves:
         return None
     least = np.min(curves, axis=0)

@@ -200,7 +200,9 @@ def _nodes(matches: Sequence[Match]) -> dict[int, list[_Node]]:
 def _components(nodes: Mapping[int, Sequence[_Node]]) -> list[list[_Node]]:
     """Nodes that matches connect."""
     every = [node for file in sorted(nodes) for node in nodes[file]]
-    home = {id(match): {} for node in every for _, _, match in node.spans}
+    home: dict[int, dict[Stretch, int]] = {
+        id(match): {} for node in every for _, _, match in node.spans
+    }
     for number, node in enumerate(every):
         for here, _, match in node.spans:
             home[id(match)][here] = number

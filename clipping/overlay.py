@@ -69,10 +69,13 @@ def left_over(read_a: Reader, read_b: Reader, placed: Placed) -> np.ndarray | No
 
 def _moved(samples: np.ndarray, place: float, size: int) -> np.ndarray:
     """``size`` samples from a place between two samples on."""
+    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
     whole = int(place)
     part = samples[whole : whole + size + 1]
-    turn = np.exp(2j * np.pi * (place - whole) * np.fft.rfftfreq(len(part)))
-    return np.fft.irfft(np.fft.rfft(part) * turn, len(part))[:size]
+    length = next_fast_len(len(part), real=True)
+    turn = np.exp(2j * np.pi * (place - whole) * rfftfreq(length))
+    return np.asarray(irfft(rfft(part, length) * turn, length)[:size])
 
 
 def _left(a: np.ndarray, b: np.ndarray, likeness: float) -> np.ndarray:

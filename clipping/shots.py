@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -46,7 +47,7 @@ def changes(path: Path | str, start: float, end: float) -> list[Change]:
     steps = np.array(
         [
             float(np.abs(later - before).mean())
-            for (_, before), (_, later) in zip(pictures, pictures[1:], strict=False)
+            for (_, before), (_, later) in itertools.pairwise(pictures)
         ]
     )
     black = [float(np.percentile(picture, 98)) <= _BLACK for _, picture in pictures]

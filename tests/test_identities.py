@@ -28,9 +28,7 @@ def pairs(places, *, noise=0.0, seed=0, by="sound"):
 
 
 def spans(identity):
-    return {
-        each.place.file: (each.place.start, each.place.end) for each in identity.occurrences
-    }
+    return {each.place.file: (each.place.start, each.place.end) for each in identity.occurrences}
 
 
 FOUR = dict.fromkeys(range(4), 1440.0)
@@ -97,9 +95,10 @@ def test_a_logo_in_front_is_not_the_openings_where_some_episode_parts_them():
     found.append(Match(Stretch(0, 0, 98), Stretch(1, 0, 98), 0.9))
     first, second = gather(found, FOUR).identities
     assert spans(first) == opening
-    assert spans(second) == {0: (0, 8), 1: (0, 8), 2: (0, 8), 3: (0, 8)} or set(
-        spans(second)
-    ) >= {2, 3}
+    assert spans(second) == {0: (0, 8), 1: (0, 8), 2: (0, 8), 3: (0, 8)} or set(spans(second)) >= {
+        2,
+        3,
+    }
 
 
 def test_copies_of_an_episode_say_nothing_of_each_other():

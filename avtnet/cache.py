@@ -7,57 +7,37 @@ processes may use a folder at once, without locks. A damaged file is as good as 
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import clipping.prints
+import clipping.shared
+from avtnet.cache_files import (
+    SUFFIXES,
+    Identity,
+    data_of_user,
+    entry_text,
+    name_of,
+    of_user,
+    plain,
+    prune_folder,
+    read_entry,
+)
 from clipping import config
 from clipping.errors import ClippingError
 from clipping.files import MEDIA_SUFFIXES, find_media, require_writable, write_text
-from clipping.json_values import listed, number, parse_json, some_fields
+from clipping.json_values import listed, number
 from clipping.prints import Prints, SharedSettings, load_prints, make_prints, save_prints
 from clipping.segments import Segment
 from clipping.shared import Place, Shared, swapped
 from clipping.storage import url_of
-from clipping.tables import read_text
 from preprocess.features import identify
 
 PROG = "python -m avtnet.cache"
 FOLDER = ".avtnet"
 """Beside the media; hidden, so no search for media looks into it."""
-FORMAT, VERSION = "avtnet cache", 1
-MOST_BYTES = 4 << 20
-"""A JSON file above this size is none of ours."""
-_SUFFIXES = {"prints": ".prints", "pairs": ".json", "facts": ".json"}
-_NAME = re.compile(r"((?:[0-9a-f]{32}-){1,2})[0-9a-f]{16}\.(?:prints|json)")
-_LEFTOVER_SECONDS = 3600.0
-"""A temporary file so old is no longer being written."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who a file is, wherever it lies and whatever it is called."""
-
-    size_bytes: int
-    mtime_ns: int
-    """The time of its last change; 0 in storage, which does not tell."""
-    digest: str
-    """Of its size and of blocks spread over it, both ends among them."""
-
-    @property
-    def key(self) -> str:
-        """32 hexadecimal digits; others after any change, such as the end of a download.
-
-        A copy that took another time is somebody else: it is looked at anew.
-        """
-        return _digest([self.size_bytes, self.mtime_ns, self.digest], 16)
 
 
 class Cache:
@@ -95,8 +75,17 @@ class Cache:
         if self._given is not None:
             return (self._given,)
         if url_of(path) is not None:
-            return (_of_user(),)
-        return (path.absolute().parent / FOLDER, _of_user())
+            return (of_user(),)
+        return (path.absolute().parent / FOLDER, of_user())
+
+    def lasting_folders(self, path: Path) -> tuple[Path, ...]:
+        """The same for what cannot be made again: no cache directory, which may be emptied."""
+        return tuple(data_of_user() if each == of_user() else each for each in self.folders(path))
+
+    def called(self, path: Path, folder: Path) -> str:
+        """What a file is called in one of these folders: beside it the name is enough."""
+        beside = self._given is None and folder.name == FOLDER
+        return path.name if beside else str(path.absolute())
 
     def identity(self, path: Path) -> Identity:
         """Who a file is; its blocks are read again when its size or time has changed.
@@ -128,8 +117,8 @@ class Cache:
         settings = settings or SharedSettings()
         identity = self.identity(path)
         origin = {"identity": asdict(identity), "settings": settings.of_prints()}
-        said = _plain(origin)
-        name = _name([identity], origin, "prints")
+        said = plain(origin)
+        name = name_of([identity], origin, "prints")
         for folder in self._looked_at(path):
             try:
                 return load_prints(folder / "prints" / name, path, said)
@@ -137,7 +126,7 @@ class Cache:
                 continue
         made = make_prints(path, settings)
         if self.identity(path) == identity:  # or it is being written just now
-            self._keep(path, "prints", name, lambda file: save_prints(made, file, said))
+            self._keep(path, lambda folder: save_prints(made, folder / "prints" / name, said))
         return made
 
     def pair(self, a: Path, b: Path, settings: SharedSettings) -> list[Shared] | None:
@@ -177,6 +166,29 @@ class Cache:
         origin = {"identity": asdict(identity), "name": name, "settings": key}
         self._keep_value(path, "facts", [identity], origin, value)
 
+    def named_fact(self, path: Path, name: str) -> Any:
+        """As :func:`fact`, of whatever file is called so: it may have been replaced since.
+
+        It is no finding, and is taken from a cache for fresh ones too.
+        """
+        for folder in self.folders(path):
+            origin = {"file": self.called(path, folder), "name": name}
+            try:
+                return read_entry(folder / "named" / name_of([], origin, "named"), origin)
+            except (ClippingError, ValueError, RecursionError):
+                continue
+        return None
+
+    def keep_named_fact(self, path: Path, name: str, value: object) -> None:
+        """Keep a small JSON value about a file of this name."""
+
+        def write(folder: Path) -> None:
+            origin = {"file": self.called(path, folder), "name": name}
+            file = folder / "named" / name_of([], origin, "named")
+            write_text(file, entry_text(origin, value))
+
+        self._keep(path, write)
+
     def prune(self, paths: Iterable[Path]) -> int:
         """Remove what belongs to files that are no longer there; how many files that were.
 
@@ -198,13 +210,14 @@ class Cache:
         removed = 0
         for folder, files in groups.items():
             known = {self.identity(file).key for file in files if file.is_file() or url_of(file)}
-            removed += _prune(folder, known)
+            removed += prune_folder(folder, known)
         return removed
 
     def _pair_origin(self, first: Path, second: Path, settings: SharedSettings) -> dict[str, Any]:
         # A command's settings are a subclass with more fields, of no matter here.
         names = {each.name for each in fields(SharedSettings)}
         return {
+            "comparison": clipping.shared.VERSION,
             "identities": [asdict(self.identity(path)) for path in (first, second)],
             "settings": {name: each for name, each in asdict(settings).items() if name in names},
         }
@@ -219,10 +232,10 @@ class Cache:
     def _value(
         self, path: Path, kind: str, identities: Sequence[Identity], origin: Mapping[str, Any]
     ) -> Any:
-        name = _name(identities, origin, kind)
+        name = name_of(identities, origin, kind)
         for folder in self._looked_at(path):
             try:
-                return _read(folder / kind / name, origin)
+                return read_entry(folder / kind / name, origin)
             except (ClippingError, ValueError, RecursionError):
                 continue
         return None
@@ -235,67 +248,22 @@ class Cache:
         origin: Mapping[str, Any],
         value: object,
     ) -> None:
-        whole = {
-            "format": FORMAT,
-            "version": VERSION,
-            "origin": origin,
-            "value": value,
-            "digest": _digest([origin, value], 16),
-        }
-        text = json.dumps(whole, sort_keys=True, indent=1, allow_nan=False) + "\n"
-        name = _name(identities, origin, kind)
-        self._keep(path, kind, name, lambda file: write_text(file, text))
+        text, name = entry_text(origin, value), name_of(identities, origin, kind)
+        self._keep(path, lambda folder: write_text(folder / kind / name, text))
 
-    def _keep(self, path: Path, kind: str, name: str, write: Callable[[Path], None]) -> None:
-        """Write a file in the first folder that takes it."""
+    def _keep(self, path: Path, write: Callable[[Path], None]) -> None:
+        """Write in the first folder that takes it."""
         *others, last = self.folders(path)
         for folder in (*others, last):
             if folder in self._closed:
                 continue
             try:
-                write(folder / kind / name)
+                write(folder)
                 return
             except ClippingError as error:
                 self._closed.add(folder)
                 instead = "nothing is kept" if folder == last else f"{last} is used in its place"
                 self._notes[f"cache: {error}; {instead}"] = None
-
-
-def _of_user() -> Path:
-    """The folder in the user's cache directory."""
-    import platformdirs
-
-    return platformdirs.user_cache_path("avtnet", appauthor=False)
-
-
-def _plain(value: object) -> str:
-    """The same text for the same JSON value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _digest(value: object, size: int) -> str:
-    return hashlib.blake2b(_plain(value).encode(), digest_size=size).hexdigest()
-
-
-def _name(identities: Sequence[Identity], origin: Mapping[str, Any], kind: str) -> str:
-    """The name of a file: who it is about can be read from it, so that pruning opens none."""
-    versions = [VERSION, clipping.prints.VERSION]
-    about = "".join(f"{identity.key}-" for identity in identities)
-    return f"{about}{_digest([versions, origin], 8)}{_SUFFIXES[kind]}"
-
-
-def _read(file: Path, origin: Mapping[str, Any]) -> Any:
-    """The value of a JSON file of ours.
-
-    Raises:
-        ClippingError, ValueError, RecursionError: for any other file.
-    """
-    whole = some_fields(parse_json(file, read_text(file, MOST_BYTES)), ("origin", "value"))
-    if _plain(whole["origin"]) != _plain(origin):
-        raise ValueError("is of another file, or of other settings")
-    if whole.get("digest") != _digest([whole["origin"], whole["value"]], 16):
-        raise ValueError("its digest is that of other contents")
-    return whole["value"]
 
 
 def _row(found: Shared) -> list[Any]:
@@ -315,28 +283,6 @@ def _shared(row: object, a: Path, b: Path) -> Shared:
         raise ValueError(f"is compared by {by!r}, exact is {exact!r}")
     places = Place(a, Segment(start_a, end_a)), Place(b, Segment(start_b, end_b))
     return Shared(*places, offset, score, by, exact)
-
-
-def _prune(folder: Path, known: set[str]) -> int:
-    removed = 0
-    for kind in _SUFFIXES:
-        inside = (folder / kind).iterdir() if (folder / kind).is_dir() else ()
-        for file in inside:
-            named = _NAME.fullmatch(file.name)
-            try:
-                if named is not None:
-                    stale = not set(named[1].strip("-").split("-")) <= known
-                else:
-                    age = time.time() - file.lstat().st_mtime
-                    stale = file.name.startswith(".tmp-") and age > _LEFTOVER_SECONDS
-                if stale:
-                    file.unlink()
-                    removed += 1
-            except FileNotFoundError:  # another process was quicker
-                continue
-            except OSError as error:
-                raise ClippingError(f"{file}: cannot be removed: {error.strerror}") from error
-    return removed
 
 
 @dataclass(frozen=True)
@@ -368,7 +314,7 @@ def _command(settings: CacheConfig) -> int:
         print(f"removed: {cache.prune(paths)} files")
     for folder in sorted({cache.folders(path)[0] for path in paths}):
         sizes = {
-            kind: [file.stat().st_size for file in (folder / kind).glob("*")] for kind in _SUFFIXES
+            kind: [file.stat().st_size for file in (folder / kind).glob("*")] for kind in SUFFIXES
         }
         told = ", ".join(f"{len(each)} {kind} {sum(each)} bytes" for kind, each in sizes.items())
         print(f"{folder}: {told}")

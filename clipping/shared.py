@@ -21,6 +21,8 @@ from clipping.segments import Segment, format_time
 
 __all__ = ["Place", "Shared", "SharedReport", "SharedSettings", "compare", "shared", "swapped"]
 
+VERSION = 1
+"""Goes up when the same files give other stretches: comparisons that were kept are then stale."""
 _PROG = "python -m clipping shared"
 _COARSE_SECONDS = 1.0
 """A fingerprint may see a stretch so much shorter than it is: shorter ones are kept until their

@@ -172,10 +172,12 @@ def _heard_until(sound: Fingerprint, start: float) -> float:
     return start + (rows * STEP_SAMPLES + WINDOW_SAMPLES) / SOUND_RATE
 
 
-def save_prints(prints: Prints, file: Path) -> None:
+def save_prints(prints: Prints, file: Path, origin: str = "") -> None:
     """Write the prints of a media file as one safetensors file, whole or not at all.
 
-    The path of the media is not in it.
+    Args:
+        origin: what the caller wants to find in it again, such as who the media file is; its path
+            is not in it.
 
     Raises:
         ClippingError: where it cannot be written.
@@ -184,7 +186,7 @@ def save_prints(prints: Prints, file: Path) -> None:
     from safetensors.numpy import save as serialize
 
     tensors: dict[str, np.ndarray] = {}
-    about: dict[str, Any] = {"duration": prints.duration}
+    about: dict[str, Any] = {"duration": prints.duration, "origin": origin}
     for kind, index in (("sound", prints.sound), ("picture", prints.picture)):
         if index is not None:
             tensors[kind] = index.words
@@ -201,14 +203,16 @@ def save_prints(prints: Prints, file: Path) -> None:
         temporary.write_bytes(data)
 
 
-def load_prints(file: Path, media: Path) -> Prints:
+def load_prints(file: Path, media: Path, origin: str = "") -> Prints:
     """Read what :func:`save_prints` wrote, trusting nothing in it.
 
     Args:
         media: where the media file is now; it is opened when its sound or pictures are asked for.
+        origin: what :func:`save_prints` was given.
 
     Raises:
-        FeatureError: naming the file, where it is missing, damaged, or of another version.
+        FeatureError: naming the file, where it is missing, damaged, or of another version or
+            origin.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -219,8 +223,11 @@ def load_prints(file: Path, media: Path) -> Prints:
             if (metadata.get("format"), metadata.get("version")) != (FORMAT, str(VERSION)):
                 raise FeatureError("these are other tensors, or of another version")
             about = json.loads(metadata["about"])
+            if about["origin"] != origin:
+                raise FeatureError("they are those of another file, or of other settings")
             kinds = set(stored.keys())
-            if not kinds or not kinds <= {"sound", "picture"} or kinds != set(about) - {"duration"}:
+            told = set(about) - {"duration", "origin"}
+            if not kinds or not kinds <= {"sound", "picture"} or kinds != told:
                 raise FeatureError(f"it holds {sorted(kinds)} and tells of {sorted(about)}")
             sound = _index(stored, "sound", about) if "sound" in kinds else None
             picture = _index(stored, "picture", about) if "picture" in kinds else None

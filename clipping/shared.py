@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from clipping.refine import Placed, refine
 from clipping.refine_picture import refine_pictures
 from clipping.segments import Segment, format_time
 
-__all__ = ["Place", "Shared", "SharedReport", "SharedSettings", "compare", "shared"]
+__all__ = ["Place", "Shared", "SharedReport", "SharedSettings", "compare", "shared", "swapped"]
 
+VERSION = 1
+"""Goes up when the same files give other stretches: comparisons that were kept are then stale."""
 _PROG = "python -m clipping shared"
 _COARSE_SECONDS = 1.0
 """A fingerprint may see a stretch so much shorter than it is: shorter ones are kept until their
@@ -131,6 +133,12 @@ def compare(a: Prints, b: Prints, settings: SharedSettings) -> list[Shared]:
                 )
             )
     return sorted(found, key=lambda each: (each.a.segment.start, each.b.segment.start))
+
+
+def swapped(found: Sequence[Shared]) -> list[Shared]:
+    """The same stretches with b named first, in the order of its time."""
+    turned = [replace(each, a=each.b, b=each.a, offset=-each.offset) for each in found]
+    return sorted(turned, key=lambda each: (each.a.segment.start, each.b.segment.start))
 
 
 def _placed(a: Fingerprint, b: Fingerprint, run: Run) -> Placed:

@@ -17,15 +17,19 @@ from season_series import RELEASES, Pieces, Scale, Series, snapped, taken
 
 
 def _ordinary(series: Series) -> list[EpisodePlan]:
-    bodies = {
-        n: series.body(n, opening=series.opening(n), ending=series.ending(n), bumper=True)
-        for n in range(1, series.count() + 2)
-    }
+    """Cards in the middle; after most endings a preview, after some another scene."""
+    bodies = {}
+    for n in range(1, series.count() + 2):
+        rng = series.rng("tail", n)
+        after: Pieces = ()
+        if rng.random() < 0.25:
+            after = series.story(series.at(rng.uniform(60, 170)), n, "after")
+        songs = {"opening": series.opening(n), "ending": series.ending(n)}
+        bodies[n] = series.body(n, **songs, after=after, bumper=True)
     plans = []
     for n in range(1, series.count() + 1):
-        tail: Pieces = ()
-        if series.rng("tail", n).random() < 0.6:
-            tail = series.preview(bodies[n + 1], n, jingle=True)
+        announced = series.rng("announced", n).random() < 0.6
+        tail = series.preview(bodies[n + 1], n, jingle=True) if announced else ()
         plans.append(series.plan(n, bodies[n] + tail))
     return plans
 
@@ -204,9 +208,11 @@ def _double(series: Series) -> list[EpisodePlan]:
 
 def _silent(series: Series) -> list[EpisodePlan]:
     """The second episode has no sound."""
-    plans = _first_without(replace(series, name=series.name))[1:]
-    silent = plans[1]
-    plans[1] = replace(silent, release=Release(".mkv", "libx264", None))
+    plans = [
+        series.plan(n, series.body(n, opening=series.opening(n), ending=series.ending(n)))
+        for n in range(1, series.count() + 1)
+    ]
+    plans[1] = replace(plans[1], release=Release(".mkv", "libx264", None))
     return plans
 
 
@@ -335,34 +341,37 @@ def _score(series: Series) -> list[EpisodePlan]:
         body = series.body(
             n, opening=series.opening(n), ending=series.ending(n, reel="A"), bumper=True
         )
-        middle = next(i for i, piece in enumerate(body) if piece.reel.kind == "card")
-        plans.append(series.plan(n, (*body[:middle], music, *body[middle:])))
+        card = next(place for place, piece in enumerate(body) if piece.reel.kind == "card")
+        scene = body[card - 1]
+        before, behind = scene.seconds - 5.0, 5.0
+        parts = (scene.excerpt(0.0, before), music, scene.excerpt(before, behind))
+        plans.append(series.plan(n, (*body[: card - 1], *parts, *body[card:])))
     return plans
 
 
 _PLANS: dict[str, Callable[[Series], list[EpisodePlan]]] = {
     "ordinary": _ordinary,
     "cold_open": _cold_open,
-    "moving": _moving,
     "two_openings": _two_openings,
-    "short_opening": _lengths(20.0),
-    "long_opening": _lengths(150.0),
-    "first_without": _first_without,
     "song_as_ending": _song_as_ending,
     "other_pictures": _other_pictures,
-    "other_sounds": _other_sounds,
-    "dub": _dub,
     "recap": _recap,
-    "duplicates": _duplicates,
+    "preview": _preview,
+    "mixed": _mixed,
+    "moving": _moving,
+    "dub": _dub,
+    "cards": _cards,
     "double": _double,
+    "other_sounds": _other_sounds,
+    "long_opening": _lengths(150.0),
+    "short_opening": _lengths(20.0),
+    "first_without": _first_without,
+    "duplicates": _duplicates,
+    "no_opening": _no_opening,
+    "score": _score,
+    "preview_talk": _preview_talk,
     "silent": _silent,
     "corrupt": _corrupt,
-    "preview": _preview,
-    "preview_talk": _preview_talk,
-    "cards": _cards,
-    "no_opening": _no_opening,
-    "mixed": _mixed,
-    "score": _score,
     "special_ending": _special_ending,
     "alone": _alone,
     "middle_opening": _lengths(90.0),

@@ -47,7 +47,7 @@ class Series:
 
     def count(self, test: int = 4) -> int:
         """How many episodes."""
-        return int(self.rng("count").integers(6, 10)) if self.full else test
+        return int(self.rng("count").integers(6, 9)) if self.full else test
 
     def at(self, seconds: float) -> float:
         """A time of a 24 minute episode in one of this scale."""

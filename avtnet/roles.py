@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from clipping.identities import Gathered, Identity, Occurrence, Stretch
@@ -19,6 +19,9 @@ Role = Literal["opening", "ending", "recap", "preview", "mixed"]
 SHORTEST_THEME = 15.0
 """Seconds below which a repeated stretch is a logo, a bumper, an eyecatch."""
 LONGEST_THEME = 240.0
+_SHORTEST_JINGLE = 8.0
+_TO_THE_END = 3.0
+"""Seconds before a file's end up to which something lasts to it."""
 _DOUBLE = 1.6
 """Times the usual length from which a file holds several episodes."""
 _TAIL = 0.72
@@ -96,6 +99,11 @@ class _Season:
             if SHORTEST_THEME <= identity.seconds <= LONGEST_THEME
             and not self._is_borrowed(identity)
         ]
+        jingles = [
+            number
+            for number, identity in enumerate(self._gathered.identities)
+            if _SHORTEST_JINGLE <= identity.seconds < SHORTEST_THEME
+        ]
         found.sort(key=lambda number: -self._weight(number))
         homes = {number: self._home(number) for number in found}
         claims: list[Claim] = []
@@ -108,6 +116,8 @@ class _Season:
                 if claim is not None:
                     claims.append(claim)
         claims += self._guests(found, homes, claims)
+        for number in jingles:
+            claims += self._jingle(number, claims)
         return claims
 
     def borrowed(self) -> list[Claim]:
@@ -216,7 +226,22 @@ class _Season:
                 return claim
         return None
 
-    def _follows_an_ending(self, identity: Identity, claims: Sequence[Claim]) -> bool:
+    def _jingle(self, number: int, claims: Sequence[Claim]) -> list[Claim]:
+        """Previews by the short music that most of them begin with, up to the end of the file."""
+        identity = self._gathered.identities[number]
+        if not self._follows_an_ending(identity, claims, within=_LONGEST_PREVIEW):
+            return []
+        found = []
+        for each in identity.occurrences:
+            duration = self._durations[each.place.file]
+            if duration - each.place.end <= _TO_THE_END:
+                made = self._made("preview", number, each)
+                found.append(replace(made, place=replace(each.place, end=duration)))
+        return found
+
+    def _follows_an_ending(
+        self, identity: Identity, claims: Sequence[Claim], within: float = _BEHIND
+    ) -> bool:
         """Whether it mostly stands right behind an ending: then it is a preview's."""
         if identity.seconds > _LONGEST_PREVIEW:
             return False
@@ -225,7 +250,7 @@ class _Season:
             behind += any(
                 claim.role == "ending"
                 and claim.place.file == occurrence.place.file
-                and -1.0 <= occurrence.place.start - claim.place.end <= _BEHIND
+                and -1.0 <= occurrence.place.start - claim.place.end <= within
                 for claim in claims
             )
         return 2 * behind >= len(identity.occurrences)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from avtnet.repetition import Repetition
-from avtnet.roles import Claim
+from avtnet.roles import SHORTEST_THEME, Claim
 from clipping.errors import ClippingError
 from clipping.identities import Match
 from clipping.overlay import STEP, left_over
@@ -24,6 +24,9 @@ _MIXED = 0.4
 _SHORTEST_PART = 5.0
 """Seconds of talk at an end of a song that are the story's."""
 _CLEAN = 0.01
+_TO_THE_END = 3.0
+"""Seconds before a file's end up to which something lasts to it."""
+_PREVIEW_CHANCE = 0.9
 _SMOOTH = 2.0
 """Seconds: words have pauses."""
 
@@ -32,37 +35,54 @@ def part_from_talk(claims: Sequence[Claim], heard: Repetition) -> list[Claim]:
     """Openings and endings with talk over them: mixed, or shorter by the part that is story's.
 
     Talk is what none of the siblings has at that place. Where all of a season's episodes talk over
-    their song, it is mixed in all.
+    their song, it is mixed in all. What is talked over between an ending and the end of the file
+    is the preview of the next episode.
     """
-    return [
-        _parted(claim, heard)
-        if claim.role in ("opening", "ending") and claim.occurrence.by == "sound"
-        else claim
-        for claim in claims
-    ]
+    parted: list[Claim] = []
+    for claim in claims:
+        if claim.role in ("opening", "ending") and claim.occurrence.by == "sound":
+            parted += _parted(claim, heard)
+        else:
+            parted.append(claim)
+    return parted
 
 
-def _parted(claim: Claim, heard: Repetition) -> Claim:
+def _parted(claim: Claim, heard: Repetition) -> list[Claim]:
     talk = talked_over(claim, heard)
     if talk is None:
-        return claim
+        return [claim]
     share = float(talk.mean())
-    if share >= _MIXED:
-        told = f"something else is heard over {share:.0%} of it: a song over story"
-        return dataclasses.replace(claim, role="mixed", reasons=(*claim.reasons, told))
     before, behind = _ends_with_talk(talk)
-    if before < _SHORTEST_PART and behind < _SHORTEST_PART:
-        return claim
-    start, end = claim.place.start, claim.place.end
+    before = before if before >= _SHORTEST_PART else 0.0
+    behind = behind if behind >= _SHORTEST_PART else 0.0
+    start, end = claim.place.start + before, claim.place.end - behind
+    bare = (
+        end - start - STEP * float(talk[round(before / STEP) :][: int((end - start) / STEP)].sum())
+    )
+    if bare < SHORTEST_THEME or (share >= _MIXED and bare < 0.7 * (end - start)):
+        told = f"something else is heard over {share:.0%} of it: a song over story"
+        return [dataclasses.replace(claim, role="mixed", reasons=(*claim.reasons, told))]
+    if not before and not behind:
+        return [claim]
     reasons = list(claim.reasons)
-    if before >= _SHORTEST_PART:
-        start += before
+    if before:
         reasons.append(f"its first {before:.1f} s are heard under talk: left to the story")
-    if behind >= _SHORTEST_PART:
-        end -= behind
+    if behind:
         reasons.append(f"its last {behind:.1f} s are heard under talk: left to the story")
     place = dataclasses.replace(claim.place, start=start, end=end)
-    return dataclasses.replace(claim, place=place, reasons=tuple(reasons))
+    parts = [dataclasses.replace(claim, place=place, reasons=tuple(reasons))]
+    duration = heard.durations[claim.place.file]
+    if behind and claim.role == "ending" and duration - claim.place.end <= _TO_THE_END:
+        parts.append(
+            dataclasses.replace(
+                claim,
+                role="preview",
+                place=dataclasses.replace(claim.place, start=end, end=duration),
+                chance=claim.chance * _PREVIEW_CHANCE,
+                reasons=("talk over music that is repeated, from the ending to the end",),
+            )
+        )
+    return parts
 
 
 def talked_over(claim: Claim, heard: Repetition) -> np.ndarray | None:

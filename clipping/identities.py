@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from clipping.fingerprint import Kind
 
-SAME_CONTENT = 0.6
+SAME_CONTENT = 0.75
 """Share of the shorter file that two files hold at one offset, from which they are copies: the
 same episode again, dubbed, cut otherwise, or inside a double episode."""
 _ONE_OFFSET = 0.5
@@ -330,9 +330,9 @@ def _limits(
             if place.seconds > here.seconds / 2 or not _stands_alone(other, part):
                 continue
             if abs(place.start - here.start) <= _TOUCHING:
-                low = max(low, min(span[0].end for span in neighbour.spans))
+                low = max(low, statistics.median(span[0].end for span in neighbour.spans))
             elif abs(place.end - here.end) <= _TOUCHING:
-                high = min(high, max(span[0].start for span in neighbour.spans))
+                high = min(high, statistics.median(span[0].start for span in neighbour.spans))
     return (low, high) if high - low >= here.seconds / 2 else (0.0, float("inf"))
 
 

@@ -3,24 +3,32 @@ subtracted from each other."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from avtnet.repetition import Repetition
 from avtnet.roles import SHORTEST_THEME, Claim
 from clipping.errors import ClippingError
+from clipping.fingerprint import picture_words
 from clipping.identities import Match
+from clipping.matching import differing
 from clipping.overlay import STEP, left_over
 from clipping.refine import Placed
 
 _SIBLINGS = 4
 """Other episodes that a song is held against."""
 _TALK = 0.3
-"""Share of the energy that is not the song's from which something lies over it."""
-_MIXED = 0.4
-"""Share of a song with talk over it, from which it is a song over story."""
+"""Share of the energy that is not the song's, from which an end of it is the story's."""
+_SOFT_TALK = 0.05
+"""The same inside a song whose pictures are not its siblings' either: talk at -13 dB."""
+_MIXED = 0.6
+"""Share of a song with soft talk over it, from which it is a song over story."""
+_LOOKS = 9
+"""Moments of a song at which its pictures are compared."""
+_OTHER_BITS = 18.0
+"""Of 64, in which two pictures differ that are not the same."""
 _SHORTEST_PART = 5.0
 """Seconds of talk at an end of a song that are the story's."""
 _CLEAN = 0.01
@@ -48,36 +56,33 @@ def part_from_talk(claims: Sequence[Claim], heard: Repetition) -> list[Claim]:
 
 
 def _parted(claim: Claim, heard: Repetition) -> list[Claim]:
-    talk = talked_over(claim, heard)
-    if talk is None:
+    left = left_by_siblings(claim, heard)
+    if left is None:
         return [claim]
-    share = float(talk.mean())
-    before, behind = _ends_with_talk(talk)
+    soft = float(_smoothed(left > _SOFT_TALK).mean())
+    if soft >= _MIXED and _other_pictures(claim, heard):
+        told = f"talk over {soft:.0%} of it, under other pictures: a song over story"
+        return [replace(claim, role="mixed", reasons=(*claim.reasons, told))]
+    before, behind = _ends_with_talk(_smoothed(left > _TALK))
     before = before if before >= _SHORTEST_PART else 0.0
     behind = behind if behind >= _SHORTEST_PART else 0.0
     start, end = claim.place.start + before, claim.place.end - behind
-    bare = (
-        end - start - STEP * float(talk[round(before / STEP) :][: int((end - start) / STEP)].sum())
-    )
-    if bare < SHORTEST_THEME or (share >= _MIXED and bare < 0.7 * (end - start)):
-        told = f"something else is heard over {share:.0%} of it: a song over story"
-        return [dataclasses.replace(claim, role="mixed", reasons=(*claim.reasons, told))]
-    if not before and not behind:
+    if not (before or behind) or end - start < SHORTEST_THEME:
         return [claim]
     reasons = list(claim.reasons)
     if before:
         reasons.append(f"its first {before:.1f} s are heard under talk: left to the story")
     if behind:
         reasons.append(f"its last {behind:.1f} s are heard under talk: left to the story")
-    place = dataclasses.replace(claim.place, start=start, end=end)
-    parts = [dataclasses.replace(claim, place=place, reasons=tuple(reasons))]
+    place = replace(claim.place, start=start, end=end)
+    parts = [replace(claim, place=place, reasons=tuple(reasons))]
     duration = heard.durations[claim.place.file]
     if behind and claim.role == "ending" and duration - claim.place.end <= _TO_THE_END:
         parts.append(
-            dataclasses.replace(
+            replace(
                 claim,
                 role="preview",
-                place=dataclasses.replace(claim.place, start=end, end=duration),
+                place=replace(claim.place, start=end, end=duration),
                 chance=claim.chance * _PREVIEW_CHANCE,
                 reasons=("talk over music that is repeated, from the ending to the end",),
             )
@@ -85,9 +90,30 @@ def _parted(claim: Claim, heard: Repetition) -> list[Claim]:
     return parts
 
 
-def talked_over(claim: Claim, heard: Repetition) -> np.ndarray | None:
-    """For every ``STEP`` of a claim's place, whether something lies over the song in its file, and
-    in none of the siblings that were tried; None where that cannot be told."""
+def _other_pictures(claim: Claim, heard: Repetition) -> bool:
+    """Whether the pictures of a song are none of its siblings'; so too where nobody has any."""
+    for match, swapped in _siblings(claim, heard):
+        here, there = (match.b, match.a) if swapped else (match.a, match.b)
+        shares = (np.arange(_LOOKS) + 0.5) / _LOOKS
+        try:
+            rows = [
+                picture_words(
+                    heard.paths[place.file], (place.start + shares * place.seconds).tolist()
+                )
+                for place in (here, there)
+            ]
+        except ClippingError:
+            continue
+        shown = (rows[0][:, 0] != 0) & (rows[1][:, 0] != 0)
+        wrong = differing(*rows)[shown]
+        if len(wrong) >= _LOOKS // 2 and float(np.median(wrong)) < _OTHER_BITS:
+            return False
+    return True
+
+
+def left_by_siblings(claim: Claim, heard: Repetition) -> np.ndarray | None:
+    """For every ``STEP`` of a claim's place, the share of energy that no sibling explains, 0..1;
+    None where that cannot be told."""
     curves = []
     count = int(claim.place.seconds / STEP)
     for match, swapped in _siblings(claim, heard):
@@ -109,7 +135,7 @@ def talked_over(claim: Claim, heard: Repetition) -> np.ndarray | None:
         part = left[first - shift : last - shift]
         curve[first:last] = np.where(np.isnan(part), 0.0, part)
         curves.append(curve)
-        if np.isfinite(curve).all() and (curve > _TALK).mean() <= _CLEAN:
+        if np.isfinite(curve).all() and (curve > _SOFT_TALK).mean() <= _CLEAN:
             break  # one sibling with the bare song is enough
     if not curves:
         return None
@@ -118,7 +144,7 @@ def talked_over(claim: Claim, heard: Repetition) -> np.ndarray | None:
     if known.mean() < 0.5:
         return None
     least[~known] = 0.0
-    return _smoothed(least > _TALK)
+    return np.asarray(least)
 
 
 def _siblings(claim: Claim, heard: Repetition) -> list[tuple[Match, bool]]:

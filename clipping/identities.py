@@ -25,6 +25,8 @@ _TOGETHER = 0.4
 """Seconds between votes up to which they tell of one moment."""
 _ENOUGH = 0.15
 """Share of the votes that an outer end needs: less is a chance likeness of two files."""
+_LITTLE = 12.0
+"""Seconds that two files may share beyond a song by chance: the same jingle behind it."""
 _TOUCHING = 1.0
 """Seconds up to which an end of one thing is the beginning of its neighbour."""
 _COVERED = 0.6
@@ -274,15 +276,26 @@ def _agreed(votes: Sequence[tuple[float, float, int]], outward: int) -> tuple[fl
         else:
             clusters.append([vote])
     total = _support(votes)
-    several = len({who for _, _, who in votes}) >= 4
-    for cluster in clusters:
-        lonely = several and len({who for _, _, who in cluster}) < 2
-        if _support(cluster) >= _ENOUGH * total and not lonely:
+    for place, cluster in enumerate(clusters):
+        if _support(cluster) >= _ENOUGH * total and not _is_lonely(clusters[place:], votes):
             break
     else:
         cluster = max(clusters, key=_support)
     times = [time for time, _, _ in votes]
     return _weighted_median(cluster), max(times) - min(times)
+
+
+def _is_lonely(
+    clusters: Sequence[Sequence[tuple[float, float, int]]],
+    votes: Sequence[tuple[float, float, int]],
+) -> bool:
+    """Whether the first cluster is one file's word against several: never believed of four and
+    more, and of three not for a little more than the others say."""
+    voters = len({who for _, _, who in votes})
+    if voters < 3 or len({who for _, _, who in clusters[0]}) > 1:
+        return False
+    little = len(clusters) > 1 and abs(clusters[0][-1][0] - clusters[1][0][0]) <= _LITTLE
+    return voters > 3 or little
 
 
 def _support(votes: Sequence[tuple[float, float, int]]) -> float:

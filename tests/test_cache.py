@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fuzzing import Damaged
-from make_shared import song, spliced, story, write
+from make_shared import CHEAP, song, spliced, story, write
 
 from avtnet.cache import FOLDER, Cache, main
 from clipping.errors import ClippingError
@@ -35,8 +35,8 @@ def user(tmp_path_factory, monkeypatch):
 def two_episodes(tmp_path_factory):
     theme = song(7, 1)
     folder = tmp_path_factory.mktemp("two")
-    write(folder / "01.m4a", spliced(story(3, 2), theme, story(2, 3)))
-    write(folder / "02.m4a", spliced(theme, story(4, 4)))
+    write(folder / "01.m4a", spliced(story(3, 2), theme, story(2, 3)), **CHEAP)
+    write(folder / "02.m4a", spliced(theme, story(4, 4)), **CHEAP)
     return folder
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from fuzzing import Damaged
-from make_shared import film, song, spliced, story, write
+from make_shared import CHEAP, film, song, spliced, story, write
 
 from clipping.errors import FeatureError, MediaError
 from clipping.prints import SharedSettings, load_prints, make_prints, save_prints
@@ -17,8 +17,8 @@ def said(found):
 
 def test_kept_prints_compare_as_those_just_made_wherever_the_file_lies_now(tmp_path):
     theme = song(9, 1)
-    a = write(tmp_path / "a.mp3", spliced(story(5, 2), theme), codec="libmp3lame")
-    b = write(tmp_path / "b.m4a", spliced(story(8, 3), theme, story(4, 4)))
+    a = write(tmp_path / "a.mp3", spliced(story(5, 2), theme), codec="libmp3lame", **CHEAP)
+    b = write(tmp_path / "b.m4a", spliced(story(8, 3), theme, story(4, 4)), **CHEAP)
     first, second = make_prints(a, SOUND), make_prints(b, SOUND)
     fresh = compare(first, second, SOUND)
     assert [each.exact for each in fresh] == [True]
@@ -35,8 +35,9 @@ def test_kept_prints_compare_as_those_just_made_wherever_the_file_lies_now(tmp_p
 
 def test_kept_pictures_compare_too_and_a_region_is_kept_with_them(tmp_path):
     settings = SharedSettings(shortest=6.0, region_start=1.0, region_end=15.0)
-    a = make_prints(film(tmp_path / "a.mp4", [(4, 1), (9, 7), (3, 2)]), settings)
-    b = make_prints(film(tmp_path / "b.mp4", [(6, 3), (9, 7)]), settings)
+    small = {"size": (160, 90), "rate": 12}
+    a = make_prints(film(tmp_path / "a.mp4", [(4, 1), (9, 7), (3, 2)], **small), settings)
+    b = make_prints(film(tmp_path / "b.mp4", [(6, 3), (9, 7)], **small), settings)
     for prints in (a, b):
         save_prints(prints, tmp_path / f"{prints.path.stem}.prints")
     kept = [load_prints(tmp_path / f"{x.path.stem}.prints", x.path) for x in (a, b)]
@@ -48,7 +49,7 @@ def test_kept_pictures_compare_too_and_a_region_is_kept_with_them(tmp_path):
 
 
 def test_damaged_prints_are_refused_and_never_believed(tmp_path):
-    a = write(tmp_path / "a.m4a", spliced(story(3, 1), song(6, 2)))
+    a = write(tmp_path / "a.m4a", spliced(story(3, 1), song(6, 2)), **CHEAP)
     whole = tmp_path / "a.prints"
     save_prints(make_prints(a, SOUND), whole)
     data = whole.read_bytes()
@@ -74,8 +75,8 @@ def test_damaged_prints_are_refused_and_never_believed(tmp_path):
 
 def test_what_is_gone_since_is_told_as_any_media_error(tmp_path):
     theme = song(8, 1)
-    a = write(tmp_path / "a.m4a", theme)
-    b = write(tmp_path / "b.m4a", spliced(story(3, 2), theme))
+    a = write(tmp_path / "a.m4a", theme, **CHEAP)
+    b = write(tmp_path / "b.m4a", spliced(story(3, 2), theme), **CHEAP)
     first, second = make_prints(a, SOUND), make_prints(b, SOUND)
     b.unlink()
     with pytest.raises(MediaError, match=r"b\.m4a"):

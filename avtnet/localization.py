@@ -21,9 +21,11 @@ from avtnet.checkpoints import Checkpoint
 from avtnet.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
 from avtnet.evidence import Candidate, fuse_candidates
 from avtnet.gather import Gathered, gather, sort_inputs
+from avtnet.hints import library
 from avtnet.predict import check_settings, find_device, predict_windows
 from avtnet.season import EpisodeFacts, SeasonOptions, look_at
 from avtnet.season_names import seasons
+from avtnet.theme_file import Theme
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import find_media
@@ -72,6 +74,8 @@ class LocateConfig:
     """Seconds by which they have every segment wider at both ends; negative: narrower."""
     cache: Path | None = None
     """Folder to keep what was heard and compared; absent, .avtnet beside the media."""
+    themes: Path | None = None
+    """Folder of remembered themes (avtnet themes); absent, the user's."""
     rescan: bool = False
     """Look at everything anew, whatever the cache knows."""
     network: Literal["auto", "always", "never"] = "auto"
@@ -194,8 +198,11 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
     facts: dict[str, EpisodeFacts] = {}
     season_of: dict[str, int] = {}
     if words:
+        themes, problems = library(config.themes)
+        for problem in problems:
+            Console(stderr=True, markup=False).print(problem, style="yellow")
         for number, files in enumerate(seasons(find_media(words))):
-            for fact in _season(files, config):
+            for fact in _season(files, config, themes):
                 facts[fact.name] = fact
                 season_of[fact.name] = number
     asked = frozenset(name for name, fact in facts.items() if _wants_networks(fact, config))
@@ -217,11 +224,13 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
     return found
 
 
-def _season(files: Mapping[str, Path], config: LocateConfig) -> list[EpisodeFacts]:
+def _season(
+    files: Mapping[str, Path], config: LocateConfig, themes: Sequence[Theme]
+) -> list[EpisodeFacts]:
     options = SeasonOptions(config.audio, config.pictures, config.workers)
     cache = Cache(config.cache, fresh=config.rescan)
     with _bar() as progress:
-        return look_at(files, cache, options, progress=progress)
+        return look_at(files, cache, options, themes=themes, progress=progress)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from avtnet import checkpoints
+from avtnet.cache import Cache
+from avtnet.edits import note_written
 from clipping.errors import ClippingError
 from clipping.files import require_output, require_writable
 from clipping.formats import catalog
@@ -145,6 +147,10 @@ class Report:
             yield from catalog.write_beside(
                 wide, config.write, folder=config.write_to, called=called
             )
+            if "json" in config.write and config.write_to is None:
+                # So that a person's edit of it is told from our own words.
+                cache = Cache(config.cache)
+                note_written(located.facts.path, cache, found, config.padding)
 
 
 def table(episodes: list[Located]) -> Table:

@@ -179,15 +179,15 @@ def _complete(heard: Repetition, settings: SharedSettings, progress: Progress) -
     heard.gathered = gather(heard.matches, heard.durations)
 
 
-def example_of(prints: Prints, occurrence: Occurrence) -> Prints:
+def example_of(prints: Prints, occurrence: Occurrence, margin: float = _MARGIN) -> Prints:
     """The prints of a file as if it had nothing but one occurrence."""
 
     def part(index: Index | None) -> Index | None:
         if index is None:
             return None
         whole = index.fingerprint
-        first = max(0, round((occurrence.place.start - _MARGIN - whole.centre) / whole.step))
-        last = round((occurrence.place.end + _MARGIN - whole.centre) / whole.step)
+        first = max(0, round((occurrence.place.start - margin - whole.centre) / whole.step))
+        last = round((occurrence.place.end + margin - whole.centre) / whole.step)
         words = whole.words[first : max(first, last)]
         return Index(Fingerprint(words, whole.step, whole.time(first), whole.kind))
 

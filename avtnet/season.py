@@ -6,17 +6,19 @@ the others here; the networks are asked by :mod:`avtnet.localization`, where the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from avtnet.cache import Cache
 from avtnet.evidence import Candidate
+from avtnet.hints import take_hints
 from avtnet.pictures import look_too
 from avtnet.repetition import Progress, Repetition, listen, quiet
 from avtnet.roles import Claim, Role, assign_roles
 from avtnet.snap import snap
 from avtnet.talk import part_from_talk
+from avtnet.theme_file import Theme
 from clipping.errors import ClippingError
 from clipping.media import MediaInfo, probe
 from clipping.prints import SharedSettings
@@ -45,7 +47,7 @@ class EpisodeFacts:
     """Other episodes that its sound or picture was compared with."""
     notes: tuple[str, ...] = ()
     denied: frozenset[str] = frozenset()
-    """Roles of which a person said that the episode has none."""
+    """Roles of which a person has said where they are, or that there are none."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,15 @@ def look_at(
     cache: Cache,
     options: SeasonOptions | None = None,
     *,
+    themes: Sequence[Theme] = (),
     progress: Progress = quiet,
-    extra: Callable[[Path, float, Repetition, int], Sequence[Candidate]] | None = None,
 ) -> list[EpisodeFacts]:
-    """What the episodes of a season say of each other, and of themselves.
+    """What the episodes of a season say of each other, and what else is known of them.
 
     Args:
         files: paths by name, in the order of the episodes.
+        themes: of the library; looked for in every file.
         progress: told of (what is being done, steps done, of so many).
-        extra: asked for more candidates of each file: (path, duration, what is shared, number).
     """
     options = options or SeasonOptions()
     paths = list(files.values())
@@ -85,18 +87,19 @@ def look_at(
             errors[number] = str(error)
     durations = {number: info.duration for number, info in infos.items() if info.duration > 0}
     settings = SharedSettings(shortest=5.0, by="sound", audio=options.audio)
-    if len(durations) > 1:
+    heard, claims = Repetition(tuple(paths), durations), []
+    if len(durations) > 1 or (durations and themes):
         heard = listen(
             paths, durations, cache, settings, workers=options.workers, progress=progress
         )
-        claims = assign_roles(heard.gathered, durations) if durations else []
+    if len(durations) > 1:
+        claims = assign_roles(heard.gathered, durations)
         if options.pictures != "never":
             claims = look_too(
                 heard, claims, cache, always=options.pictures == "always", progress=progress
             )
         claims = snap(part_from_talk(claims, heard), heard)
-    else:
-        heard, claims = Repetition(tuple(paths), durations), []
+    hints = take_hints(paths, heard, cache, themes, settings)
     facts = []
     for number, (name, path) in enumerate(files.items()):
         if number in errors:
@@ -104,13 +107,23 @@ def look_at(
             continue
         info = infos[number]
         own = tuple(claim for claim in claims if claim.place.file == number)
-        candidates = [*map(from_claim, own), *from_chapters(info)]
-        if extra is not None:
-            candidates += extra(path, info.duration, heard, number)
-        others = max(0, len(durations) - 1) if number in durations else 0
-        told = (heard.silent[number],) if number in heard.silent else ()
+        candidates = [
+            *hints.candidates.get(number, ()),
+            *map(from_claim, own),
+            *from_chapters(info),
+        ]
         facts.append(
-            EpisodeFacts(name, path, info.duration, None, tuple(candidates), own, others, told)
+            EpisodeFacts(
+                name,
+                path,
+                info.duration,
+                hints.problems.get(number),
+                tuple(candidates),
+                own,
+                max(0, len(durations) - 1) if number in durations else 0,
+                (heard.silent[number],) if number in heard.silent else (),
+                hints.denied.get(number, frozenset()),
+            )
         )
     return facts
 

@@ -4,12 +4,20 @@ Each scenario is a case that users of other tools complain about (tests/season_s
 """
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from make_season import SCENARIOS, make_scenario
 
+from avtnet.correct import main as correct
 from avtnet.localization import LocateConfig, main, search
+from avtnet.themes import main as themes
+from clipping.chapter_embed import embed as embed_chapters
+from clipping.segments import Segment
 
 WITHIN = 0.2
 """Seconds: a frame of these films (8 a second), and a little."""
@@ -109,3 +117,109 @@ def test_the_command_tells_why_and_draws_the_season(tmp_path, capsys):
     assert (tmp_path / "season" / ".avtnet").is_dir()
     assert main([*words, "--explain", Path(items[0]["file"]).name]) == 0
     assert capsys.readouterr().out.count("compared with") == 1
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory):
+    """A season's folder, and its truth; tests copy it."""
+    folder = tmp_path_factory.mktemp("made") / "season"
+    return folder, make_scenario("moving", folder)
+
+
+@pytest.fixture
+def season(moving, tmp_path):
+    folder, truth = moving
+    return shutil.copytree(folder, tmp_path / "season"), truth
+
+
+def by_name(found):
+    return {each.facts.path.name: each.timeline for each in found}
+
+
+def test_what_a_person_says_of_one_episode_counts_and_is_found_in_the_others(tmp_path):
+    truth = make_scenario("no_opening", tmp_path / "season")
+    first, second, *others = sorted(truth)
+    words = [str(tmp_path / "season" / first), "opening", "0", "7", f"--cache={tmp_path}/cache"]
+    assert correct([*words]) == 0
+    words = [str(tmp_path / "season" / second), "opening", "none", f"--cache={tmp_path}/cache"]
+    assert correct(words) == 0
+    found = by_name(located(tmp_path / "season", tmp_path))
+    assert (found[first].opening.start, found[first].opening.end) == (0, 7)
+    assert found[first].opening.score == 1
+    assert "said by hand" in found[first].opening.evidence[0]
+    assert found[second].opening is None
+    for name in others:
+        assert found[name].opening.end == pytest.approx(7, abs=0.05)
+        assert f"of {first}, which was said by hand" in found[name].opening.evidence[0]
+    # It survives the cache being looked past, and what it says nothing of is still searched.
+    again = by_name(located(tmp_path / "season", tmp_path, rescan=True))
+    assert again == found
+
+
+def test_an_edited_json_is_a_correction(season, tmp_path, capsys):
+    folder, truth = season
+    words = [str(folder), "--network=never", "--workers=0", "--write=json"]
+    assert main(words) == 0
+    path = sorted(folder.glob("*.avtnet.json"))[1]
+    content = json.loads(path.read_text())
+    (timeline,) = content["timelines"]
+    opening = next(each for each in timeline["segments"] if each["label"] == "opening")
+    opening["end"] -= 3
+    path.write_text(json.dumps(content))
+    assert main([*words, "--json", str(tmp_path / "t.json")]) == 0
+    items = json.loads((tmp_path / "t.json").read_text())
+    edited = next(item for item in items if Path(item["file"]).stem == path.name[:-12])
+    kept = next(each for each in edited["segments"] if each["label"] == "opening")
+    assert (kept["start"], kept["end"]) == (opening["start"], opening["end"])
+    assert f"edited {path.name}" in kept["evidence"][0]
+
+
+def test_a_theme_finds_the_opening_of_a_single_file(season, tmp_path, capsys):
+    folder, truth = season
+    first, second, *_ = sorted(truth)
+    true = next(each for each in truth[first] if each.label == "opening")
+    words = ["add", "the song", str(folder / first), str(true.start), str(true.end)]
+    assert themes([*words, f"--library={tmp_path}/library", "--role=opening"]) == 0
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(folder / second, alone)
+    (found,) = located(alone, tmp_path, themes=tmp_path / "library")
+    (opening,) = found.timeline.segments
+    wanted = next(each for each in truth[second] if each.label == "opening")
+    assert (opening.start, opening.end) == pytest.approx((wanted.start, wanted.end), abs=WITHIN)
+    assert 'the theme "the song" of the library' in opening.evidence
+
+
+def test_chapters_count_as_evidence(season, tmp_path):
+    folder, truth = season
+    name = next(name for name in sorted(truth) if name.endswith(".mkv"))
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(folder / name, alone)
+    segments = [Segment(10.0, 30.5, "opening"), Segment(40.0, 44.0, "commercial")]
+    embed_chapters(alone / name, segments)
+    (found,) = located(alone, tmp_path)
+    (opening,) = found.timeline.segments
+    assert (opening.label, opening.start, opening.end) == ("opening", 10.0, 30.5)
+    assert opening.evidence == ('the chapter "Opening"',)
+
+
+def test_two_scans_of_one_folder_at_once_agree(season, tmp_path):
+    folder, truth = season
+    words = [sys.executable, "-m", "avtnet.locate", str(folder), "--network=never", "--workers=0"]
+    runs = [
+        subprocess.Popen(
+            [*words, f"--json={tmp_path}/{number}.json"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        )
+        for number in range(2)
+    ]
+    for run in runs:
+        assert run.communicate(timeout=300)[1].count("Traceback") == 0
+        assert run.returncode == 0
+    one, other = ((tmp_path / f"{number}.json").read_text() for number in range(2))
+    assert one == other
+    assert len(json.loads(one)) == len(truth)

@@ -25,6 +25,8 @@ _ROLES: tuple[Role, ...] = get_args(Role)
 _SHARE = 0.5
 """Of a corrected span that another episode must hold, to have it too."""
 _TRUST = {"correction": 0.97, "theme": 0.95}
+_WHOLE = 0.98
+"""Of a theme from which all of it is there."""
 _SIGMA = {True: 0.03, False: 0.3}
 """By whether a span was placed to the sample."""
 
@@ -77,7 +79,7 @@ def take_hints(
                 if found.theme.role not in _ROLES:
                     continue
                 told = f'the theme "{found.theme.name}" of the library'
-                if found.share < 1:
+                if found.share < _WHOLE:
                     told += f", {found.share:.0%} of it"
                 hints.add(
                     number,

@@ -90,10 +90,11 @@ def fuse_candidates(
         min_confidence: below it nothing is said.
         denied: labels of which a person said that there is none.
     """
-    whole = [each for each in candidates if None not in (each.start, each.end)]
-    halves = [each for each in candidates if None in (each.start, each.end)]
+    ordered = sorted(candidates, key=_rank)
+    whole = [each for each in ordered if None not in (each.start, each.end)]
+    halves = [each for each in ordered if None in (each.start, each.end)]
     groups: list[_Group] = []
-    for candidate in sorted(whole, key=lambda each: (-each.settled, each.sigma, -each.trust)):
+    for candidate in whole:
         best = max(groups, key=lambda group: group.leader.overlap(candidate), default=None)
         if best is not None and best.leader.overlap(candidate) >= _SAME:
             best.members.append(candidate)
@@ -117,6 +118,14 @@ def fuse_candidates(
         if segment is not None and (segment.score or 0.0) >= min_confidence:
             segments.append(segment)
     return _apart(segments)
+
+
+def _rank(each: Candidate) -> tuple[object, ...]:
+    """Complete, so that it does not matter who spoke first."""
+    start = -1.0 if each.start is None else each.start
+    end = -1.0 if each.end is None else each.end
+    said = (each.role, each.source, each.reasons, each.assumed)
+    return not each.settled, each.sigma, -each.trust, start, end, *said
 
 
 def _fits(leader: Candidate, half: Candidate) -> bool:

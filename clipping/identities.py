@@ -201,9 +201,8 @@ def _nodes(matches: Sequence[Match]) -> dict[int, list[_Node]]:
 
 
 def _rank(span: tuple[Stretch, Stretch, Match]) -> tuple[object, ...]:
-    """Complete, so that the order in which pairs were compared tells nothing."""
-    here, there, match = span
-    weight = -here.seconds * match.score
+    """Complete: the order in which pairs were compared tells nothing."""
+    (here, there, match), weight = span, -span[0].seconds * span[2].score
     places = (here.file, here.start, here.end, there.file, there.start, there.end)
     return weight, *places, -match.score, not match.exact, match.by
 
@@ -243,10 +242,9 @@ def _identity(
     for node in part:
         assert node.about is not None
         low, high = _limits(node, part, parts)
-        starts = [(max(here.start, low), *_weight(match, group, there)) for here, there, match in
-                  node.spans]  # fmt: skip
-        ends = [(min(here.end, high), *_weight(match, group, there)) for here, there, match in
-                node.spans]  # fmt: skip
+        votes = [(here, _weight(match, group, there)) for here, there, match in node.spans]
+        starts = [(max(here.start, low), *weight) for here, weight in votes]
+        ends = [(min(here.end, high), *weight) for here, weight in votes]
         start, start_doubt = _agreed(starts, outward=-1)
         end, end_doubt = _agreed(ends, outward=1)
         if end <= start:

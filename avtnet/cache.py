@@ -60,7 +60,7 @@ class Cache:
         """
         if folder is not None:
             require_writable(folder)
-        self._given, self._fresh = folder, fresh
+        self.given, self.fresh = folder, fresh
         self._identities: dict[Path, tuple[tuple[int, int] | None, Identity]] = {}
         self._closed: set[Path] = set()
         self._notes: dict[str, None] = {}
@@ -72,8 +72,8 @@ class Cache:
 
     def folders(self, path: Path) -> tuple[Path, ...]:
         """Where what is known of a file may lie, the first choice first."""
-        if self._given is not None:
-            return (self._given,)
+        if self.given is not None:
+            return (self.given,)
         if url_of(path) is not None:
             return (of_user(),)
         return (path.absolute().parent / FOLDER, of_user())
@@ -84,7 +84,7 @@ class Cache:
 
     def called(self, path: Path, folder: Path) -> str:
         """What a file is called in one of these folders: beside it the name is enough."""
-        beside = self._given is None and folder.name == FOLDER
+        beside = self.given is None and folder.name == FOLDER
         return path.name if beside else str(path.absolute())
 
     def identity(self, path: Path) -> Identity:
@@ -198,11 +198,11 @@ class Cache:
         """
         groups: dict[Path, set[Path]] = {}
         for path in paths:
-            if self._given is None and url_of(path) is not None:
+            if self.given is None and url_of(path) is not None:
                 continue
             group = groups.setdefault(self.folders(path)[0], set())
             group.add(path)
-            if self._given is None:
+            if self.given is None:
                 beside = path.absolute().parent.iterdir()
                 group |= {each for each in beside if each.suffix.lower() in MEDIA_SUFFIXES}
         removed = 0
@@ -216,7 +216,7 @@ class Cache:
         return (b, a, True) if turned else (a, b, False)
 
     def _looked_at(self, path: Path) -> tuple[Path, ...]:
-        return () if self._fresh else self.folders(path)
+        return () if self.fresh else self.folders(path)
 
     def _value(
         self, path: Path, kind: str, identities: Sequence[Identity], origin: Mapping[str, Any]

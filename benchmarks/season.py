@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]  # before this folder, which has a preprocess.py
 
 from make_season import SCENARIOS, make_season
+from season_material import SYNTHESIZED, Recorded
 from season_peer import peer
 from season_plan import EpisodePlan, Piece, Reel, Release, Track
 from season_scores import Episode, figures, print_figures
@@ -46,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seasons", type=int, default=12, help="the first so many scenarios")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, help="these scenarios instead")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--music", type=Path, help="folder of music to cut songs from")
+    parser.add_argument("--speech", type=Path, help="folder with a folder of recordings a speaker")
     parser.add_argument("--workers", type=int, help="as of avtnet.locate")
     parser.add_argument("--make", action="store_true", help="make the seasons, and stop")
     parser.add_argument("--made", action="store_true", help="take only seasons that are there")
@@ -58,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     names = options.only or list(SCENARIOS)[: options.seasons]
     if not options.made:
-        jobs = [(options.folder, name, options.scale, options.seed) for name in names]
+        recorded = (options.music, options.speech) if options.music and options.speech else None
+        jobs = [(options.folder, name, options.scale, options.seed, recorded) for name in names]
         with multiprocessing.get_context("spawn").Pool(2) as pool:
             pool.starmap(make, jobs, chunksize=1)
     if options.make:
@@ -72,14 +76,17 @@ def told(folder: Path, name: str) -> Path:
     return folder / f"{name}.json"
 
 
-def make(folder: Path, name: str, scale: str, seed: int) -> None:
+def make(
+    folder: Path, name: str, scale: str, seed: int, recorded: tuple[Path, Path] | None
+) -> None:
     """One season and its truth, unless they are there."""
     truth_path = told(folder, name)
     plans = SCENARIOS[name](seed, scale)
     if truth_path.exists():
         return
     began = time.process_time()
-    truth = make_season(folder / name, plans)
+    material = SYNTHESIZED if recorded is None else Recorded(*recorded, plans)
+    truth = make_season(folder / name, plans, material)
     spent = time.process_time() - began
     rows = {
         plan.file: {
@@ -89,7 +96,8 @@ def make(folder: Path, name: str, scale: str, seed: int) -> None:
         }
         for plan in plans
     }
-    whole = {"scenario": name, "seed": seed, "scale": scale, "episodes": rows}
+    whole = {"scenario": name, "seed": seed, "scale": scale, "recorded": recorded is not None}
+    whole["episodes"] = rows
     write_text(truth_path, json.dumps(whole, indent=1) + "\n")
     print(f"{name}: {len(plans)} files, {spent / len(plans):.1f} CPU s each", flush=True)
 

@@ -9,6 +9,7 @@ except where their length is the point.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -149,6 +150,12 @@ def _dub(series: Series) -> list[EpisodePlan]:
     return plans
 
 
+def _placed(pieces: Pieces) -> list[tuple[float, Piece]]:
+    """Pieces with the times at which they begin."""
+    starts = itertools.accumulate((piece.seconds for piece in pieces), initial=0.0)
+    return list(zip(starts, pieces, strict=False))
+
+
 def _recap(series: Series) -> list[EpisodePlan]:
     """Episodes from the second on begin with two minutes of the last one: a stretch, or four."""
     bodies: list[Pieces] = []
@@ -156,16 +163,16 @@ def _recap(series: Series) -> list[EpisodePlan]:
         before: Pieces = ()
         if n > 1:
             last = bodies[-1]
-            songs = sum(piece.seconds for piece in last if piece.label)
-            begin = snapped(0.55 * (sum(piece.seconds for piece in last) - songs))
-            while any(piece.label for piece in taken(last, begin, begin + 120.0, "")):
-                raise ValueError("the recap would repeat a song")
             whole = 120.0 if series.full else 20.0
-            places = (
-                [(begin, whole)]
-                if n % 2
-                else [(begin, whole / 2), (snapped(begin * 0.8), whole / 2)]
+            sung = max(
+                at + piece.seconds for at, piece in _placed(last) if piece.label == "opening"
             )
+            begin = snapped(sung + 2.0)
+            places = [(begin, whole)] if n % 2 else [(begin + whole, whole / 2), (begin, whole / 2)]
+            if any(
+                piece.label == "ending" and at < begin + 1.5 * whole for at, piece in _placed(last)
+            ):
+                raise ValueError("the recap would repeat a song")
             for first, seconds in places:
                 before += taken(last, first, first + seconds, "recap")
         bodies.append(

@@ -6,7 +6,7 @@
 Makes seasons of 24-minute episodes (tests/season_scenarios.py: each is one difficulty), keeps them
 in the folder, and goes on where it was interrupted. Songs and voices are synthesized, or cut from
 recordings with ``--music DIR --speech DIR``, as in packages of games (wesnoth-1.16-music) and of
-telephone prompts (asterisk-core-sounds-en-wav and its siblings; unpacked, not installed). Seven
+telephone prompts (asterisk-core-sounds-en-wav and its siblings; unpacked, not installed). Eight
 releases differ in codecs, loudness, noise and treble. Then runs ``avtnet.locate`` on each season's
 folder, with nothing kept from earlier runs, and prints by role what benchmarks/season_scores.py
 counts; and the same of chromaprint matched as intro-skipper does (benchmarks/season_peer.py; its

@@ -166,7 +166,7 @@ def _left(here: Stretch, there: Stretch, heard: Repetition, cache: Cache) -> np.
 def _siblings(claim: Claim, heard: Repetition) -> list[tuple[Match, bool]]:
     """The matches that hold the claim's place against another file, the best first."""
     found: dict[int, tuple[float, Match, bool]] = {}
-    for match in heard.matches:
+    for match in heard.matches_of(claim.place.file):
         for here, there, swapped in ((match.a, match.b, False), (match.b, match.a, True)):
             common = here.common(claim.place)
             if common < 0.7 * claim.place.seconds or not match.exact or match.by != "sound":

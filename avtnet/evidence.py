@@ -90,10 +90,11 @@ def fuse_candidates(
         min_confidence: below it nothing is said.
         denied: labels of which a person said that there is none.
     """
-    whole = [each for each in candidates if None not in (each.start, each.end)]
-    halves = [each for each in candidates if None in (each.start, each.end)]
+    ordered = sorted(candidates, key=_rank)
+    whole = [each for each in ordered if None not in (each.start, each.end)]
+    halves = [each for each in ordered if None in (each.start, each.end)]
     groups: list[_Group] = []
-    for candidate in sorted(whole, key=lambda each: (-each.settled, each.sigma, -each.trust)):
+    for candidate in whole:
         best = max(groups, key=lambda group: group.leader.overlap(candidate), default=None)
         if best is not None and best.leader.overlap(candidate) >= _SAME:
             best.members.append(candidate)
@@ -117,6 +118,13 @@ def fuse_candidates(
         if segment is not None and (segment.score or 0.0) >= min_confidence:
             segments.append(segment)
     return _apart(segments)
+
+
+def _rank(candidate: Candidate) -> tuple[object, ...]:
+    """What counts first; the order in which sources were asked does not matter."""
+    ends = [-1.0 if each is None else each for each in (candidate.start, candidate.end)]
+    first = not candidate.settled, candidate.sigma, -candidate.trust
+    return *first, candidate.role, candidate.source, *ends
 
 
 def _fits(leader: Candidate, half: Candidate) -> bool:

@@ -61,8 +61,8 @@ def fuse_votes(votes: Sequence[Vote]) -> Fused:
     """
     if not votes:
         raise ValueError("fusing needs one or more votes")
-    ranked = sorted(votes, key=lambda vote: (vote.sigma, vote.seconds, vote.source))
-    best = max(ranked, key=lambda vote: _believed(vote, votes))
+    ranked = sorted(votes, key=lambda vote: (vote.sigma, vote.seconds, vote.source, vote.trust))
+    best = max(ranked, key=lambda vote: _believed(vote, ranked))
     agreed = [vote for vote in ranked if vote.agrees(best)]
     weights = [max(vote.trust, 1e-6) / vote.sigma**2 for vote in agreed]
     seconds = math.fsum(
@@ -70,7 +70,7 @@ def fuse_votes(votes: Sequence[Vote]) -> Fused:
     ) / math.fsum(weights)
     return Fused(
         seconds,
-        _believed(best, votes),
+        _believed(best, ranked),
         tuple(vote.source for vote in agreed),
         tuple(vote.source for vote in ranked if not vote.agrees(best)),
     )

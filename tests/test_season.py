@@ -159,7 +159,7 @@ def test_what_a_person_says_of_one_episode_counts_and_is_found_in_the_others(tmp
 
 
 def test_an_edited_json_is_a_correction(season, tmp_path, capsys):
-    folder, truth = season
+    folder, _truth = season
     words = [str(folder), "--network=never", "--workers=0", "--write=json"]
     assert main(words) == 0
     path = sorted(folder.glob("*.avtnet.json"))[1]

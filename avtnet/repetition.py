@@ -54,7 +54,7 @@ class Repetition:
     _sorted: int = 0
 
     def matches_of(self, file: int) -> list[Match]:
-        """Those with a place in one file: all matches of 500 files are many to look through."""
+        """Those with a place in one file; all of them are too many to look through for each."""
         if self._sorted != len(self.matches):
             self._of_file, self._sorted = {}, len(self.matches)
             for match in self.matches:

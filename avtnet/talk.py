@@ -79,7 +79,8 @@ def _parted(claim: Claim, heard: Repetition, cache: Cache) -> list[Claim]:
     place = replace(claim.place, start=start, end=end)
     parts = [replace(claim, place=place, reasons=tuple(reasons))]
     duration = heard.durations[claim.place.file]
-    if behind and claim.role == "ending" and duration - claim.place.end <= _TO_THE_END:
+    lasts = end < duration <= claim.place.end + _TO_THE_END
+    if behind and claim.role == "ending" and lasts:
         parts.append(
             replace(
                 claim,

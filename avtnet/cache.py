@@ -132,9 +132,8 @@ class Cache:
     def pair(self, a: Path, b: Path, settings: SharedSettings) -> list[Shared] | None:
         """What two files share, as :func:`keep_pair` was told, in either order; None: unknown."""
         first, second, turned = self._ordered(a, b)
-        origin = self._pair_origin(first, second, settings)
         identities = [self.identity(first), self.identity(second)]
-        value = self._value(first, "pairs", identities, origin)
+        value = self._value(first, "pairs", identities, _pair_origin(identities, settings))
         try:
             found = [_shared(row, first, second) for row in value] if value is not None else None
         except (ValueError, TypeError):
@@ -146,8 +145,7 @@ class Cache:
         first, second, turned = self._ordered(a, b)
         identities = [self.identity(first), self.identity(second)]
         rows = [_row(each) for each in (swapped(found) if turned else found)]
-        origin = self._pair_origin(first, second, settings)
-        self._keep_value(first, "pairs", identities, origin, rows)
+        self._keep_value(first, "pairs", identities, _pair_origin(identities, settings), rows)
 
     def fact(self, path: Path, name: str, key: object = "") -> Any:
         """A JSON value that :func:`keep_fact` was given of this file; None where there is none.
@@ -213,15 +211,6 @@ class Cache:
             removed += prune_folder(folder, known)
         return removed
 
-    def _pair_origin(self, first: Path, second: Path, settings: SharedSettings) -> dict[str, Any]:
-        # A command's settings are a subclass with more fields, of no matter here.
-        names = {each.name for each in fields(SharedSettings)}
-        return {
-            "comparison": clipping.shared.VERSION,
-            "identities": [asdict(self.identity(path)) for path in (first, second)],
-            "settings": {name: each for name, each in asdict(settings).items() if name in names},
-        }
-
     def _ordered(self, a: Path, b: Path) -> tuple[Path, Path, bool]:
         turned = self.identity(b).key < self.identity(a).key
         return (b, a, True) if turned else (a, b, False)
@@ -264,6 +253,16 @@ class Cache:
                 self._closed.add(folder)
                 instead = "nothing is kept" if folder == last else f"{last} is used in its place"
                 self._notes[f"cache: {error}; {instead}"] = None
+
+
+def _pair_origin(identities: Sequence[Identity], settings: SharedSettings) -> dict[str, Any]:
+    # A command's settings are a subclass with more fields, of no matter here.
+    names = {each.name for each in fields(SharedSettings)}
+    return {
+        "comparison": clipping.shared.VERSION,
+        "identities": [asdict(identity) for identity in identities],
+        "settings": {name: each for name, each in asdict(settings).items() if name in names},
+    }
 
 
 def _row(found: Shared) -> list[Any]:

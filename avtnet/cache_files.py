@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class Identity:
     digest: str
     """Of its size and of blocks spread over it, both ends among them."""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """32 hexadecimal digits; others after any change, such as the end of a download.
 

@@ -22,7 +22,7 @@ BY_COMMAND = "command"
 _SAME_LENGTH = 0.1
 """Seconds by which the lengths of a file and of its successor of the same name may differ."""
 _MOST_KEPT = 100
-"""Corrections of one file that are kept, old ones included."""
+"""Corrections of one file that are kept, old ones included, beside the last of each label."""
 
 
 @dataclass(frozen=True)
@@ -133,12 +133,22 @@ def _change_in(
     with alone(folder):
         entries = read(file)
         identity = cache.identity(path)
-        records = change(_records(entries, path, folder, cache))[-_MOST_KEPT:]
+        records = _newest(change(_records(entries, path, folder, cache)))
         who = cache.called(path, folder), identity.size_bytes, identity.digest
         others = [each for each in entries if each.digest != identity.digest]
-        if records:
+        # An empty one where else those of a file of the same name would count.
+        if records or any(each.name == who[0] for each in others):
             others.append(Entry(*who, duration, tuple(records)))
-        write(file, sorted(others, key=lambda each: (each.name, each.digest)))
+        write(file, others)  # the one that was changed last is the last
+
+
+def _newest(records: Sequence[Record]) -> list[Record]:
+    """Not all of a long history, but of each label what counts."""
+    last = {each.label: index for index, each in enumerate(records)}
+    first = len(records) - _MOST_KEPT
+    return [
+        each for index, each in enumerate(records) if index >= first or last[each.label] == index
+    ]
 
 
 def _without(records: Sequence[Record], last: Record) -> list[Record]:

@@ -25,6 +25,7 @@ from avtnet.hints import library
 from avtnet.predict import check_settings, find_device, predict_windows
 from avtnet.season import EpisodeFacts, SeasonOptions, look_at
 from avtnet.season_names import seasons
+from avtnet.text_support import with_text
 from avtnet.theme_file import Theme
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
@@ -230,7 +231,10 @@ def _season(
     options = SeasonOptions(config.audio, config.pictures, config.workers)
     cache = Cache(config.cache, fresh=config.rescan)
     with _bar() as progress:
-        return look_at(files, cache, options, themes=themes, progress=progress)
+        facts = look_at(files, cache, options, themes=themes, progress=progress)
+    for note in cache.notes:
+        Console(stderr=True, soft_wrap=True).print(note, style="yellow", markup=False)
+    return facts
 
 
 @contextmanager
@@ -278,7 +282,9 @@ def _conclude(
     duration = fact.duration or max(
         (boundary.features.duration for boundary in boundaries), default=0.0
     )
-    candidates: list[Candidate] = list(fact.candidates)
+    candidates: list[Candidate] = with_text(
+        fact.candidates, [boundary.features for boundary in boundaries]
+    )
     share = 1.0 if fact.compared < 2 else _AGAINST_REPETITION
     for boundary in boundaries:
         candidate = candidate_of(boundary, describe(models), share=share)

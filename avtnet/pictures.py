@@ -8,12 +8,14 @@ the last part of one without an ending.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from avtnet.cache import Cache
+from avtnet.remembered import match_rows, matches_of, remembered
 from avtnet.repetition import Progress, Repetition, as_matches, pairs_of, quiet
 from avtnet.roles import Claim, Role, assign_roles
 from clipping.errors import ClippingError
-from clipping.identities import gather
+from clipping.identities import Match, gather
 from clipping.prints import Prints, SharedSettings
 from clipping.shared import compare
 
@@ -43,11 +45,8 @@ def look_too(
     """
     jobs = list(_everything(heard) if always else _missing(heard, claims))
     seen = _Looker(heard, cache)
-    for done, ((a, settings_a), (b, settings_b)) in enumerate(jobs, 1):
-        prints_a, prints_b = seen(a, settings_a), seen(b, settings_b)
-        if prints_a is not None and prints_b is not None:
-            found = compare(prints_a, prints_b, SharedSettings(shortest=SHORTEST, by="picture"))
-            heard.matches += as_matches(a, b, found)
+    for done, job in enumerate(jobs, 1):
+        heard.matches += _shared(job, seen, heard, cache)
         progress("looking", done, len(jobs))
     if not jobs:
         return list(claims)
@@ -56,6 +55,25 @@ def look_too(
 
 
 _Job = tuple[tuple[int, SharedSettings], tuple[int, SharedSettings]]
+
+
+def _shared(job: _Job, seen: _Looker, heard: Repetition, cache: Cache) -> list[Match]:
+    """What the pictures of two regions share, as far as the cache does not know it."""
+    (a, settings_a), (b, settings_b) = job
+
+    def compared() -> list[list[Any]]:
+        prints_a, prints_b = seen(a, settings_a), seen(b, settings_b)
+        if prints_a is None or prints_b is None:
+            return []
+        settings = SharedSettings(shortest=SHORTEST, by="picture")
+        return match_rows(as_matches(a, b, compare(prints_a, prints_b, settings)))
+
+    key = [SHORTEST, *([each.region_start, each.region_end] for each in (settings_a, settings_b))]
+    try:
+        paths = heard.paths[a], heard.paths[b]
+        return matches_of(a, b, remembered(cache, paths, "pictures", key, compared))
+    except ClippingError:
+        return []
 
 
 def _region(start: float, end: float) -> SharedSettings:

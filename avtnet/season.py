@@ -98,7 +98,7 @@ def look_at(
             claims = look_too(
                 heard, claims, cache, always=options.pictures == "always", progress=progress
             )
-        claims = snap(part_from_talk(claims, heard), heard)
+        claims = snap(part_from_talk(claims, heard, cache), heard, cache)
     hints = take_hints(paths, heard, cache, themes, settings)
     facts = []
     for number, (name, path) in enumerate(files.items()):

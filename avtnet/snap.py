@@ -7,10 +7,13 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from avtnet.cache import Cache
+from avtnet.remembered import remembered
 from avtnet.repetition import Repetition
 from avtnet.roles import Claim
 from clipping.errors import ClippingError
@@ -45,7 +48,7 @@ class _End:
         return abs(self.at - self.anchor) > _NEAR
 
 
-def snap(claims: Sequence[Claim], heard: Repetition) -> list[Claim]:
+def snap(claims: Sequence[Claim], heard: Repetition, cache: Cache) -> list[Claim]:
     """The claims, their ends moved to the change of the picture that all have there.
 
     A song may begin softly a little behind its picture, or die away before it. The moment of the
@@ -60,7 +63,7 @@ def snap(claims: Sequence[Claim], heard: Repetition) -> list[Claim]:
                 groups[claim.identity, claim.role, side, end.by_talk].append(end)
     moves: dict[tuple[int, Side], tuple[float, float]] = {}
     for ends in groups.values():
-        moment = _moment(ends, heard)
+        moment = _moment(ends, heard, cache)
         if moment is not None:
             for end in ends:
                 moves[id(end.claim), end.side] = end.at, end.anchor + moment
@@ -77,7 +80,7 @@ def _end(claim: Claim, side: Side) -> _End:
     return _End(claim, side, own.end, whole.end)
 
 
-def _moment(ends: Sequence[_End], heard: Repetition) -> float | None:
+def _moment(ends: Sequence[_End], heard: Repetition, cache: Cache) -> float | None:
     """Seconds from the anchors to the change of the picture that most episodes have there."""
     spread = np.linspace(0, len(ends) - 1, min(_SAMPLED, len(ends))).round().astype(int)
     found: list[list[float]] = []
@@ -87,11 +90,12 @@ def _moment(ends: Sequence[_End], heard: Repetition) -> float | None:
         limit = heard.durations[file]
         if end.at <= _NEAR or end.at >= limit - _NEAR:
             continue  # the file's own end
+        begin, until = round(max(0.0, end.at - low), 3), round(min(limit, end.at + high), 3)
         try:
-            near = changes(heard.paths[file], max(0.0, end.at - low), min(limit, end.at + high))
+            near = _changes(heard.paths[file], begin, until, cache)
         except ClippingError:
             continue
-        found.append([change.time - end.anchor for change in near])
+        found.append([time - end.anchor for time in near])
     usual = statistics.median(end.at - end.anchor for end in ends)
     ranked = sorted((abs(each - usual), each) for moments in found for each in moments)
     for _, moment in ranked:
@@ -103,6 +107,16 @@ def _moment(ends: Sequence[_End], heard: Repetition) -> float | None:
         if len(backed) >= 2 and 2 * len(backed) > len(found):
             return statistics.median(backed)
     return None
+
+
+def _changes(path: Path, begin: float, until: float, cache: Cache) -> list[float]:
+    """When the picture changes between two times."""
+
+    def looked() -> list[float]:
+        return [change.time for change in changes(path, begin, until)]
+
+    times = remembered(cache, [path], "changes", [begin, until], looked)
+    return [float(time) for time in times]
 
 
 def _reach(end: _End) -> tuple[float, float]:

@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from avtnet.cache import Cache
+from avtnet.remembered import remembered
 from avtnet.repetition import Repetition
 from avtnet.roles import SHORTEST_THEME, Claim
 from clipping.errors import ClippingError
 from clipping.fingerprint import picture_words
-from clipping.identities import Match
+from clipping.identities import Match, Stretch
 from clipping.matching import differing
 from clipping.overlay import STEP, left_over
 from clipping.refine import Placed
@@ -39,7 +41,7 @@ _SMOOTH = 2.0
 """Seconds: words have pauses."""
 
 
-def part_from_talk(claims: Sequence[Claim], heard: Repetition) -> list[Claim]:
+def part_from_talk(claims: Sequence[Claim], heard: Repetition, cache: Cache) -> list[Claim]:
     """Openings and endings with talk over them: mixed, or shorter by the part that is story's.
 
     Talk is what none of the siblings has at that place. Where all of a season's episodes talk over
@@ -49,14 +51,14 @@ def part_from_talk(claims: Sequence[Claim], heard: Repetition) -> list[Claim]:
     parted: list[Claim] = []
     for claim in claims:
         if claim.role in ("opening", "ending") and claim.occurrence.by == "sound":
-            parted += _parted(claim, heard)
+            parted += _parted(claim, heard, cache)
         else:
             parted.append(claim)
     return parted
 
 
-def _parted(claim: Claim, heard: Repetition) -> list[Claim]:
-    left = left_by_siblings(claim, heard)
+def _parted(claim: Claim, heard: Repetition, cache: Cache) -> list[Claim]:
+    left = left_by_siblings(claim, heard, cache)
     if left is None:
         return [claim]
     soft = float(_smoothed(left > _SOFT_TALK).mean())
@@ -112,22 +114,14 @@ def _other_pictures(claim: Claim, heard: Repetition) -> bool:
     return True
 
 
-def left_by_siblings(claim: Claim, heard: Repetition) -> np.ndarray | None:
+def left_by_siblings(claim: Claim, heard: Repetition, cache: Cache) -> np.ndarray | None:
     """For every ``STEP`` of a claim's place, the share of energy that no sibling explains, 0..1;
     None where that cannot be told."""
     curves = []
     count = int(claim.place.seconds / STEP)
     for match, swapped in _siblings(claim, heard):
         here, there = (match.b, match.a) if swapped else (match.a, match.b)
-        read_here = heard.prints[here.file].read
-        read_there = heard.prints[there.file].read
-        if read_here is None or read_there is None:
-            continue
-        placed = Placed(here.start, here.end, there.start, there.end, exact=True)
-        try:
-            left = left_over(read_here, read_there, placed)
-        except ClippingError:
-            continue
+        left = _left(here, there, heard, cache)
         if left is None:
             continue
         curve = np.full(count, np.inf, np.float32)
@@ -146,6 +140,28 @@ def left_by_siblings(claim: Claim, heard: Repetition) -> np.ndarray | None:
         return None
     least[~known] = 0.0
     return np.asarray(least)
+
+
+def _left(here: Stretch, there: Stretch, heard: Repetition, cache: Cache) -> np.ndarray | None:
+    """:func:`clipping.overlay.left_over` of one match; None where it cannot be told."""
+    read_here, read_there = heard.prints[here.file].read, heard.prints[there.file].read
+    if read_here is None or read_there is None:
+        return None
+
+    def subtracted() -> list[float]:
+        placed = Placed(here.start, here.end, there.start, there.end, exact=True)
+        left = left_over(read_here, read_there, placed)
+        # JSON has no NaN: silence in both is marked by -1, and "cannot be told" by nothing.
+        return [] if left is None else np.nan_to_num(left, nan=-1.0).round(4).tolist()
+
+    key = [round(time, 4) for each in (here, there) for time in (each.start, each.end)]
+    paths = heard.paths[here.file], heard.paths[there.file]
+    try:
+        values = remembered(cache, paths, "left over", key, subtracted)
+    except ClippingError:
+        return None
+    known = np.array(values, np.float32)
+    return np.where(known < 0, np.float32(np.nan), known) if len(known) else None
 
 
 def _siblings(claim: Claim, heard: Repetition) -> list[tuple[Match, bool]]:

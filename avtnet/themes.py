@@ -251,7 +251,7 @@ def _find(settings: ThemesConfig) -> int:
             print(f"{path}:{'' if found else ' none of the themes'}")
             for each in found:
                 span = f"{format_time(each.start)} - {format_time(each.end)}"
-                part = "" if each.share == 1 else f", {each.share:.0%} of it"
+                part = "" if each.share > 0.995 else f", {each.share:.0%} of it"
                 print(f"  {span}  {each.theme.role}  {each.theme.name} ({each.score:.2f}{part})")
     for note in cache.notes:
         print(f"{PROG}: {note}", file=sys.stderr)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from clipping.fingerprint import Kind
+from clipping.votes import agreed
 
 SAME_CONTENT = 0.75
 """Share of the shorter file that two files hold at one offset, from which they are copies: the
@@ -22,12 +23,6 @@ _ONE_OFFSET = 0.5
 """Seconds within which the offsets of copies agree."""
 _SAME_PLACE = 0.5
 """Overlap over union from which two spans of a file are one occurrence."""
-_TOGETHER = 0.4
-"""Seconds between votes up to which they tell of one moment."""
-_ENOUGH = 0.15
-"""Share of the votes that an outer end needs: less is a chance likeness of two files."""
-_LITTLE = 12.0
-"""Seconds that two files may share beyond a song by chance: the same jingle behind it."""
 _TOUCHING = 1.0
 """Seconds up to which an end of one thing is the beginning of its neighbour."""
 _COVERED = 0.6
@@ -201,8 +196,9 @@ def _nodes(matches: Sequence[Match]) -> dict[int, list[_Node]]:
 
 
 def _rank(span: tuple[Stretch, Stretch, Match]) -> tuple[object, ...]:
-    """Complete: the order in which pairs were compared tells nothing."""
-    (here, there, match), weight = span, -span[0].seconds * span[2].score
+    """Complete, so that the order in which pairs were compared tells nothing."""
+    here, there, match = span
+    weight = -here.seconds * match.score
     places = (here.file, here.start, here.end, there.file, there.start, there.end)
     return weight, *places, -match.score, not match.exact, match.by
 
@@ -242,11 +238,12 @@ def _identity(
     for node in part:
         assert node.about is not None
         low, high = _limits(node, part, parts)
-        votes = [(here, _weight(match, group, there)) for here, there, match in node.spans]
-        starts = [(max(here.start, low), *weight) for here, weight in votes]
-        ends = [(min(here.end, high), *weight) for here, weight in votes]
-        start, start_doubt = _agreed(starts, outward=-1)
-        end, end_doubt = _agreed(ends, outward=1)
+        starts = [(max(here.start, low), *_weight(match, group, there)) for here, there, match in
+                  node.spans]  # fmt: skip
+        ends = [(min(here.end, high), *_weight(match, group, there)) for here, there, match in
+                node.spans]  # fmt: skip
+        start, start_doubt = agreed(starts, outward=-1)
+        end, end_doubt = agreed(ends, outward=1)
         if end <= start:
             start, end = node.about.start, node.about.end
         matches = [match for _, _, match in node.spans]
@@ -267,64 +264,6 @@ def _identity(
 def _weight(match: Match, group: Mapping[int, int], there: Stretch) -> tuple[float, int]:
     """How much a vote counts, and whose it is."""
     return match.score * (1.0 if match.exact else _COARSE_WEIGHT), group[there.file]
-
-
-def _agreed(votes: Sequence[tuple[float, float, int]], outward: int) -> tuple[float, float]:
-    """(the end that the votes agree on, seconds that they lie apart).
-
-    What lies furthest outward wins, if enough files say so: a file may hold less of a thing (cut
-    short, damaged, talked over), and then its votes fall inside the others'.
-    """
-    ordered = sorted(votes, key=lambda vote: -outward * vote[0])
-    clusters: list[list[tuple[float, float, int]]] = []
-    for vote in ordered:
-        if clusters and abs(clusters[-1][-1][0] - vote[0]) <= _TOGETHER:
-            clusters[-1].append(vote)
-        else:
-            clusters.append([vote])
-    total = _support(votes)
-    for place, cluster in enumerate(clusters):
-        if _support(cluster) >= _ENOUGH * total and not _is_lonely(clusters[place:], votes):
-            break
-    else:
-        cluster = max(clusters, key=_support)
-    times = [time for time, _, _ in votes]
-    return _weighted_median(cluster), max(times) - min(times)
-
-
-def _is_lonely(
-    clusters: Sequence[Sequence[tuple[float, float, int]]],
-    votes: Sequence[tuple[float, float, int]],
-) -> bool:
-    """Whether the first cluster is one file's word against several: never believed of four and
-    more, and of three not for a little more than the others say."""
-    voters = len({who for _, _, who in votes})
-    if voters < 3 or len({who for _, _, who in clusters[0]}) > 1:
-        return False
-    little = len(clusters) > 1 and abs(clusters[0][-1][0] - clusters[1][0][0]) <= _LITTLE
-    return voters > 3 or little
-
-
-def _support(votes: Sequence[tuple[float, float, int]]) -> float:
-    """The weight of the best vote of each file."""
-    best: dict[int, float] = {}
-    for _, weight, who in votes:
-        best[who] = max(best.get(who, 0.0), weight)
-    return sum(best.values())
-
-
-def _weighted_median(votes: Sequence[tuple[float, float, int]]) -> float:
-    """The time at which half of the weight lies on either side."""
-    ordered = sorted(votes)
-    half = sum(weight for _, weight, _ in ordered) / 2
-    passed = 0.0
-    for index, (time, weight, _) in enumerate(ordered):
-        passed += weight
-        if passed > half:
-            return time
-        if passed == half and index + 1 < len(ordered):
-            return (time + ordered[index + 1][0]) / 2
-    return ordered[-1][0]
 
 
 def _limits(

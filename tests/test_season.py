@@ -159,7 +159,7 @@ def test_what_a_person_says_of_one_episode_counts_and_is_found_in_the_others(tmp
 
 
 def test_an_edited_json_is_a_correction(season, tmp_path, capsys):
-    folder, truth = season
+    folder, _truth = season
     words = [str(folder), "--network=never", "--workers=0", "--write=json"]
     assert main(words) == 0
     path = sorted(folder.glob("*.avtnet.json"))[1]
@@ -198,7 +198,7 @@ def test_chapters_count_as_evidence(season, tmp_path):
     alone = tmp_path / "alone"
     alone.mkdir()
     shutil.copy(folder / name, alone)
-    embed_chapters(alone / name, [Chapter(10.0, 30.5, "Opening"), Chapter(30.5, None, "Part A")])
+    embed_chapters(alone / name, [Chapter(10.0, 30.5, "Opening"), Chapter(30.5, 60.0, "Part A")])
     (found,) = located(alone, tmp_path)
     (opening,) = found.timeline.segments
     assert (opening.label, opening.start, opening.end) == ("opening", 10.0, 30.5)

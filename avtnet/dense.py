@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,12 @@ def look_dense_episode(
     return look_dense(episode.window(0, "start", episode.seconds), checkpoint)
 
 
-def evidence(checkpoint: DenseCheckpoint, part: Any, seconds: int) -> Probabilities:
+def evidence(
+    checkpoint: DenseCheckpoint,
+    part: Callable[[int, int], Inputs],
+    seconds: int,
+    shown: Sequence[float] | None = None,
+) -> Probabilities:
     """The network's evidence for so many seconds, a chunk at a time: memory does not grow.
 
     The same as of all at once, because each chunk is seen with all the seconds around it that its
@@ -100,6 +105,7 @@ def evidence(checkpoint: DenseCheckpoint, part: Any, seconds: int) -> Probabilit
 
     Args:
         part: (first, last) → Inputs of these seconds, one row.
+        shown: which of sound, pictures, text and place are used, of 0 and 1; None: all.
     """
     network, reach = checkpoint.network, checkpoint.network.config.reach
     device = next(network.parameters()).device
@@ -108,8 +114,9 @@ def evidence(checkpoint: DenseCheckpoint, part: Any, seconds: int) -> Probabilit
         last = min(seconds, first + CHUNK)
         low, high = max(0, first - reach), min(seconds, last + reach)
         tensors = [tensor.to(device) for tensor in part(low, high).numbers()]
+        seen = None if shown is None else torch.tensor([shown], dtype=torch.float32, device=device)
         with torch.inference_mode():
-            out = network(*tensors)
+            out = network(*tensors, seen)
         pieces.append(_probabilities(out, first - low, last - low))
     return Probabilities(
         *(np.concatenate([getattr(piece, name) for piece in pieces]) for name in NAMES)

@@ -31,7 +31,9 @@ from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
 
 PROG = "python -m avtnet.dense_train"
-AVERAGING = 0.995
+EVERY = 100
+"""Steps between two validations, at which the weights are kept."""
+AVERAGING = 0.99
 """Of the weights: what is kept at each step."""
 
 
@@ -101,9 +103,9 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
         seen = loss if step == 0 else 0.95 * seen + 0.05 * loss
         if not math.isfinite(loss):
             raise ClippingError(f"the loss is {loss} at step {step}: lower --lr")
-        if (step + 1) % 50 == 0:
+        if (step + 1) % 20 == 0:
             console.print(f"step {step + 1}/{config.steps}: loss {seen:.3f}")
-        if (step + 1) % 250 == 0 or step + 1 == config.steps:
+        if (step + 1) % EVERY == 0 or step + 1 == config.steps:
             metrics = _validate(config, average, held, console)
             path = config.output / "dense.safetensors"
             dense.save(path, average, _about(config, metrics, step + 1))

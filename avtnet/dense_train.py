@@ -103,7 +103,7 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
         seen = loss if step == 0 else 0.95 * seen + 0.05 * loss
         if not math.isfinite(loss):
             raise ClippingError(f"the loss is {loss} at step {step}: lower --lr")
-        if (step + 1) % 20 == 0:
+        if (step + 1) % 10 == 0:
             console.print(f"step {step + 1}/{config.steps}: loss {seen:.3f}")
         if (step + 1) % EVERY == 0 or step + 1 == config.steps:
             metrics = _validate(config, average, held, console)

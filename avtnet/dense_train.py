@@ -21,7 +21,7 @@ from torch import Tensor
 from avtnet import dense
 from avtnet.checkpoints import versions
 from avtnet.dense_data import Composer, Example, augmented, collate
-from avtnet.dense_decode import Probabilities, decode
+from avtnet.dense_decode import Found, Probabilities, decode
 from avtnet.dense_losses import dense_loss
 from avtnet.dense_model import BOUNDARIES, CLASSES, AVTNetDense, DenseConfig
 from avtnet.synthesis.library import Piece, make_shard, read_shard, shard_path
@@ -31,7 +31,11 @@ from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
 
 PROG = "python -m avtnet.dense_train"
-EVERY = 100
+NAME = "dense.safetensors"
+"""The checkpoint in a run's folder."""
+PRESENT = 4
+"""The place that says whether a second is in the file."""
+EVERY = 90
 """Steps between two validations, at which the weights are kept."""
 AVERAGING = 0.99
 """Of the weights: what is kept at each step."""
@@ -106,10 +110,8 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
         if (step + 1) % 10 == 0:
             console.print(f"step {step + 1}/{config.steps}: loss {seen:.3f}")
         if (step + 1) % EVERY == 0 or step + 1 == config.steps:
-            metrics = _validate(config, average, held, console)
-            path = config.output / "dense.safetensors"
-            dense.save(path, average, _about(config, metrics, step + 1))
-    return config.output / "dense.safetensors"
+            keep(config, average, _held(config, held), step + 1, console)
+    return config.output / NAME
 
 
 def fit_step(
@@ -176,19 +178,84 @@ def _pieces(config: DenseTrainConfig, split: Split, count: int, console: Console
     return pieces
 
 
-def _validate(
-    config: DenseTrainConfig, network: AVTNetDense, pieces: Sequence[Piece], console: Console
-) -> dict[str, float]:
-    """Figures over composed windows of other material."""
-    if not pieces or not config.validation:
-        return {}
-    network.eval()
+def _held(config: DenseTrainConfig, pieces: Sequence[Piece]) -> list[Example]:
+    """Composed windows of other material."""
+    if not pieces:
+        return []
     composer = Composer(pieces, config.seed + 1)
-    examples = [composer.example(index) for index in range(config.validation)]
-    metrics = measure(network, examples)
-    network.train()
-    console.print("validation: " + ", ".join(f"{k} {v:.3f}" for k, v in metrics.items()))
-    return metrics
+    return [composer.example(index) for index in range(config.validation)]
+
+
+def keep(
+    config: DenseTrainConfig,
+    network: AVTNetDense,
+    examples: Sequence[Example],
+    step: int,
+    console: Console,
+) -> None:
+    """Validate and calibrate the averaged network, and write it."""
+    network.eval()
+    metrics, scale, offset = {}, 1.0, 0.0
+    if examples:
+        metrics = measure(network, examples)
+        scale, offset = calibrate(network, examples)
+        console.print("validation: " + ", ".join(f"{k} {v:.3f}" for k, v in metrics.items()))
+    info = dense.DenseInfo(
+        model=config.model,
+        scale=scale,
+        offset=offset,
+        trained_on=f"{step * config.batch_size} composed windows of 200 s, all made up",
+        training=dump(config),
+        metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
+        versions=versions(),
+    )
+    dense.save(config.output / NAME, network, info)
+
+
+def answer(network: AVTNetDense, example: Example) -> dict[str, Found]:
+    """What is found in an example, by label."""
+    inputs, _ = collate([example])
+    with torch.inference_mode():
+        out = network(*inputs.numbers())
+    given = Probabilities(
+        out.classes[0].softmax(-1).numpy(),
+        out.peaks[0].sigmoid().numpy(),
+        out.offsets[0].softmax(-1).numpy(),
+    )
+    exists = float((example.place[:, PRESENT] > 0).sum())
+    return {each.label: each for each in decode(given, exists)}
+
+
+def calibrate(network: AVTNetDense, examples: Sequence[Example]) -> tuple[float, float]:
+    """Scale and offset that make scores shares of right segments (Platt's logistic regression).
+
+    Right is a segment of which every end that lies in the example is within 2 s of the truth.
+    """
+    logits, right = [], []
+    for example in examples:
+        for label, found in answer(network, example).items():
+            first = 2 * CLASSES[1:].index(label)
+            errors = [
+                abs(mark - float(time))
+                for mark, time in zip(
+                    (found.start, found.end), example.times[first : first + 2], strict=True
+                )
+                if not np.isnan(time)
+            ]
+            score = min(max(found.score, 1e-4), 1 - 1e-4)
+            logits.append(math.log(score / (1 - score)))
+            right.append(float(bool(errors) and max(errors) <= 2))
+    if not logits:
+        return 1.0, 0.0
+    # Newton's method, held near scale 1 and offset 0 by a weak prior, for sets that one can divide.
+    x = np.stack([np.array(logits), np.ones(len(logits))], axis=1)
+    prior, weights = np.array([1.0, 0.0]), np.array([1.0, 0.0])
+    for _ in range(30):
+        chance = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
+        slope = x.T @ (chance - right) + (weights - prior)
+        curve = (x * (chance * (1 - chance))[:, None]).T @ x + np.eye(2)
+        weights = weights - np.linalg.solve(curve, slope)
+    return max(0.05, float(weights[0])), float(weights[1])
 
 
 def measure(network: AVTNetDense, examples: Sequence[Example]) -> dict[str, float]:
@@ -196,16 +263,7 @@ def measure(network: AVTNetDense, examples: Sequence[Example]) -> dict[str, floa
     hits: dict[str, list[float]] = {name: [] for name in BOUNDARIES}
     false, without, right, said, true = 0, 0, 0.0, 0.0, 0.0
     for example in examples:
-        inputs, _ = collate([example])
-        with torch.inference_mode():
-            out = network(*inputs.numbers())
-        given = Probabilities(
-            out.classes[0].softmax(-1).numpy(),
-            out.peaks[0].sigmoid().numpy(),
-            out.offsets[0].softmax(-1).numpy(),
-        )
-        exists = example.place[:, 4] > 0
-        found = {each.label: each for each in decode(given, float(exists.sum()))}
+        found = answer(network, example)
         for number, label in enumerate(CLASSES[1:], start=1):
             share, mine = example.classes[:, number], np.zeros(len(example.classes))
             if label in found:
@@ -236,17 +294,6 @@ def measure(network: AVTNetDense, examples: Sequence[Example]) -> dict[str, floa
         "false": false / max(1, without),
     }
     return metrics
-
-
-def _about(config: DenseTrainConfig, metrics: dict[str, float], step: int) -> dense.DenseInfo:
-    return dense.DenseInfo(
-        model=config.model,
-        trained_on=f"{step * config.batch_size} composed windows of 200 s, made up "
-        "(docs/model-card.md)",
-        training=dump(config),
-        metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
-        versions=versions(),
-    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

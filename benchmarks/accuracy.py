@@ -227,7 +227,7 @@ def make(arguments: argparse.Namespace) -> None:
         duration=400.0,
         duration_spread=200.0,
         size="426x240",
-        rate=3,
+        rate=1,
         seed=arguments.seed,
         material=arguments.material,
         workers=arguments.workers,

@@ -215,6 +215,20 @@ def test_two_windows_are_learned_by_heart():
     assert figures["false"] == 0
 
 
+def test_scores_are_moved_towards_the_share_that_is_right(monkeypatch):
+    examples = [example((9.3, 22.0), seed) for seed in range(20)]
+    sure = dense_train.Found("opening", 9.3, 22.0, 0.9, 0.9, 0.9, 0.9)
+    wrong = replace(sure, end=30.0)
+    turn = iter([sure, wrong] * 10)
+    monkeypatch.setattr(dense_train, "answer", lambda *_: {"opening": next(turn)})
+    scale, offset = dense_train.calibrate(network(), examples)
+    assert dense.calibrated(0.9, DenseInfo(scale=scale, offset=offset)) == pytest.approx(
+        0.5, abs=0.1
+    )
+    monkeypatch.setattr(dense_train, "answer", lambda *_: {})
+    assert dense_train.calibrate(network(), examples) == (1.0, 0.0)
+
+
 def test_a_batch_without_any_boundary_has_a_loss():
     net = network()
     inputs, _ = collate([example((9.3, 22.0), 1)])

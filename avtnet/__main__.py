@@ -12,6 +12,7 @@ COMMANDS = {
     "locate": ("avtnet.localization", "find the opening and the ending of episodes"),
     "preprocess": ("preprocess.batch", "make the features of videos"),
     "train": ("avtnet.train", "train a network on labelled features"),
+    "dense_train": ("avtnet.dense_train", "train AVTNetDense on made-up episodes"),
     "evaluate": ("avtnet.evaluate", "score a checkpoint or a submission"),
     "predict": ("avtnet.predict", "write a submission of the challenge"),
     "fuse": ("ensemble.fuse", "fuse several submissions into one"),

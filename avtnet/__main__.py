@@ -10,6 +10,9 @@ from clipping.commands import dispatch
 
 COMMANDS = {
     "locate": ("avtnet.localization", "find the opening and the ending of episodes"),
+    "correct": ("avtnet.correct", "say where an opening or an ending really is"),
+    "themes": ("avtnet.themes", "remember openings and endings, and find them in single files"),
+    "cache": ("avtnet.cache", "what is kept about media files, and room for more"),
     "preprocess": ("preprocess.batch", "make the features of videos"),
     "train": ("avtnet.train", "train a network on labelled features"),
     "dense_train": ("avtnet.dense_train", "train AVTNetDense on made-up episodes"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from clipping.segments import Segment, Timeline
+from avtnet.evidence import Candidate, fuse_candidates
+from clipping.segments import Timeline
 from clipping.tables import WINDOW_SECONDS, Side
 from ensemble import Fusion, fuse_positions
 from ensemble.fusion import agreement
@@ -17,6 +18,8 @@ from preprocess.features import Features
 SHIFTS = (0, 2, 5)
 """Seconds by which a window is moved to see whether a model's answer moves with it."""
 LABELS: dict[Side, str] = {"start": "opening", "end": "ending"}
+SIGMA = 3.0
+"""Seconds by which the networks are off where they are right."""
 NAMES: dict[Side, str] = {"start": "the opening ends", "end": "the ending starts"}
 
 
@@ -68,11 +71,7 @@ def fuse_views(features: Features, views: Mapping[str, Sequence[float]]) -> Boun
 def timeline(
     source: str, boundaries: Sequence[Boundary], *, min_confidence: float, weights: str
 ) -> Timeline:
-    """The opening and the ending of a file, as far as the boundaries are believed.
-
-    The networks know where an opening ends and where an ending starts. Until the other two are
-    found too, an opening starts with its window and an ending ends with the file; the evidence
-    says so.
+    """The opening and the ending of a file by the networks alone, as far as they are believed.
 
     Args:
         source: what the timeline calls the file.
@@ -81,30 +80,44 @@ def timeline(
         weights: who the models are, for the evidence.
     """
     duration = max((boundary.features.duration for boundary in boundaries), default=0.0)
-    segments = []
-    for boundary in boundaries:
-        features, time = boundary.features, boundary.time
-        inside = 0 < boundary.fusion.position < min(features.covered, WINDOW_SECONDS)
-        if boundary.confidence < min_confidence or not inside:
-            continue
-        opening = boundary.side == "start"
-        start, end = (features.start, time) if opening else (time, features.duration)
-        assumed = (
+    candidates = [each for each in map(_of(weights), boundaries) if each is not None]
+    segments = fuse_candidates(candidates, duration, min_confidence=min_confidence)
+    return Timeline(source, round(duration, 3), segments)
+
+
+def candidate_of(boundary: Boundary, weights: str, *, share: float = 1.0) -> Candidate | None:
+    """What the networks say of one window; None where that lies outside of it.
+
+    They know where an opening ends and where an ending starts. The other end is the window's or
+    the file's, if no other source knows it; the evidence says so.
+
+    Args:
+        weights: who the models are, for the evidence.
+        share: what their confidence is multiplied with, where it counts for less.
+    """
+    features, time = boundary.features, boundary.time
+    if not 0 < boundary.fusion.position < min(features.covered, WINDOW_SECONDS):
+        return None
+    opening = boundary.side == "start"
+    told = f"{NAMES[boundary.side]} at {time:.2f} s: {weights}{_votes(boundary)}"
+    return Candidate(
+        "networks",
+        "opening" if opening else "ending",
+        None if opening else time,
+        time if opening else None,
+        SIGMA,
+        boundary.confidence * share,
+        (told, *features.notes),
+        assumed=(
             "the opening's start is not searched yet: the window's start stands for it"
             if opening
             else "the ending's end is not searched yet: the file's end stands for it"
-        )
-        evidence = (f"{NAMES[boundary.side]} at {time:.2f} s: {weights}{_votes(boundary)}", assumed)
-        segments.append(
-            Segment(
-                round(start, 3),
-                round(end, 3),
-                LABELS[boundary.side],
-                boundary.confidence,
-                (*evidence, *features.notes),
-            )
-        )
-    return Timeline(source, round(duration, 3), tuple(_without_overlap(segments)))
+        ),
+    )
+
+
+def _of(weights: str) -> Callable[[Boundary], Candidate | None]:
+    return lambda boundary: candidate_of(boundary, weights)
 
 
 def _votes(boundary: Boundary) -> str:
@@ -113,10 +126,3 @@ def _votes(boundary: Boundary) -> str:
     near = sum(abs(position - fusion.position) <= 2 for position in views)
     told = f"; {near} of {len(views)} views within 2 s"
     return f"{told}; outvoted: {', '.join(fusion.outvoted)}" if fusion.outvoted else told
-
-
-def _without_overlap(segments: list[Segment]) -> list[Segment]:
-    """In a file hardly longer than a window both may claim the same time: the surer one has it."""
-    if len(segments) == 2 and segments[0].overlap(segments[1]) > 0:
-        return [max(segments, key=lambda segment: segment.score or 0.0)]
-    return segments

@@ -28,25 +28,13 @@ class Gathered:
     """Why an episode has no features (or lacks some), by name."""
 
 
-@contextmanager
-def gather(
-    inputs: Sequence[str],
-    settings: FeatureSettings,
-    *,
-    keep: Path | None = None,
-    workers: int | None = None,
-) -> Iterator[Gathered]:
-    """Find feature files, or make them of media files, with a progress bar on stderr.
+def sort_inputs(inputs: Sequence[str]) -> tuple[dict[WindowId, Path], list[str]]:
+    """The feature files behind what a user names, and the words that name media.
 
-    Args:
-        inputs: feature files, media files, or folders; a folder with media in it counts as media,
-            whatever else lies there, another one as features.
-        settings: how features are made.
-        keep: where they are kept, so that a second run finds them; None makes them for now only.
-        workers: processes; None takes one a core.
+    A folder with media in it counts as media, whatever else lies there, another one as features.
 
     Raises:
-        ClippingError: where an input does not exist, or nothing is found in them.
+        ClippingError: where nothing is named.
     """
     if not inputs:
         raise ClippingError("give at least one video, feature file, or folder of them")
@@ -57,7 +45,32 @@ def gather(
         ready |= found
         if not found:
             media.append(given)
-    if not media:
+    return ready, media
+
+
+@contextmanager
+def gather(
+    inputs: Sequence[str],
+    settings: FeatureSettings,
+    *,
+    keep: Path | None = None,
+    workers: int | None = None,
+    only: frozenset[str] | None = None,
+) -> Iterator[Gathered]:
+    """Find feature files, or make them of media files, with a progress bar on stderr.
+
+    Args:
+        inputs: see :func:`sort_inputs`.
+        settings: how features are made.
+        keep: where they are kept, so that a second run finds them; None makes them for now only.
+        workers: processes; None takes one a core.
+        only: the names of the media files whose features are wanted; None wants all.
+
+    Raises:
+        ClippingError: where an input does not exist, or nothing is found in them.
+    """
+    ready, media = sort_inputs(inputs)
+    if not media or (only is not None and not only):
         yield Gathered(ready)
         return
     with tempfile.TemporaryDirectory(prefix="avtnet-") as temporary:
@@ -66,6 +79,9 @@ def gather(
             inputs=tuple(media), output=output, workers=workers, features=settings
         )
         todo, outcomes = plan(config)
+        if only is not None:
+            todo = [task for task in todo if task.name in only]
+            outcomes = [outcome for outcome in outcomes if outcome.name in only]
         follow(config, todo, outcomes)
         failures: dict[str, str] = {}
         for outcome in outcomes:
@@ -76,7 +92,9 @@ def gather(
                 ready[WindowId(outcome.name, outcome.side)] = Path(outcome.output)
             except ValueError as error:  # a file name that no table can hold
                 failures[outcome.name] = f"{outcome.file}: {error}; rename the file"
-        yield Gathered(ready, find_media(media), failures)
+        found = find_media(media)
+        names = found if only is None else {name: found[name] for name in found if name in only}
+        yield Gathered(ready, names, failures)
 
 
 def _feature_files(path: Path) -> dict[WindowId, Path]:

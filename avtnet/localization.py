@@ -7,37 +7,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import track
-from rich.table import Table
+from rich.progress import Progress, track
 
-from avtnet import checkpoints
+from avtnet import checkpoints, outputs
+from avtnet.cache import Cache
 from avtnet.checkpoints import Checkpoint
-from avtnet.decode import SHIFTS, Boundary, fuse_views, shifted, timeline
-from avtnet.gather import gather
+from avtnet.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
+from avtnet.evidence import Candidate, fuse_candidates
+from avtnet.gather import Gathered, gather, sort_inputs
+from avtnet.hints import library
 from avtnet.predict import check_settings, find_device, predict_windows
+from avtnet.season import EpisodeFacts, SeasonOptions, look_at
+from avtnet.season_names import seasons
+from avtnet.text_support import with_text
+from avtnet.theme_file import Theme
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
-from clipping.files import require_output, require_writable
+from clipping.files import find_media
 from clipping.formats import catalog
-from clipping.segments import Segment, Timeline
-from clipping.tables import write_timelines
+from clipping.segments import Timeline
 from preprocess.features import SIDES, Features
 from preprocess.features import load as load_features
 
 PROG = "python -m avtnet.locate"
 SHIPPED = Path(__file__).parent / "weights" / "demo.safetensors"
 """The weights that are used where none are named: trained on made-up episodes only."""
+_AGAINST_REPETITION = 0.6
+"""What the networks' confidence counts for where other episodes were compared in vain."""
 
 
 @dataclass(frozen=True)
 class LocateConfig:
     """Find the opening and the ending of each episode; print a table and write files.
 
+    Episodes of one season (a folder, or S01E02 in the names) are compared: what they repeat is
+    found to the sound's own samples. The networks are asked where that tells nothing.
     Without any file or folder, a small demo season is made with real codecs and used.
     """
 
@@ -51,7 +61,9 @@ class LocateConfig:
     csv: Path | None = None
     """Write the segments as CSV."""
     plot: Path | None = None
-    """Folder for a picture of what the network saw, one an episode."""
+    """Folder for pictures: one of each season, and one an episode of what the networks saw."""
+    explain: tuple[str, ...] = ()
+    """Episodes (file or name) of which all reasons are printed; all prints them of every one."""
     clips: Path | None = None
     """Folder to cut the segments into, exact to the frame."""
     write: tuple[str, ...] = ()
@@ -61,6 +73,17 @@ class LocateConfig:
     """Folder for them; absent, beside the media."""
     padding: float = 0.0
     """Seconds by which they have every segment wider at both ends; negative: narrower."""
+    cache: Path | None = None
+    """Folder to keep what was heard and compared; absent, .avtnet beside the media."""
+    themes: Path | None = None
+    """Folder of remembered themes (avtnet themes); absent, the user's."""
+    rescan: bool = False
+    """Look at everything anew, whatever the cache knows."""
+    network: Literal["auto", "always", "never"] = "auto"
+    """When the networks look: where nothing else tells of the opening or the ending, at every
+    episode, at none."""
+    pictures: Literal["auto", "always", "never"] = "auto"
+    """When pictures are compared, too: where the sounds tell nothing, all of them, never."""
     features: Path | None = None
     """Folder to keep features in, so that a second run is quick; absent, they are not kept."""
     audio: str | None = None
@@ -68,7 +91,7 @@ class LocateConfig:
     min_confidence: float = 0.3
     """Say nothing below this confidence (0..1)."""
     workers: int | None = None
-    """Processes that make features; absent, one a core; 0 works in this one."""
+    """Processes that read the media; absent, one a core; 0 works in this one."""
     device: str = "cpu"
     """Where the networks run: cpu, cuda, cuda:1."""
 
@@ -90,8 +113,21 @@ class LocateConfig:
             )
 
 
-Watch = Callable[[str, Sequence[Boundary], Timeline], None]
-"""Is told of each episode: its name, its boundaries, its timeline."""
+@dataclass(frozen=True)
+class Located:
+    """One episode, with all that was said of it."""
+
+    name: str
+    timeline: Timeline
+    facts: EpisodeFacts
+    boundaries: tuple[Boundary, ...] = ()
+    """What the networks saw, if they were asked."""
+    season: int = 0
+    """The number of its season among those that were searched."""
+
+
+Watch = Callable[[Located], None]
+"""Is told of each episode when it is done."""
 
 
 def locate(
@@ -100,15 +136,22 @@ def locate(
     *,
     min_confidence: float = LocateConfig.min_confidence,
     device: str = LocateConfig.device,
-) -> Timeline:
-    """The opening and the ending of one episode, as segments with confidence and evidence.
+    **options: Any,
+) -> Any:
+    """The openings and endings of an episode, or of all episodes of a folder.
 
     Args:
-        path: a media file.
+        path: a media file, or a folder. The episodes of a folder are compared with each other,
+            which is much the better evidence.
         weights: a checkpoint, or several to be fused; none takes the demo weights that are
             shipped, which were trained on made-up episodes only.
         min_confidence: below it nothing is said.
         device: where the networks run.
+        options: any other setting of :class:`LocateConfig` by its name.
+
+    Returns:
+        The :class:`~clipping.segments.Timeline` of a file; of a folder a list of them, in which a
+        bad file has an ``error``. (:func:`locate_all` always gives a list.)
 
     Raises:
         ClippingError: where the file is no media, or the weights cannot be used.
@@ -119,18 +162,29 @@ def locate(
         weights=tuple(map(Path, several)),
         min_confidence=min_confidence,
         device=device,
-        workers=0,  # a process would need ``if __name__ == "__main__"`` in the caller's script
+        # A process would need ``if __name__ == "__main__"`` in the caller's script.
+        **{"workers": 0, **options},
     )
+    found = locate_all(config)
     if Path(path).is_dir():
-        raise ClippingError(f"{path}: is a folder; avtnet.locate_all takes folders")
-    (found,) = locate_all(config)
-    if found.error is not None:
-        raise ClippingError(found.error)
-    return found
+        return found
+    (timeline,) = found
+    if timeline.error is not None:
+        raise ClippingError(timeline.error)
+    return timeline
 
 
-def locate_all(config: LocateConfig, watch: Watch | None = None) -> list[Timeline]:
+def locate_all(config: LocateConfig) -> list[Timeline]:
     """The timeline of every episode in files and folders; a bad one has an ``error``.
+
+    Raises:
+        ClippingError: where an input does not exist, or the weights cannot be used.
+    """
+    return [located.timeline for located in search(config)]
+
+
+def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
+    """Every episode with its timeline and all that was said of it, in the order of their names.
 
     Raises:
         ClippingError: where an input does not exist, or the weights cannot be used.
@@ -138,36 +192,107 @@ def locate_all(config: LocateConfig, watch: Watch | None = None) -> list[Timelin
     models = load_models(config)
     settings = models[0].info.features
     if config.audio is not None:
-        number = config.audio.isascii() and config.audio.isdecimal()
-        audio = int(config.audio) if number else config.audio
+        decimal = config.audio.isascii() and config.audio.isdecimal()
+        audio = int(config.audio) if decimal else config.audio
         settings = replace(settings, audio=audio)
-    timelines = []
-    with gather(config.inputs, settings, keep=config.features, workers=config.workers) as gathered:
-        files: dict[str, list[Path]] = {name: [] for name in (*gathered.media, *gathered.failures)}
+    _, words = sort_inputs(config.inputs)
+    facts: dict[str, EpisodeFacts] = {}
+    season_of: dict[str, int] = {}
+    if words:
+        themes, problems = library(config.themes)
+        for problem in problems:
+            Console(stderr=True, markup=False).print(problem, style="yellow")
+        for number, files in enumerate(seasons(find_media(words))):
+            for fact in _season(files, config, themes):
+                facts[fact.name] = fact
+                season_of[fact.name] = number
+    asked = frozenset(name for name, fact in facts.items() if _wants_networks(fact, config))
+    found: list[Located] = []
+    with gather(
+        config.inputs, settings, keep=config.features, workers=config.workers, only=asked
+    ) as gathered:
+        windows: dict[str, list[Path]] = {}
         for window in sorted(gathered.features, key=lambda each: SIDES.index(each.side)):
-            files.setdefault(window.name, []).append(gathered.features[window])
-        for name in track(sorted(files), "episodes", console=Console(stderr=True), transient=True):
-            source = str(gathered.media.get(name, name))
-            boundaries: list[Boundary] = []
-            error = gathered.failures.get(name)
-            for file in files[name]:
-                try:
-                    boundaries.append(look(load_features(file), models, config.device))
-                except ClippingError as failure:
-                    error = str(failure)
-            if error is None:
-                found = timeline(
-                    source,
-                    boundaries,
-                    min_confidence=config.min_confidence,
-                    weights=describe(models),
-                )
-            else:
-                found = Timeline(source, 0.0, (), error)
+            windows.setdefault(window.name, []).append(gathered.features[window])
+        names = sorted({*facts, *windows, *gathered.failures})
+        for name in track(names, "episodes", console=Console(stderr=True), transient=True):
+            fact = facts.get(name) or EpisodeFacts(name, Path(name))
+            located = _conclude(fact, windows.get(name, []), gathered, models, config)
+            located = replace(located, season=season_of.get(name, 0))
             if watch is not None:
-                watch(name, boundaries, found)
-            timelines.append(found)
-    return timelines
+                watch(located)
+            found.append(located)
+    return found
+
+
+def _season(
+    files: Mapping[str, Path], config: LocateConfig, themes: Sequence[Theme]
+) -> list[EpisodeFacts]:
+    options = SeasonOptions(config.audio, config.pictures, config.workers)
+    cache = Cache(config.cache, fresh=config.rescan)
+    with _bar() as progress:
+        return look_at(files, cache, options, themes=themes, progress=progress)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A line on stderr that says what is being done."""
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield show
+
+
+def _wants_networks(fact: EpisodeFacts, config: LocateConfig) -> bool:
+    if config.network != "auto" or fact.error is not None:
+        return config.network == "always" and fact.error is None
+    known = {candidate.role for candidate in fact.candidates} | fact.denied
+    if {"opening", "ending"} <= known:
+        return False
+    # Weights that saw made-up episodes only know less than siblings that share nothing.
+    return bool(config.weights) or fact.compared < 2
+
+
+def _conclude(
+    fact: EpisodeFacts,
+    windows: Sequence[Path],
+    gathered: Gathered,
+    models: Sequence[Checkpoint],
+    config: LocateConfig,
+) -> Located:
+    """All sources to one timeline."""
+    source = str(fact.path)
+    error = fact.error or gathered.failures.get(fact.name)
+    boundaries: list[Boundary] = []
+    for file in windows:
+        try:
+            boundaries.append(look(load_features(file), models, config.device))
+        except ClippingError as failure:
+            error = str(failure)
+    if error is not None:
+        return Located(fact.name, Timeline(source, 0.0, (), error), fact, tuple(boundaries))
+    duration = fact.duration or max(
+        (boundary.features.duration for boundary in boundaries), default=0.0
+    )
+    candidates: list[Candidate] = with_text(
+        fact.candidates, [boundary.features for boundary in boundaries]
+    )
+    share = 1.0 if fact.compared < 2 else _AGAINST_REPETITION
+    for boundary in boundaries:
+        candidate = candidate_of(boundary, describe(models), share=share)
+        if candidate is not None:
+            candidates.append(candidate)
+    segments = fuse_candidates(
+        candidates, duration, min_confidence=config.min_confidence, denied=fact.denied
+    )
+    told = replace(fact, duration=duration, candidates=tuple(candidates))
+    timeline = Timeline(source, round(duration, 3), segments)
+    return Located(fact.name, timeline, told, tuple(boundaries))
 
 
 def look(features: Features, models: Sequence[Checkpoint], device: str = "cpu") -> Boundary:
@@ -219,114 +344,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(config: LocateConfig) -> int:
     notes = Console(stderr=True, soft_wrap=True, markup=False)
-    _check_outputs(config)
-    if not config.weights:
-        origin = checkpoints.read_info(SHIPPED).trained_on
-        notes.print(
-            f"no --weights: using the demo weights that are shipped, trained on {origin}; "
-            "on real episodes expect wrong answers",
-            style="yellow",
-        )
+    outputs.check(config)
     for path in config.weights:
         checkpoints.read_info(path)  # a wrong one is told before a season is made
     if not config.inputs:
-        config = replace(config, inputs=(str(_demo_season(notes)),))
-
-    timelines: dict[str, Timeline] = {}
-    failed: list[str] = []
-
-    def watch(name: str, boundaries: Sequence[Boundary], found: Timeline) -> None:
-        timelines[name] = found
-        if found.error is not None:
-            failed.append(found.error)
-            return
-        for made in (
-            _illustrate(config, name, boundaries, found),
-            _write_for_players(config, name, found),
-        ):
-            try:
-                for path in made:
-                    notes.print(f"written: {path}")
-            except ClippingError as error:
-                failed.append(str(error))
-
+        config = replace(config, inputs=(str(outputs.demo_season(notes)),))
+    report = outputs.Report(config, notes)
     try:
-        locate_all(config, watch)
+        search(config, report.take)
     finally:  # after Ctrl-C too: what was found is not lost
-        _report(config, timelines, notes)
-    for error in failed:
-        notes.print(f"failed: {error}", style="red")
-    return 1 if failed else 0
-
-
-def _report(config: LocateConfig, timelines: Mapping[str, Timeline], notes: Console) -> None:
-    if timelines:
-        Console().print(_table(timelines))
-        for path in (config.json, config.csv):
-            if path is not None:
-                write_timelines(path, timelines.values())
-                notes.print(f"written: {path}")
-
-
-def _check_outputs(config: LocateConfig) -> None:
-    """Say before the work, not after it, what cannot be written."""
-    for path in (config.json, config.csv):
-        if path is not None:
-            require_output(path)
-    for folder in (config.plot, config.clips, config.write_to if config.write else None):
-        if folder is not None:
-            require_writable(folder)
-
-
-def _illustrate(
-    config: LocateConfig, name: str, boundaries: Sequence[Boundary], found: Timeline
-) -> Iterator[Path]:
-    """Draw an episode and cut its clips, where that is wanted."""
-    if config.plot is not None:
-        from avtnet.plot import draw_episode
-
-        yield draw_episode(config.plot, name, boundaries, found)
-    if config.clips is not None and found.segments:
-        from clipping.cutting import cut
-
-        for clip in cut(found.source, found, output=config.clips, overwrite=True, name=name):
-            yield clip.path
-
-
-def _write_for_players(config: LocateConfig, name: str, found: Timeline) -> Iterator[Path]:
-    """The files of ``--write``; none for an episode in which nothing was found."""
-    if config.write and found.segments:
-        called = name if config.write_to is not None else ""
-        wide = catalog.padded(found, config.padding)
-        yield from catalog.write_beside(wide, config.write, folder=config.write_to, called=called)
-
-
-def _demo_season(notes: Console) -> Path:
-    from avtnet.synthesize import make_season
-
-    folder = Path("avtnet-demo")
-    notes.print(f"no files were named: making a small demo season in {folder}/")
-    return make_season(folder)
-
-
-def _table(timelines: Mapping[str, Timeline]) -> Table:
-    table = Table("episode", "length", "opening", "sure", "ending", "sure")
-    for name, found in timelines.items():
-        cells = [*_cells(found.opening), *_cells(found.ending)]
-        if found.error is not None:
-            cells = ["[red]failed[/]", "", "", ""]
-        table.add_row(escape(name), _clock(found.duration), *cells)
-    return table
-
-
-def _cells(segment: Segment | None) -> tuple[str, str]:
-    if segment is None:
-        return "nothing found", ""
-    span = f"{_clock(segment.start)} - {_clock(segment.end)}"
-    return span, "" if segment.score is None else f"{segment.score:.2f}"
-
-
-def _clock(seconds: float) -> str:
-    """``83.52`` → ``1:23.5``: short enough for a table; files keep the thousandths."""
-    minutes, tenths = divmod(round(seconds * 10), 600)
-    return f"{minutes}:{tenths // 10:02d}.{tenths % 10}"
+        report.finish()
+    return 1 if report.failed else 0

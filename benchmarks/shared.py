@@ -186,18 +186,19 @@ def ours(episodes: Sequence[Episode]) -> dict[tuple[int, int], list[tuple[Span, 
     return found
 
 
-def chromaprint(episodes: Sequence[Episode]) -> dict[tuple[int, int], list[tuple[Span, Span]]]:
-    import resource
-
+def points(path: Path, begin: float, end: float) -> np.ndarray:
+    """Chromaprint's words of a stretch of a file, one every ``POINT`` seconds."""
     import imageio_ffmpeg
 
     binary = imageio_ffmpeg.get_ffmpeg_exe()
+    words = [binary, "-v", "error", "-ss", f"{begin}", "-to", f"{end}", "-i", str(path)]
+    words += ["-ac", "2", "-f", "chromaprint", "-fp_format", "raw", "-"]
+    done = subprocess.run(words, capture_output=True, check=True)
+    return np.frombuffer(done.stdout, "<u4")
 
-    def points(path: Path, begin: float, end: float) -> np.ndarray:
-        words = [binary, "-v", "error", "-ss", f"{begin}", "-to", f"{end}", "-i", str(path)]
-        words += ["-ac", "2", "-f", "chromaprint", "-fp_format", "raw", "-"]
-        done = subprocess.run(words, capture_output=True, check=True)
-        return np.frombuffer(done.stdout, "<u4")
+
+def chromaprint(episodes: Sequence[Episode]) -> dict[tuple[int, int], list[tuple[Span, Span]]]:
+    import resource
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     windows = []
@@ -226,7 +227,7 @@ def chromaprint(episodes: Sequence[Episode]) -> dict[tuple[int, int], list[tuple
     return found
 
 
-def compared(a: np.ndarray, b: np.ndarray) -> tuple[Span, Span] | None:
+def compared(a: np.ndarray, b: np.ndarray, longest: float = LONGEST) -> tuple[Span, Span] | None:
     """The longest stretch of two windows, as the peer finds it."""
     index = {int(value): place for place, value in enumerate(b)}
     shifts = {
@@ -248,7 +249,7 @@ def compared(a: np.ndarray, b: np.ndarray) -> tuple[Span, Span] | None:
                 continue
             start, end = run[0] * POINT, run[-1] * POINT
             length = end - start
-            if SHORTEST <= length <= LONGEST and (best is None or length > best[0][1] - best[0][0]):
+            if SHORTEST <= length <= longest and (best is None or length > best[0][1] - best[0][0]):
                 best = (start, end), (start + shift * POINT, end + shift * POINT)
     if best is None:
         return None

@@ -221,7 +221,7 @@ def _hopeful(a: np.ndarray, b: np.ndarray, bits: int, width: int, most: float) -
 
 def _sharpened(evidence: np.ndarray, first: int, last: int, width: int) -> tuple[int, int]:
     """The ends of a run, no more smoothed: where the sum of the evidence is greatest."""
-    reach = min(width, (last - first) // 2)
+    reach = max(1, min(width, (last - first) // 2))
     low, high = max(0, first - width), min(len(evidence), last + width)
     start = np.cumsum(evidence[low : first + reach][::-1])
     end = np.cumsum(evidence[last - reach : high])

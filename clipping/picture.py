@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from clipping.container import MAX_PIXELS, MAX_SIDE, fraction, tick
 from clipping.errors import MediaError
+
+_MOST_SCALERS = 8
+_of_thread = threading.local()
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Frame:
         if turns % 2:
             width, height = height, width
         try:
-            scaled = self.picture.reformat(width, height, "rgb24", interpolation="AREA")
+            scaled = scale(self.picture, width, height)
         except av.error.FFmpegError:
             scaled = self._with_usual_colours(width, height)
         return np.ascontiguousarray(np.rot90(scaled.to_ndarray(), -turns))
@@ -51,19 +57,41 @@ class Frame:
     def _with_usual_colours(self, width: int, height: int) -> av.VideoFrame:
         """Scale a picture whose header names a colour space that does not exist."""
         try:
-            return self.picture.reformat(
-                width,
-                height,
-                "rgb24",
-                src_colorspace="ITU709",
-                dst_colorspace="ITU709",
-                interpolation="AREA",
-            )
+            return scale(self.picture, width, height, Colorspace.ITU709)
         except av.error.FFmpegError as error:
             raise MediaError(
                 f"the frame at {self.time:.3f} s ({self.picture.format.name}) cannot be "
                 f"converted to RGB: {error.strerror}"
             ) from error
+
+
+def scale(
+    picture: av.VideoFrame, width: int, height: int, colours: Colorspace | None = None
+) -> av.VideoFrame:
+    """A decoded picture as rgb24 of another size, area-averaged.
+
+    One thread, and a scaler that is kept for the next picture of that kind: a new one for each
+    costs as much as scaling, and threads for each several times that.
+
+    Args:
+        colours: the colour space to take it for; None: its own.
+    """
+    kept: dict[tuple[Any, ...], VideoReformatter] = _of_thread.__dict__.setdefault("scalers", {})
+    kind = (picture.format.name, picture.width, picture.height, width, height, colours)
+    if kind not in kept:
+        if len(kept) == _MOST_SCALERS:
+            del kept[next(iter(kept))]
+        kept[kind] = VideoReformatter()
+    return kept[kind].reformat(
+        picture,
+        width,
+        height,
+        "rgb24",
+        src_colorspace=colours,
+        dst_colorspace=colours,
+        interpolation="AREA",
+        threads=1,
+    )
 
 
 def use_threads(stream: av.VideoStream, threads: int | None) -> None:

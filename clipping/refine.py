@@ -124,11 +124,13 @@ def _shift(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> 
 
 def _read_between(read: Reader, first: float, count: int) -> np.ndarray:
     """Samples from a place between two samples on: the spectrum turned by the fraction."""
+    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+
     whole = math.floor(first)
-    samples = read(whole - _MARGIN, count + 2 * _MARGIN)
-    turn = np.exp(2j * np.pi * (first - whole) * np.fft.rfftfreq(len(samples)))
-    moved = np.fft.irfft(np.fft.rfft(samples) * turn, len(samples))
-    return moved[_MARGIN : _MARGIN + count]
+    length = next_fast_len(count + 2 * _MARGIN, real=True)
+    samples = read(whole - _MARGIN, length)
+    turn = np.exp(2j * np.pi * (first - whole) * rfftfreq(length))
+    return np.asarray(irfft(rfft(samples) * turn, length)[_MARGIN : _MARGIN + count])
 
 
 def _samples(seconds: float) -> int:

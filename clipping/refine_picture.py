@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 
-from clipping.fingerprint import picture_words
 from clipping.matching import differing
 from clipping.refine import Placed
 
 RATE = 25
 """Looks a second: a picture of 24 frames a second is not missed."""
+Look = Callable[[list[float]], np.ndarray]
+"""Ascending times in seconds of media time → uint32 (times, 2): the words of the pictures shown."""
+
 # In looks:
 _INWARD, _OUTWARD = 4 * RATE, 2 * RATE
 """About a coarse end, where the true one is looked for."""
@@ -21,7 +23,7 @@ _WRONG_BITS = 14.0
 """Of 64, up to which two pictures are the same one."""
 
 
-def refine_pictures(a: Path, b: Path, coarse: Placed) -> Placed:
+def refine_pictures(a: Look, b: Look, coarse: Placed) -> Placed:
     """Move both ends to where the pictures stop being the same, a look being 40 ms.
 
     Both ends have one offset: that with which most looks agree, and the given one where stills
@@ -45,7 +47,7 @@ def refine_pictures(a: Path, b: Path, coarse: Placed) -> Placed:
 
 
 def _agreement(
-    a: Path, b: Path, about: tuple[float, float], inward: int, *, forward: bool
+    a: Look, b: Look, about: tuple[float, float], inward: int, *, forward: bool
 ) -> np.ndarray:
     """(shifts, looks + 1): evidence for an end behind so many looks, counted outward."""
     before, behind = (inward, _OUTWARD) if forward else (_OUTWARD, inward)
@@ -63,10 +65,10 @@ def _agreement(
     return np.stack(sums)
 
 
-def _rows(path: Path, about: float, before: int, behind: int) -> np.ndarray:
+def _rows(look: Look, about: float, before: int, behind: int) -> np.ndarray:
     """The words of the pictures at each look; blank before the file begins."""
     times = about + np.arange(-before, behind) / RATE
     rows = np.zeros((len(times), 2), np.uint32)
     inside = times >= 0
-    rows[inside] = picture_words(path, times[inside].tolist())
+    rows[inside] = look(times[inside].tolist())
     return rows

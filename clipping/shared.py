@@ -4,41 +4,31 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from clipping import config
-from clipping.errors import ClippingError, ConfigError, MediaError
+from clipping.errors import ClippingError, MediaError
 from clipping.files import find_media, require_output, write_json
-from clipping.fingerprint import (
-    LAG_STEPS,
-    SOUND_RATE,
-    STEP_SAMPLES,
-    WINDOW_SAMPLES,
-    Fingerprint,
-    Kind,
-    picture_fingerprint,
-    sound_fingerprint,
-)
-from clipping.matching import Index, Run, Tolerance, match
-from clipping.media import probe, read_audio
-from clipping.refine import RATE, Placed, refine
+from clipping.fingerprint import Fingerprint, Kind
+from clipping.matching import Run, Tolerance, match
+from clipping.prints import Prints, SharedSettings, make_prints
+from clipping.refine import Placed, refine
 from clipping.refine_picture import refine_pictures
 from clipping.segments import Segment, format_time
 
+__all__ = ["Place", "Shared", "SharedReport", "SharedSettings", "compare", "shared", "swapped"]
+
+VERSION = 1
+"""Goes up when the same files give other stretches: comparisons that were kept are then stale."""
 _PROG = "python -m clipping shared"
 _COARSE_SECONDS = 1.0
 """A fingerprint may see a stretch so much shorter than it is: shorter ones are kept until their
 ends are known."""
 _SAME_PLACE = 0.5
 """Share of a stretch of pictures that stretches of sound cover: it is said once then."""
-_BLOCK = 8 * RATE
-_BLOCKS = 32
 
 
 @dataclass(frozen=True)
@@ -62,35 +52,6 @@ class Shared:
     by: Kind
     exact: bool = False
     """Whether the ends are those of the sounds' own samples, or only of the fingerprints."""
-
-
-@dataclass(frozen=True)
-class SharedSettings:
-    """What counts as shared, and where it is looked for: by default everywhere, since one opening
-    in 60 ends after 400 s (docs/shared.md).
-    """
-
-    shortest: float = 10.0
-    """seconds that a shared stretch has at least"""
-    by: Literal["both", "sound", "picture"] = "both"
-    """compare the sounds, the pictures, or both where a file has them"""
-    region_start: float = 0.0
-    """seconds of each file before which nothing is looked for"""
-    region_end: float | None = None
-    """seconds of each file after which nothing is looked for; left out: to the end"""
-    audio: str | None = None
-    """language or index of the sound stream; left out: the default one"""
-    sound: Tolerance = field(default_factory=Tolerance)
-    picture: Tolerance = field(default_factory=lambda: Tolerance(errors=0.22, smooth=3.0))
-
-    def __post_init__(self) -> None:
-        if not self.shortest >= 2:
-            raise ConfigError(f"a shared stretch has 2 s at least, got shortest {self.shortest}")
-        end = self.region_end
-        if self.region_start < 0 or (end is not None and end <= self.region_start):
-            raise ConfigError(
-                f"0 <= region_start < region_end is needed, got {self.region_start} and {end}"
-            )
 
 
 @dataclass(frozen=True)
@@ -120,10 +81,10 @@ def shared(
     paths = [Path(file) for file in files]
     total = len(paths) + len(paths) * (len(paths) - 1) // 2
     errors: list[str] = []
-    heard: list[_Prints] = []
+    heard: list[Prints] = []
     for number, path in enumerate(paths):
         try:
-            heard.append(_prints(path, settings))
+            heard.append(make_prints(path, settings))
         except MediaError as error:
             errors.append(str(error))
         progress(number + 1, total)
@@ -138,81 +99,7 @@ def shared(
     return SharedReport(tuple(found), tuple(errors))
 
 
-class SoundReader:
-    """The sound of a file at ``RATE`` Hz, a few seconds at any place; what was read is kept."""
-
-    def __init__(self, path: Path, end: float, stream: int | str | None) -> None:
-        self._path, self._stream = path, stream
-        self._samples = round(end * RATE)
-        self._blocks: OrderedDict[int, np.ndarray] = OrderedDict()
-
-    def __call__(self, first: int, count: int) -> np.ndarray:
-        """``count`` samples from ``first`` on, zeros before 0 and behind the end."""
-        samples = np.zeros(count, np.float32)
-        begin, end = max(0, first), min(self._samples, first + count)
-        for number in range(begin // _BLOCK, -(-end // _BLOCK) if end > begin else 0):
-            block = self._block(number)
-            low, high = max(begin, number * _BLOCK), min(end, (number + 1) * _BLOCK)
-            samples[low - first : high - first] = block[
-                low - number * _BLOCK : high - number * _BLOCK
-            ]
-        return samples
-
-    def _block(self, number: int) -> np.ndarray:
-        if number not in self._blocks:
-            start = number * _BLOCK / RATE
-            self._blocks[number] = read_audio(
-                self._path, rate=RATE, start=start, end=start + _BLOCK / RATE, stream=self._stream
-            )
-            if len(self._blocks) > _BLOCKS:
-                self._blocks.popitem(last=False)
-        self._blocks.move_to_end(number)
-        return self._blocks[number]
-
-
-@dataclass(frozen=True, eq=False)
-class _Prints:
-    """What is compared of a file."""
-
-    path: Path
-    sound: Index | None
-    picture: Index | None
-    read: SoundReader | None
-
-
-def _prints(path: Path, settings: SharedSettings) -> _Prints:
-    info = probe(path)
-    start, end = settings.region_start, settings.region_end
-    sound = picture = None
-    read = None
-    stream = settings.audio
-    if stream is not None and stream.isdigit():
-        number: int | str | None = int(stream)
-    else:
-        number = stream
-    if info.audio and settings.by != "picture":
-        sound = sound_fingerprint(path, start=start, end=end, stream=number)
-        read = SoundReader(path, _heard_until(sound, start), number)
-    if info.video is not None and settings.by != "sound":
-        until = info.duration if end is None else min(end, info.duration)
-        picture = picture_fingerprint(path, start=start, end=until)
-    if sound is None and picture is None:
-        raise MediaError(f"{path}: has no {settings.by if settings.by != 'both' else 'sound'}")
-    return _Prints(
-        path,
-        None if sound is None else Index(sound),
-        None if picture is None else Index(picture),
-        read,
-    )
-
-
-def _heard_until(sound: Fingerprint, start: float) -> float:
-    """Seconds of media time up to which there is sound, to a step."""
-    rows = len(sound.words) + LAG_STEPS
-    return start + (rows * STEP_SAMPLES + WINDOW_SAMPLES) / SOUND_RATE
-
-
-def compare(a: _Prints, b: _Prints, settings: SharedSettings) -> list[Shared]:
+def compare(a: Prints, b: Prints, settings: SharedSettings) -> list[Shared]:
     """What two files share, in the order of the first file's time."""
     found: list[Shared] = []
     shortest = max(1.0, settings.shortest - _COARSE_SECONDS)
@@ -228,7 +115,9 @@ def compare(a: _Prints, b: _Prints, settings: SharedSettings) -> list[Shared]:
                 assert b.read is not None
                 placed = refine(a.read, b.read, placed)
             elif not _known(placed, found):
-                placed = refine_pictures(a.path, b.path, placed)
+                assert a.look is not None
+                assert b.look is not None
+                placed = refine_pictures(a.look, b.look, placed)
             if placed.end_a - placed.start_a < settings.shortest:
                 continue
             if kind == "picture" and _known(placed, found):
@@ -244,6 +133,12 @@ def compare(a: _Prints, b: _Prints, settings: SharedSettings) -> list[Shared]:
                 )
             )
     return sorted(found, key=lambda each: (each.a.segment.start, each.b.segment.start))
+
+
+def swapped(found: Sequence[Shared]) -> list[Shared]:
+    """The same stretches with b named first, in the order of its time."""
+    turned = [replace(each, a=each.b, b=each.a, offset=-each.offset) for each in found]
+    return sorted(turned, key=lambda each: (each.a.segment.start, each.b.segment.start))
 
 
 def _placed(a: Fingerprint, b: Fingerprint, run: Run) -> Placed:

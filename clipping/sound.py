@@ -60,6 +60,10 @@ _SAMPLES: dict[str, tuple[type[np.generic], float]] = {
 """FFmpeg's sample formats: type and full scale."""
 
 
+_ANCHORED = 0.5
+"""Seconds behind sample 0 whose timestamps still count for its place."""
+
+
 def read_audio(
     path: Path | str,
     *,
@@ -194,9 +198,10 @@ class _Source:
             count += len(mono)
 
     def _anchor(self) -> tuple[list[av.AudioFrame], int]:
-        """The frames up to the one that reaches sample 0, and the index of the first of them.
+        """The first frames, past the one that reaches sample 0, and the index of the first.
 
-        That index is the mean of what their timestamps say: Matroska rounds each to 1 ms.
+        That index is the mean of what their timestamps say: Matroska rounds each to 1 ms, and a
+        reading from the beginning must agree with one behind a seek.
         """
         held: list[av.AudioFrame] = []
         said: list[float] = []
@@ -204,12 +209,15 @@ class _Source:
         for frame in itertools.chain([self._first], self._frames):
             told = self._index(frame)
             if told is not None and said and abs(told - count - said[0]) > self._jitter:
-                held, said, count = [], [], 0  # a gap: what came before it is not needed
+                if count + said[0] > 0:  # a gap behind the anchor: that has its own place
+                    held.append(frame)
+                    break
+                held, said, count = [], [], 0  # what came before the gap is not needed
             if told is not None:
                 said.append(told - count)
             held.append(frame)
             count += frame.samples
-            if count + (said[0] if said else 0) > 0:
+            if count + (said[0] if said else 0) > _ANCHORED * self.rate:
                 break
         return held, round(sum(said) / len(said)) if said else 0
 

@@ -22,13 +22,12 @@ from clipping.files import atomic_path
 from clipping.media import MediaInfo
 from clipping.scan import Scan, open_scan
 from clipping.tables import Side
+from clipping.tensor_file import DAMAGE, check_header
 from preprocess.audio import mfcc
 from preprocess.extraction import Sight, checked, notes
 from preprocess.features import (
-    DAMAGE,
     Features,
     Source,
-    check_header,
     identify,
     named_file,
     packed,

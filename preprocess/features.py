@@ -15,6 +15,7 @@ from clipping.errors import ClippingError, FeatureError
 from clipping.files import atomic_path
 from clipping.storage import read_ranges, size_of, url_of
 from clipping.tables import Side
+from clipping.tensor_file import DAMAGE, check_header, in_order
 from preprocess.packing import (
     FRAMES_A_BLOCK,
     Unpack,
@@ -40,15 +41,12 @@ _UNPACKED = 1
 """The version before, which is still read: the same arrays as they are, masks as bits."""
 MOST_BYTES = 1 << 29
 """No window is larger in memory: of the default settings, 200 s take 4.4 MB, an hour 79 MB."""
-_MAX_HEADER_BYTES = 1 << 20
 KINDS: dict[str, np.dtype[Any]] = {
     "mfcc": np.dtype(np.float32),
     "frames": np.dtype(np.uint8),
     "text": np.dtype(np.bool_),
 }
 """What the arrays of a window are made of."""
-DAMAGE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
-"""What reading JSON and arrays of any content may raise (huge numbers, nesting without end)."""
 
 
 @dataclass(frozen=True)
@@ -188,23 +186,9 @@ def save(features: Features, path: Path | str) -> None:
     }
     # Lone surrogates, as in file names that are not UTF-8, survive as JSON escapes.
     metadata = {"format": FORMAT, "version": str(VERSION), "about": json.dumps(about)}
-    data = _in_order(serialize(tensors, metadata))
+    data = in_order(serialize(tensors, metadata))
     with atomic_path(Path(path)) as temporary:
         temporary.write_bytes(data)
-
-
-def _in_order(data: bytes) -> bytes:
-    """The same safetensors file with its metadata sorted.
-
-    The library writes them in an order that differs from process to process; equal features are
-    equal bytes, so that runs can be compared.
-    """
-    end = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:end])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # arrays stay aligned
-    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def load(path: Path | str, into: dict[str, np.ndarray] | None = None) -> Features:
@@ -331,14 +315,6 @@ def _check_size(settings: FeatureSettings) -> None:
     size = sum(math.prod(shape) * KINDS[key].itemsize for key, shape in settings.shapes.items())
     if size > MOST_BYTES:
         raise FeatureError(f"a window of these settings takes {size} bytes, above {MOST_BYTES}")
-
-
-def check_header(path: Path) -> None:
-    """Refuse a safetensors file whose header would take much memory."""
-    with open(path, "rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-    if size > _MAX_HEADER_BYTES:
-        raise FeatureError(f"its header claims {size} bytes")
 
 
 def _about(metadata: dict[str, str] | None) -> tuple[int, dict[str, Any]]:

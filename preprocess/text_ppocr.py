@@ -19,6 +19,7 @@ import numpy as np
 from clipping.errors import ClippingError
 from preprocess.settings import FeatureSettings, PPOCRSettings
 from preprocess.text import Box, TextDetector
+from preprocess.text_network import quick_network
 
 MODEL = "ch_PP-OCRv4_det_mobile.onnx"
 """The detector's file."""
@@ -131,13 +132,16 @@ def open_network(model: Path, runtime: str) -> Callable[[np.ndarray], np.ndarray
     """
     if runtime == "openvino":
         return _open_openvino(model)
-    session = open_model(model, runtime)
+    session = open_model(quick_network(model), runtime)
     name = session.get_inputs()[0].name
     return lambda batch: session.run(None, {name: batch})[0][0, 0]
 
 
-def open_model(model: Path, runtime: str = "cpu") -> Any:
+def open_model(model: Path | bytes, runtime: str = "cpu") -> Any:
     """An onnxruntime session that computes in one thread, or on a GPU.
+
+    Args:
+        model: an ONNX file, or what is in one.
 
     Raises:
         ClippingError: where the installed onnxruntime cannot do that.
@@ -159,7 +163,8 @@ def open_model(model: Path, runtime: str = "cpu") -> Any:
         )
     providers = list(dict.fromkeys([provider, "CPUExecutionProvider"]))
     settings = [how if name == provider else {} for name in providers]
-    return onnxruntime.InferenceSession(str(model), options, providers, settings)
+    source = model if isinstance(model, bytes) else str(model)
+    return onnxruntime.InferenceSession(source, options, providers, settings)
 
 
 def _open_openvino(model: Path) -> Callable[[np.ndarray], np.ndarray]:

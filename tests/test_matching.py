@@ -55,6 +55,16 @@ def test_a_planted_stretch_is_found_whole_wherever_it_lies(seed, before, behind,
     assert [(each.offset, each.score) for each in back] == [(-run.offset, run.score)]
 
 
+def test_an_agreement_of_the_very_last_row_alone_is_no_stretch():
+    rng = np.random.default_rng(476)  # found by trying: smoothed, one row is below the tolerance
+    length = int(rng.integers(20, 200))
+    theme = strangers(length, rng)
+    a = np.concatenate([strangers(400, rng), theme])
+    b = np.concatenate([strangers(500, rng), theme ^ few_bits(length, rng, rng.uniform(0.2, 0.42))])
+    shortest = float(rng.choice([5.0, 9.0, 10.0]))
+    assert all(run.last - run.first > 100 for run in match(index(a), index(b), shortest=shortest))
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1 << 30))
 def test_strangers_share_nothing(seed):

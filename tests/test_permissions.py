@@ -162,3 +162,28 @@ def test_a_season_in_a_folder_that_cannot_be_written_has_one_error_a_file(place)
         assert f"{name}.edl: cannot be written: Permission denied (and 1 more" in error
     items = json.loads((place / "out" / "t.json").read_text())
     assert [bool(item["segments"]) for item in items] == [True, True]
+
+
+def test_media_that_nobody_may_write_beside_are_searched_and_corrected_all_the_same(
+    place, monkeypatch
+):
+    for name in ("CACHE", "DATA"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(place / "user" / name))
+    locked = place / "locked"
+    locked.chmod(0o755)
+    film = make_media(locked / "ep.mkv", duration=5.0, size=(160, 90))
+    locked.chmod(0o555)
+    done = run(place, "avtnet.correct", film, "opening", "0.5", "4")
+    assert done.returncode == 0, done.stderr
+    done = run(place, "avtnet.correct", film)
+    assert "opening: 0:00:00.500 - 0:00:04.000" in done.stdout
+    done = run(place, "avtnet.themes", "add", "A", film, "0.5", "4")
+    assert done.returncode == 0, done.stderr
+    done = run(place, "avtnet.themes", "find", locked, "--by", "picture")
+    assert done.returncode == 0, done.stderr
+    assert f"{locked}/.avtnet" in done.stderr
+    assert "is used in its place" in done.stderr
+    assert [path.name for path in locked.iterdir()] == ["ep.mkv"]
+    assert list((place / "user" / "CACHE" / "avtnet" / "prints").iterdir())
+    done = run(place, "avtnet.themes", "remove", "A")
+    assert done.returncode == 0, done.stderr

@@ -214,7 +214,10 @@ class TestSamples:
             for index in range(0, 16000, 160)
         ]
         got = read_audio(write_pcm(tmp_path / "jitter.mkv", pieces), rate=8000)
-        np.testing.assert_allclose(got, samples, atol=1e-3)
+        # Placed by the mean of the timestamps: within 1 ms of where they were before they jittered.
+        early = len(samples) - len(got)
+        assert abs(early) <= 8
+        np.testing.assert_allclose(got[max(0, -early) :], samples[max(0, early) :], atol=1e-3)
 
     def test_zeros_before_the_sound_starts(self) -> None:
         begin = round(0.69 * RATE)

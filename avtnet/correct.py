@@ -1,0 +1,98 @@
+"""``python -m avtnet.correct``: say where something is in a file, or that there is none of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from avtnet.cache import Cache
+from avtnet.corrections import Correction, correct, corrections_of, undo
+from clipping import config
+from clipping.errors import ClippingError, ConfigError
+from clipping.segments import format_time, parse_time
+from clipping.titles import role_of
+
+PROG = "python -m avtnet.correct"
+LABELS = ("opening", "ending", "recap", "preview", "mixed", "commercial")
+
+
+@dataclass(frozen=True)
+class CorrectConfig:
+    """Correct what is found in a file: it counts from now on, and helps to find the same in others.
+
+    FILE LABEL START END says where it is, times as seconds or 1:23.5; FILE LABEL none, that there
+    is none; FILE alone lists what was said. Labels: opening, ending, recap, preview, mixed (a song
+    over story), commercial.
+    """
+
+    words: tuple[str, ...] = field(
+        default=(), metadata={"help": "FILE, FILE LABEL START END, or FILE LABEL none"}
+    )
+    add: bool = False
+    """it is one more of this label in the file, which holds two episodes"""
+    undo: bool = False
+    """take back what was said last about FILE (LABEL); what was said before counts again"""
+    cache: Path | None = None
+    """the folder that locate's --cache names; left out: .avtnet beside the file"""
+
+    def __post_init__(self) -> None:
+        most = {True: "FILE [LABEL]", False: "FILE, FILE LABEL START END, or FILE LABEL none"}
+        none = len(self.words) == 3 and self.words[2].lower() == "none"
+        if self.undo and len(self.words) not in (1, 2):
+            raise ConfigError(f"--undo takes {most[True]}, got {len(self.words)} words")
+        if not self.undo and not (none or len(self.words) in (1, 4)):
+            raise ConfigError(f"name {most[False]}; got {' '.join(self.words) or 'nothing'}")
+        if self.add and len(self.words) != 4:
+            raise ConfigError("--add goes with FILE LABEL START END")
+        if len(self.words) > 1:
+            _label(self.words[1])
+        for word in self.words[2:] if len(self.words) == 4 else ():
+            parse_time(word)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m avtnet.correct``."""
+    settings = config.parse(CorrectConfig, argv, prog=PROG, positional="words")
+    return config.run(lambda: _command(settings), PROG)
+
+
+def _command(settings: CorrectConfig) -> int:
+    path, *rest = Path(settings.words[0]), *settings.words[1:]
+    cache = Cache(settings.cache)
+    if settings.undo:
+        label = _label(rest[0]) if rest else None
+        if not undo(path, cache, label):
+            raise ClippingError(f"{path}: nothing was said about its {label or 'segments'}")
+    elif rest:
+        label = _label(rest[0])
+        spans = [] if len(rest) == 2 else [(parse_time(rest[1]), parse_time(rest[2]))]
+        if settings.add:
+            there = [each for each in corrections_of(path, cache) if each.label == label]
+            spans += [(e.start, e.end) for e in there if e.start is not None and e.end is not None]
+        correct(path, cache, label, spans)
+    said = corrections_of(path, cache)
+    print(f"{path}:{'' if said else ' nothing was said about it'}")
+    for each in said:
+        print(f"  {_line(each)}")
+    return 0
+
+
+def _line(said: Correction) -> str:
+    if said.start is None or said.end is None:
+        where = "none"
+    else:
+        where = f"{format_time(said.start)} - {format_time(said.end)}"
+    return f"{said.label}: {where} ({said.by}, {said.when})"
+
+
+def _label(word: str) -> str:
+    role = role_of(word)
+    if role not in LABELS:
+        raise ConfigError(f"a label is one of {', '.join(LABELS)}, got {word!r}")
+    return role
+
+
+if __name__ == "__main__":
+    sys.exit(main())

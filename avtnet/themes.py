@@ -1,0 +1,312 @@
+"""``python -m avtnet.themes``: remembered openings and endings, found in any single file."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from avtnet.cache import Cache
+from avtnet.cache_files import data_of_user
+from avtnet.correct import LABELS
+from avtnet.theme_file import SUFFIX, Theme, load_theme, make_theme, save_theme, theme_path
+from clipping import config
+from clipping.errors import ClippingError, ConfigError, FeatureError
+from clipping.files import find_media, require_output, write_json
+from clipping.formats import catalog
+from clipping.media import probe
+from clipping.prints import Prints, SharedSettings
+from clipping.segments import format_time, parse_time
+from clipping.shared import Shared, compare
+
+PROG = "python -m avtnet.themes"
+LEAST_SHARE = 0.5
+"""Of a theme that must be in a file: less of it is a quotation."""
+_SNAP_SECONDS = 2.0
+"""Where no more than this is missing at an end (a fade, silence, talk over it), the theme is there
+whole."""
+
+
+_SHORTEST_PIECE = 4.0
+"""Seconds between two cuts of a release from which the piece tells where its times went."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A theme in a file, in seconds of media time."""
+
+    theme: Theme
+    start: float
+    end: float
+    score: float
+    """Agreement of the fingerprints, 0 as strangers to 1 the same."""
+    exact: bool
+    """Whether the ends are those of the sound's own samples."""
+    share: float
+    """How much of the theme is there: 1 is all of it."""
+
+
+def library_folder() -> Path:
+    """Where themes are kept when no other folder is named."""
+    return data_of_user() / "themes"
+
+
+def read_library(folder: Path) -> tuple[list[Theme], list[str]]:
+    """All themes of a library by name, and what is wrong with files that are none."""
+    themes, problems = [], []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            themes.append(load_theme(path))
+        except FeatureError as error:
+            problems.append(str(error))
+    return sorted(themes, key=lambda theme: theme.name), problems
+
+
+def find_themes(
+    prints: Prints, themes: Sequence[Theme], settings: SharedSettings | None = None
+) -> list[Found]:
+    """Where themes are in a file, in order of time; of several at one place the best.
+
+    A theme is found wherever it lies, as often as it is there, and whole: where up to 2 s at
+    an end are too quiet or talked over, its remembered length tells where it ends.
+
+    Args:
+        settings: how to compare; ``shortest`` is of no matter, half of a theme must be there.
+
+    Raises:
+        MediaError: where the file can no longer be read.
+    """
+    settings = settings or SharedSettings()
+    found: list[Found] = []
+    for theme in themes:
+        shortest = max(2.0, LEAST_SHARE * theme.duration)
+        for stretch in compare(theme.prints, prints, replace(settings, shortest=shortest)):
+            placed = _whole(theme, stretch, prints.duration)
+            if placed.share >= LEAST_SHARE:
+                found.append(placed)
+    found.sort(key=lambda each: (-(each.end - each.start) * each.score, each.start))
+    kept: list[Found] = []
+    for each in found:
+        if not any(_same_place(each, better) for better in kept):
+            kept.append(each)
+    return sorted(kept, key=lambda each: each.start)
+
+
+def _whole(theme: Theme, shared: Shared, duration: float) -> Found:
+    before = shared.a.segment.start
+    behind = theme.duration - shared.a.segment.end
+    start, end = shared.b.segment.start, shared.b.segment.end
+    start = max(0.0, start - before) if before <= _SNAP_SECONDS else start
+    end = min(duration, end + behind) if behind <= _SNAP_SECONDS else end
+    share = min(1.0, (end - start) / theme.duration)
+    return Found(theme, start, end, shared.score, shared.exact, share)
+
+
+def _same_place(one: Found, other: Found) -> bool:
+    """Whether most of the shorter one lies inside the other."""
+    both = min(one.end, other.end) - max(one.start, other.start)
+    return both > 0.5 * min(one.end - one.start, other.end - other.start)
+
+
+def to_json(path: Path, found: Found) -> dict[str, Any]:
+    """One finding as plain JSON values; times in seconds."""
+    return {
+        "file": str(path),
+        "theme": found.theme.name,
+        "role": found.theme.role,
+        "start": round(found.start, 4),
+        "end": round(found.end, 4),
+        "score": round(found.score, 4),
+        "exact": found.exact,
+        "share": round(found.share, 4),
+    }
+
+
+@dataclass(frozen=True)
+class ThemesConfig:
+    """Remember openings and endings, and find them in single files and other releases.
+
+    add NAME FILE START END keeps a span of a file (times as seconds or 1:23.5); list; remove NAME;
+    find FILE… tells where the themes are; move TIMES FILE puts the times of another cut (AniSkip
+    and every format of docs/formats.md) where they belong in this file: with --from_release by
+    what the two releases share, without it by the themes that are found.
+    """
+
+    words: tuple[str, ...] = field(
+        default=(), metadata={"help": "add, list, find, remove or move, and what they take"}
+    )
+    library: Path | None = None
+    """folder of the themes; left out: in the user's data directory"""
+    role: str | None = None
+    """add: opening, ending, recap, preview, mixed, commercial; left out: as its place tells"""
+    pictures: bool = True
+    """add: remember the pictures too"""
+    replace: bool = False
+    """add: in place of the theme that has this name"""
+    by: Literal["both", "sound", "picture"] = "sound"
+    """find, move: compare the sounds, the pictures, or both"""
+    audio: str | None = None
+    """language or index of the sound stream; left out: the default one"""
+    from_release: Path | None = None
+    """move: the file that TIMES is about"""
+    output: Path | None = None
+    """move: write the moved times to this file, in the format that its name tells"""
+    json: Path | None = None
+    """find: write what was found to this JSON file too; - writes JSON to stdout in its place"""
+    cache: Path | None = None
+    """folder that keeps what was found out about files; left out: .avtnet beside each"""
+
+    def __post_init__(self) -> None:
+        command, *rest = self.words or ("",)
+        if command not in _COMMANDS:
+            raise ConfigError(f"the first word is one of {', '.join(_COMMANDS)}; got {command!r}")
+        least, most, usage = _COMMANDS[command]
+        if not least <= len(rest) <= most:
+            raise ConfigError(f"{usage} is needed, got {len(rest)} words behind {command}")
+        if self.role is not None and self.role not in LABELS:
+            raise ConfigError(f"a role is one of {', '.join(LABELS)}, got {self.role!r}")
+        if command == "add":
+            for word in rest[2:]:
+                parse_time(word)
+
+
+_COMMANDS: dict[str, tuple[int, float, str]] = {
+    "add": (4, 4, "add NAME FILE START END"),
+    "list": (0, 0, "list alone"),
+    "find": (1, math.inf, "find FILE…"),
+    "remove": (1, 1, "remove NAME"),
+    "move": (2, 2, "move TIMES FILE"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m avtnet.themes``."""
+    settings = config.parse(ThemesConfig, argv, prog=PROG, positional="words")
+    commands = {"add": _add, "list": _list, "find": _find, "remove": _remove, "move": _move}
+    return config.run(lambda: commands[settings.words[0]](settings), PROG)
+
+
+def _add(settings: ThemesConfig) -> int:
+    name, file, start, end = settings.words[1:]
+    folder = settings.library or library_folder()
+    if theme_path(folder, name).exists() and not settings.replace:
+        raise ClippingError(f"{folder}: has a theme {name!r}; --replace puts this one in its place")
+    theme = make_theme(
+        Path(file),
+        parse_time(start),
+        parse_time(end),
+        name=name,
+        role=settings.role,
+        stream=_shared_settings(settings).stream,
+        pictures=settings.pictures,
+    )
+    path = save_theme(theme, folder)
+    print(f"{_line(theme)}: {path}")
+    return 0
+
+
+def _list(settings: ThemesConfig) -> int:
+    themes, problems = _library(settings)
+    for theme in themes:
+        print(_line(theme))
+    if not themes:
+        print(f"{settings.library or library_folder()}: there are no themes")
+    return int(bool(problems))
+
+
+def _remove(settings: ThemesConfig) -> int:
+    folder = settings.library or library_folder()
+    path = theme_path(folder, settings.words[1])
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        raise ClippingError(f"{folder}: has no theme {settings.words[1]!r}") from None
+    except OSError as error:
+        raise ClippingError(f"{path}: cannot be removed: {error.strerror}") from error
+    return 0
+
+
+def _find(settings: ThemesConfig) -> int:
+    to_stdout = str(settings.json) == "-"
+    if settings.json is not None and not to_stdout:
+        require_output(settings.json)
+    themes, problems = _library(settings)
+    if not themes:
+        raise ClippingError(f"{settings.library or library_folder()}: there are no themes to find")
+    failed = bool(problems)
+    cache, shared = Cache(settings.cache), _shared_settings(settings)
+    rows: list[dict[str, Any]] = []
+    for path in find_media(settings.words[1:]).values():
+        try:
+            found = find_themes(cache.prints(path, shared), themes, shared)
+        except ClippingError as error:
+            print(f"{PROG}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        rows += [to_json(path, each) for each in found]
+        if not to_stdout:
+            print(f"{path}:{'' if found else ' none of the themes'}")
+            for each in found:
+                span = f"{format_time(each.start)} - {format_time(each.end)}"
+                part = "" if each.share > 0.995 else f", {each.share:.0%} of it"
+                print(f"  {span}  {each.theme.role}  {each.theme.name} ({each.score:.2f}{part})")
+    for note in cache.notes:
+        print(f"{PROG}: {note}", file=sys.stderr)
+    if settings.json is not None:
+        write_json(rows, settings.json)
+    return int(failed)
+
+
+def _move(settings: ThemesConfig) -> int:
+    from avtnet.move_times import move_times
+
+    times, path = map(Path, settings.words[1:])
+    if settings.output is not None:
+        catalog.told_by(settings.output)
+        require_output(settings.output)
+    cache = Cache(settings.cache)
+    shared = replace(_shared_settings(settings), shortest=_SHORTEST_PIECE)
+    prints = cache.prints(path, shared)
+    other, themes, problems = None, list[Theme](), list[str]()
+    if settings.from_release is not None:
+        other = cache.prints(settings.from_release, shared)
+    else:
+        themes, problems = _library(settings)
+    info = probe(settings.from_release or path)
+    rate = None if info.video is None else info.video.frame_rate
+    timeline = catalog.read(times, duration=info.duration, frame_rate=rate)
+    moved = move_times(timeline, prints, other=other, themes=themes, settings=shared)
+    for segment in moved.timeline.segments:
+        print(f"{segment}: {'; '.join(segment.evidence[-1:])}")
+    for reason in (*moved.left_out, *cache.notes):
+        print(f"{PROG}: {reason}", file=sys.stderr)
+    if settings.output is not None:
+        catalog.write(settings.output, moved.timeline, catalog.told_by(settings.output))
+    return int(bool(moved.left_out or problems))
+
+
+def _library(settings: ThemesConfig) -> tuple[list[Theme], list[str]]:
+    themes, problems = read_library(settings.library or library_folder())
+    for problem in problems:
+        print(f"{PROG}: {problem}", file=sys.stderr)
+    return themes, problems
+
+
+def _shared_settings(settings: ThemesConfig) -> SharedSettings:
+    return SharedSettings(by=settings.by, audio=settings.audio)
+
+
+def _line(theme: Theme) -> str:
+    source = theme.source
+    kinds = [name for name in ("sound", "looks") if getattr(theme, name) is not None]
+    return (
+        f"{theme.name}  {theme.role}  {theme.duration:.3f} s of {' and '.join(kinds)}, "
+        f"from {source.get('file')}, {source.get('when')}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""How well the openings and endings of whole seasons are found, and what it costs.
+
+    python benchmarks/season.py --folder /work/seasons [--scale full --seasons 12 --seed 1]
+    python benchmarks/season.py --curve
+
+Makes seasons of 24-minute episodes (tests/season_scenarios.py: each is one difficulty; synthesized
+songs, talk and pictures, in eight releases of codecs, loudness, noise and treble), keeps them in
+the folder, and goes on where it was interrupted. Then runs ``avtnet.locate`` on each season's
+folder and prints, by role, what benchmarks/season_scores.py counts; and the same of chromaprint
+matched as intro-skipper does (benchmarks/season_peer.py), which knows no role but these two.
+``--only NAMES`` takes some scenarios, ``--make`` only makes them, ``--json`` keeps everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]  # before this folder, which has a preprocess.py
+
+from make_season import SCENARIOS, make_season
+from season_peer import peer
+from season_plan import EpisodePlan, Piece, Reel, Release, Track
+from season_scores import Episode, figures, print_figures
+from season_series import snapped
+
+from clipping.files import write_text
+from clipping.segments import Segment, Timeline
+
+CURVE = (12, 50, 200, 500)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path("/tmp/avtnet-seasons"))
+    parser.add_argument("--scale", choices=("test", "full"), default="full")
+    parser.add_argument("--seasons", type=int, default=12, help="the first so many scenarios")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, help="these scenarios instead")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, help="as of avtnet.locate")
+    parser.add_argument("--make", action="store_true", help="make the seasons, and stop")
+    parser.add_argument("--made", action="store_true", help="take only seasons that are there")
+    parser.add_argument("--no-chromaprint", action="store_true")
+    parser.add_argument("--json", type=Path, help="everything that was found")
+    parser.add_argument("--curve", action="store_true", help="cost of 12 to 500 episodes instead")
+    options = parser.parse_args(argv)
+    if options.curve:
+        curve(options.folder / "curve", options.workers)
+        return 0
+    names = options.only or list(SCENARIOS)[: options.seasons]
+    if not options.made:
+        jobs = [(options.folder, name, options.scale, options.seed) for name in names]
+        with multiprocessing.get_context("spawn").Pool(2) as pool:
+            pool.starmap(make, jobs, chunksize=1)
+    if options.make:
+        return 0
+    measure(options, [name for name in names if told(options.folder, name).exists()])
+    return 0
+
+
+def told(folder: Path, name: str) -> Path:
+    """The file with the truth of a season; it is written when the season is whole."""
+    return folder / f"{name}.json"
+
+
+def make(folder: Path, name: str, scale: str, seed: int) -> None:
+    """One season and its truth, unless they are there."""
+    truth_path = told(folder, name)
+    plans = SCENARIOS[name](seed, scale)
+    if truth_path.exists():
+        return
+    began = time.process_time()
+    truth = make_season(folder / name, plans)
+    spent = time.process_time() - began
+    rows = {
+        plan.file: {
+            "duration": plan.duration,
+            "damage": plan.damage,
+            "truth": [[each.start, each.end, each.label] for each in truth[plan.file]],
+        }
+        for plan in plans
+    }
+    whole = {"scenario": name, "seed": seed, "scale": scale, "episodes": rows}
+    write_text(truth_path, json.dumps(whole, indent=1) + "\n")
+    print(f"{name}: {len(plans)} files, {spent / len(plans):.1f} CPU s each", flush=True)
+
+
+def read(folder: Path, name: str) -> list[Episode]:
+    """The episodes of a season, without what anybody found."""
+    told_here = json.loads(told(folder, name).read_text(encoding="utf-8"))
+    return [
+        Episode(
+            name,
+            file,
+            row["duration"],
+            tuple(Segment(start, end, label) for start, end, label in row["truth"]),
+        )
+        for file, row in told_here["episodes"].items()
+    ]
+
+
+def measure(options: argparse.Namespace, names: Sequence[str]) -> None:
+    results: dict[str, list[Episode]] = {"avtnet": []}
+    if not options.no_chromaprint:
+        results["chromaprint"] = []
+    costs = dict.fromkeys(results, 0.0)
+    for name in names:
+        episodes = read(options.folder, name)
+        for who, found in results.items():
+            began = cpu_seconds()
+            if who == "avtnet":
+                answered = located(options.folder / name, episodes, options.workers)
+            else:
+                answered = peer(options.folder / name, episodes)
+            spent = cpu_seconds() - began
+            found += answered
+            costs[who] += spent
+            print(f"{name}: {who}, {spent / len(episodes):.1f} CPU s an episode", flush=True)
+    whole = {}
+    for who, found in results.items():
+        whole[who] = {"cpu_seconds_an_episode": costs[who] / len(found), **figures(found)}
+        print(f"\n{who}: {costs[who] / len(found):.2f} CPU s an episode, decoding included")
+        print_figures(whole[who])
+    if options.json:
+        write_text(options.json, json.dumps(whole, indent=1) + "\n")
+
+
+def located(folder: Path, episodes: Sequence[Episode], workers: int | None) -> list[Episode]:
+    timelines = locate(folder, workers)
+    answers = {Path(timeline.source).name: timeline for timeline in timelines}
+    stems = {Path(source).stem: timeline for source, timeline in answers.items()}
+    done = []
+    for episode in episodes:
+        timeline = answers.get(episode.file) or stems.get(Path(episode.file).stem)
+        segments = timeline.segments if timeline is not None else ()
+        error = "no timeline" if timeline is None else timeline.error
+        done.append(replace(episode, found=segments, error=error))
+    return done
+
+
+def locate(folder: Path, workers: int | None) -> list[Timeline]:
+    from avtnet.localization import LocateConfig, locate_all  # torch: not where seasons are made
+
+    return locate_all(LocateConfig(inputs=(str(folder),), workers=workers))
+
+
+def cpu_seconds() -> float:
+    """Of this process and the children that have ended."""
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+def curve(folder: Path, workers: int | None) -> None:
+    """The cost of so many episodes in one folder: a minute of sound each, no picture."""
+    plans = [_short(number) for number in range(max(CURVE))]
+    everything = folder / "all"
+    make_season(everything, plans)
+    for count in CURVE:
+        some = folder / f"{count}"
+        some.mkdir(exist_ok=True)
+        for plan in plans[:count]:
+            if not (some / plan.file).exists():
+                os.link(everything / plan.file, some / plan.file)
+        began = cpu_seconds()
+        timelines = locate(some, workers)
+        spent = cpu_seconds() - began
+        right = sum(
+            any(
+                each.label == "opening"
+                and max(abs(each.start - true.start), abs(each.end - true.end)) <= 2
+                for each in timeline.segments
+            )
+            for timeline, plan in zip(timelines, plans, strict=False)
+            for true in plan.truth
+        )
+        print(
+            f"{count} episodes: {spent:.1f} CPU s, {spent / count:.3f} an episode, "
+            f"{spent / (count * (count - 1) / 2) * 1000:.2f} ms a pair, {right} openings right",
+            flush=True,
+        )
+
+
+def _short(number: int) -> EpisodePlan:
+    before = snapped(3 + number * 7 % 15)
+
+    def talk(seconds: float, part: int) -> Piece:
+        tracks = (
+            Track("talk", 1000 * part + number, voices=1),
+            Track("place", 1000 * part + number),
+        )
+        return Piece(seconds, tracks, Reel("black"))
+
+    song = Piece(20.0, (Track("opening", 1),), Reel("black"), "opening")
+    pieces = (talk(before, 1), song, talk(40.0 - before, 2))
+    return EpisodePlan(
+        f"Curve S01E{number + 1:03d}", pieces, Release(".mkv", None, "flac", rate=22050)
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

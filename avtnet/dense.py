@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from avtnet.checkpoints import opened
 from avtnet.dense_data import Inputs, from_features
 from avtnet.dense_decode import Found, Probabilities, decode
 from avtnet.dense_model import AVTNetDense, DenseConfig, Evidence
+from avtnet.evidence import Candidate
 from clipping.config import dump, restore
 from clipping.errors import CheckpointError, ConfigError, FeatureError
 from clipping.files import atomic_path
@@ -27,6 +29,8 @@ from preprocess.settings import FeatureSettings
 FORMAT = "avtnet-dense-1"
 SHIPPED = Path(__file__).parent / "weights" / "dense.safetensors"
 """The weights that come with the package (docs/model-card.md)."""
+SIGMA = 1.5
+"""Standard deviation of its ends in seconds, where a segment is right."""
 CHUNK = 480
 """Seconds that the network looks at at once, besides its reach on both sides."""
 
@@ -72,7 +76,7 @@ def look_dense(features: Features, checkpoint: DenseCheckpoint | None = None) ->
         FeatureError: where the features are not those that the network was trained on.
         CheckpointError: where the weights cannot be used.
     """
-    checkpoint = checkpoint or load(SHIPPED)
+    checkpoint = checkpoint or shipped()
     check_settings(checkpoint.info.features, features)
     seconds = features.settings.seconds
 
@@ -90,6 +94,44 @@ def look_dense_episode(
 ) -> list[Segment]:
     """The same of an episode that ``python -m preprocess --sides whole`` has kept."""
     return look_dense(episode.window(0, "start", episode.seconds), checkpoint)
+
+
+@lru_cache(maxsize=1)
+def shipped() -> DenseCheckpoint:
+    """The weights that come with the package, read once."""
+    return load(SHIPPED)
+
+
+def candidates(
+    features: Features, checkpoint: DenseCheckpoint, *, share: float = 1.0
+) -> list[Candidate]:
+    """What AVTNetDense says of a window, for :func:`avtnet.evidence.fuse_candidates`.
+
+    An end that the window cuts off is not known; one at the file's own edge is.
+
+    Args:
+        share: what its scores are multiplied with, where they count for less.
+    """
+    begin, last = features.start, features.start + features.covered
+    found = []
+    for segment in look_dense(features, checkpoint):
+        cut_start = segment.start <= begin and begin > 0
+        cut_end = segment.end >= last - 1e-3 and last < features.duration - 0.5
+        found.append(
+            Candidate(
+                "networks",
+                "opening" if segment.label == "opening" else "ending",
+                None if cut_start else segment.start,
+                None if cut_end else segment.end,
+                SIGMA,
+                (segment.score or 0.0) * share,
+                (*segment.evidence, *features.notes),
+                assumed="the window's edge stands for an end that lies beyond it"
+                if cut_start or cut_end
+                else "",
+            )
+        )
+    return found
 
 
 def evidence(

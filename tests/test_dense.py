@@ -170,6 +170,23 @@ def test_segments_are_in_media_time_and_say_why(monkeypatch):
     assert found.evidence[1] == "its end is that of the window: it may go on beyond"
 
 
+@pytest.mark.parametrize(("start", "cut"), [(1200.0, False), (1000.0, True)])
+def test_what_a_window_cuts_is_an_unknown_end_but_the_files_end_is_one(monkeypatch, start, cut):
+    monkeypatch.setattr(dense, "evidence", lambda *_: made_up(200, {"ending": (100.0, 260.0)}))
+    checkpoint = DenseCheckpoint(None, network(), DenseInfo())
+    (found,) = dense.candidates(features(200, start=start), checkpoint, share=0.5)
+    assert (found.role, found.start) == ("ending", start + 100)
+    assert found.end == (None if cut else 1400.0)
+    assert bool(found.assumed) == cut
+    assert 0.2 < found.trust < 0.5
+
+
+def test_the_shipped_weights_are_light_and_find_nothing_in_noise():
+    assert dense.SHIPPED.stat().st_size < 10 << 20
+    assert dense.shipped().info.model == DenseConfig()
+    assert [each for each in look_dense(features(60)) if each.score > 0.5] == []
+
+
 def test_features_of_other_settings_are_refused():
     checkpoint = DenseCheckpoint(None, network().eval(), DenseInfo(model=SMALL))
     other = replace(checkpoint.info.features, text_engine="none")

@@ -354,7 +354,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> None:
         folder = synthesize(config)
         print(f"{config.episodes} episodes in {folder / 'media'}")
-        print(f"{2 * config.episodes} labels in {folder / 'labels.txt'}")
+        labels = folder / "labels.txt"
+        count = len(labels.read_text(encoding="utf-8").splitlines())
+        print(f"{count} labels in {labels}")
 
     return settings.run(command, prog)
 

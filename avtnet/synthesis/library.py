@@ -20,8 +20,8 @@ from avtnet.synthesis.outline import single, song_length
 from avtnet.synthesis.script import stream
 from clipping.errors import FeatureError
 from clipping.files import atomic_path
+from clipping.tensor_file import check_header
 from preprocess.audio import mfcc
-from preprocess.features import check_header
 from preprocess.settings import FeatureSettings
 from preprocess.text import fill
 

@@ -120,11 +120,12 @@ def fuse_candidates(
     return _apart(segments)
 
 
-def _rank(candidate: Candidate) -> tuple[object, ...]:
-    """What counts first; the order in which sources were asked does not matter."""
-    ends = [-1.0 if each is None else each for each in (candidate.start, candidate.end)]
-    first = not candidate.settled, candidate.sigma, -candidate.trust
-    return *first, candidate.role, candidate.source, *ends
+def _rank(each: Candidate) -> tuple[object, ...]:
+    """Complete, so that it does not matter who spoke first."""
+    start = -1.0 if each.start is None else each.start
+    end = -1.0 if each.end is None else each.end
+    said = (each.role, each.source, each.reasons, each.assumed)
+    return not each.settled, each.sigma, -each.trust, start, end, *said
 
 
 def _fits(leader: Candidate, half: Candidate) -> bool:

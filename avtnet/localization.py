@@ -231,7 +231,10 @@ def _season(
     options = SeasonOptions(config.audio, config.pictures, config.workers)
     cache = Cache(config.cache, fresh=config.rescan)
     with _bar() as progress:
-        return look_at(files, cache, options, themes=themes, progress=progress)
+        facts = look_at(files, cache, options, themes=themes, progress=progress)
+    for note in cache.notes:
+        Console(stderr=True, soft_wrap=True).print(note, style="yellow", markup=False)
+    return facts
 
 
 @contextmanager

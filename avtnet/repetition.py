@@ -50,6 +50,17 @@ class Repetition:
     gathered: Gathered = field(default_factory=lambda: Gathered((), ()))
     silent: dict[int, str] = field(default_factory=dict)
     """Files without a sound that can be compared, and why."""
+    _of_file: dict[int, list[Match]] = field(default_factory=dict)
+    _sorted: int = 0
+
+    def matches_of(self, file: int) -> list[Match]:
+        """Those with a place in one file; all of them are too many to look through for each."""
+        if self._sorted != len(self.matches):
+            self._of_file, self._sorted = {}, len(self.matches)
+            for match in self.matches:
+                for number in {match.a.file, match.b.file}:
+                    self._of_file.setdefault(number, []).append(match)
+        return self._of_file.get(file, [])
 
 
 def listen(

@@ -234,7 +234,7 @@ class _Season:
         found = []
         for each in identity.occurrences:
             duration = self._durations[each.place.file]
-            if duration - each.place.end <= _TO_THE_END:
+            if each.place.start < duration <= each.place.end + _TO_THE_END:
                 made = self._made("preview", number, each)
                 found.append(replace(made, place=replace(each.place, end=duration)))
         return found

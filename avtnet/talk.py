@@ -79,7 +79,8 @@ def _parted(claim: Claim, heard: Repetition, cache: Cache) -> list[Claim]:
     place = replace(claim.place, start=start, end=end)
     parts = [replace(claim, place=place, reasons=tuple(reasons))]
     duration = heard.durations[claim.place.file]
-    if behind and claim.role == "ending" and duration - claim.place.end <= _TO_THE_END:
+    lasts = end < duration <= claim.place.end + _TO_THE_END
+    if behind and claim.role == "ending" and lasts:
         parts.append(
             replace(
                 claim,
@@ -166,7 +167,7 @@ def _left(here: Stretch, there: Stretch, heard: Repetition, cache: Cache) -> np.
 def _siblings(claim: Claim, heard: Repetition) -> list[tuple[Match, bool]]:
     """The matches that hold the claim's place against another file, the best first."""
     found: dict[int, tuple[float, Match, bool]] = {}
-    for match in heard.matches:
+    for match in heard.matches_of(claim.place.file):
         for here, there, swapped in ((match.a, match.b, False), (match.b, match.a, True)):
             common = here.common(claim.place)
             if common < 0.7 * claim.place.seconds or not match.exact or match.by != "sound":

@@ -145,8 +145,8 @@ def score(episodes: Sequence[Episode], themes: Sequence[Theme], cache: Cache, se
     print(f"right: {right} of {len(themes) * (len(episodes) - 1)}; found and not right: {wrong}")
     for what, errors in (("start", starts), ("end", ends)):
         print(
-            f"error of the {what}: mean {np.mean(errors):.4f} s, "
-            f"95 % {np.quantile(errors, 0.95):.4f} s"
+            f"error of the {what}: mean {1000 * np.mean(errors):.3f} ms, "
+            f"95 % {1000 * np.quantile(errors, 0.95):.3f} ms"
         )
 
 

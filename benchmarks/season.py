@@ -3,12 +3,16 @@
     python benchmarks/season.py --folder /work/seasons [--scale full --seasons 12 --seed 1]
     python benchmarks/season.py --curve
 
-Makes seasons of 24-minute episodes (tests/season_scenarios.py: each is one difficulty; synthesized
-songs, talk and pictures, in eight releases of codecs, loudness, noise and treble), keeps them in
-the folder, and goes on where it was interrupted. Then runs ``avtnet.locate`` on each season's
-folder and prints, by role, what benchmarks/season_scores.py counts; and the same of chromaprint
-matched as intro-skipper does (benchmarks/season_peer.py), which knows no role but these two.
-``--only NAMES`` takes some scenarios, ``--make`` only makes them, ``--json`` keeps everything.
+Makes seasons of 24-minute episodes (tests/season_scenarios.py: each is one difficulty), keeps them
+in the folder, and goes on where it was interrupted. Songs and voices are synthesized, or cut from
+recordings with ``--music DIR --speech DIR``, as in packages of games (wesnoth-1.16-music) and of
+telephone prompts (asterisk-core-sounds-en-wav and its siblings; unpacked, not installed). Eight
+releases differ in codecs, loudness, noise and treble. Then runs ``avtnet.locate`` on each season's
+folder, with nothing kept from earlier runs, and prints by role what benchmarks/season_scores.py
+counts; and the same of chromaprint matched as intro-skipper does (benchmarks/season_peer.py; its
+windows make sense for whole episodes only). ``--cost`` tells what decoding costs, what listening
+beyond it, and a pair. ``--only NAMES`` takes some scenarios, ``--make`` only makes them, ``--made``
+takes what is there, ``--json`` keeps everything. ``--curve`` says what 12 to 500 files cost.
 """
 
 from __future__ import annotations
@@ -19,19 +23,24 @@ import multiprocessing
 import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]  # before this folder, which has a preprocess.py
 
 from make_season import SCENARIOS, make_season
+from season_material import SYNTHESIZED, Recorded
 from season_peer import peer
 from season_plan import EpisodePlan, Piece, Reel, Release, Track
 from season_scores import Episode, figures, print_figures
 from season_series import snapped
+from shared import Episode as Sound
+from shared import cost
 
 from clipping.files import write_text
 from clipping.segments import Segment, Timeline
@@ -46,25 +55,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seasons", type=int, default=12, help="the first so many scenarios")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, help="these scenarios instead")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, help="as of avtnet.locate")
+    parser.add_argument("--music", type=Path, help="folder of music to cut songs from")
+    parser.add_argument("--speech", type=Path, help="folder with a folder of recordings a speaker")
+    parser.add_argument("--workers", type=int, help="this and the next three: of avtnet.locate")
+    parser.add_argument("--network", choices=("auto", "always", "never"), default="auto")
+    parser.add_argument("--pictures", choices=("auto", "always", "never"), default="auto")
+    parser.add_argument("--min-confidence", type=float, default=0.3)
     parser.add_argument("--make", action="store_true", help="make the seasons, and stop")
     parser.add_argument("--made", action="store_true", help="take only seasons that are there")
     parser.add_argument("--no-chromaprint", action="store_true")
+    parser.add_argument("--cost", action="store_true", help="of the first season: what costs what")
     parser.add_argument("--json", type=Path, help="everything that was found")
     parser.add_argument("--curve", action="store_true", help="cost of 12 to 500 episodes instead")
     options = parser.parse_args(argv)
     if options.curve:
-        curve(options.folder / "curve", options.workers)
+        curve(options.folder / "curve", settings(options))
         return 0
     names = options.only or list(SCENARIOS)[: options.seasons]
     if not options.made:
-        jobs = [(options.folder, name, options.scale, options.seed) for name in names]
+        recorded = (options.music, options.speech) if options.music and options.speech else None
+        jobs = [(options.folder, name, options.scale, options.seed, recorded) for name in names]
         with multiprocessing.get_context("spawn").Pool(2) as pool:
             pool.starmap(make, jobs, chunksize=1)
     if options.make:
         return 0
-    measure(options, [name for name in names if told(options.folder, name).exists()])
+    names = [name for name in names if told(options.folder, name).exists()]
+    if options.cost:
+        some = read(options.folder, names[0])
+        cost([Sound(options.folder / names[0] / each.file, each.duration, {}) for each in some])
+    measure(options, names)
     return 0
+
+
+def settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What avtnet.locate is told."""
+    names = ("workers", "network", "pictures", "min_confidence")
+    return {name: getattr(options, name) for name in names}
 
 
 def told(folder: Path, name: str) -> Path:
@@ -72,14 +98,17 @@ def told(folder: Path, name: str) -> Path:
     return folder / f"{name}.json"
 
 
-def make(folder: Path, name: str, scale: str, seed: int) -> None:
+def make(
+    folder: Path, name: str, scale: str, seed: int, recorded: tuple[Path, Path] | None
+) -> None:
     """One season and its truth, unless they are there."""
     truth_path = told(folder, name)
     plans = SCENARIOS[name](seed, scale)
     if truth_path.exists():
         return
     began = time.process_time()
-    truth = make_season(folder / name, plans)
+    material = SYNTHESIZED if recorded is None else Recorded(*recorded, plans)
+    truth = make_season(folder / name, plans, material)
     spent = time.process_time() - began
     rows = {
         plan.file: {
@@ -89,7 +118,8 @@ def make(folder: Path, name: str, scale: str, seed: int) -> None:
         }
         for plan in plans
     }
-    whole = {"scenario": name, "seed": seed, "scale": scale, "episodes": rows}
+    whole = {"scenario": name, "seed": seed, "scale": scale, "recorded": recorded is not None}
+    whole["episodes"] = rows
     write_text(truth_path, json.dumps(whole, indent=1) + "\n")
     print(f"{name}: {len(plans)} files, {spent / len(plans):.1f} CPU s each", flush=True)
 
@@ -118,7 +148,7 @@ def measure(options: argparse.Namespace, names: Sequence[str]) -> None:
         for who, found in results.items():
             began = cpu_seconds()
             if who == "avtnet":
-                answered = located(options.folder / name, episodes, options.workers)
+                answered = located(options.folder / name, episodes, settings(options))
             else:
                 answered = peer(options.folder / name, episodes)
             spent = cpu_seconds() - began
@@ -129,13 +159,13 @@ def measure(options: argparse.Namespace, names: Sequence[str]) -> None:
     for who, found in results.items():
         whole[who] = {"cpu_seconds_an_episode": costs[who] / len(found), **figures(found)}
         print(f"\n{who}: {costs[who] / len(found):.2f} CPU s an episode, decoding included")
-        print_figures(whole[who])
+        print_figures(whole[who], mistakes_too=who == "avtnet")
     if options.json:
         write_text(options.json, json.dumps(whole, indent=1) + "\n")
 
 
-def located(folder: Path, episodes: Sequence[Episode], workers: int | None) -> list[Episode]:
-    timelines = locate(folder, workers)
+def located(folder: Path, episodes: Sequence[Episode], how: dict[str, Any]) -> list[Episode]:
+    timelines = locate(folder, how)
     answers = {Path(timeline.source).name: timeline for timeline in timelines}
     stems = {Path(source).stem: timeline for source, timeline in answers.items()}
     done = []
@@ -147,10 +177,13 @@ def located(folder: Path, episodes: Sequence[Episode], workers: int | None) -> l
     return done
 
 
-def locate(folder: Path, workers: int | None) -> list[Timeline]:
+def locate(folder: Path, how: dict[str, Any]) -> list[Timeline]:
+    """As for somebody who never ran it: nothing is kept from an earlier run."""
     from avtnet.localization import LocateConfig, locate_all  # torch: not where seasons are made
 
-    return locate_all(LocateConfig(inputs=(str(folder),), workers=workers))
+    with tempfile.TemporaryDirectory() as kept:
+        cache, themes = Path(kept, "cache"), Path(kept, "themes")
+        return locate_all(LocateConfig(inputs=(str(folder),), cache=cache, themes=themes, **how))
 
 
 def cpu_seconds() -> float:
@@ -161,7 +194,7 @@ def cpu_seconds() -> float:
     )
 
 
-def curve(folder: Path, workers: int | None) -> None:
+def curve(folder: Path, how: dict[str, Any]) -> None:
     """The cost of so many episodes in one folder: a minute of sound each, no picture."""
     plans = [_short(number) for number in range(max(CURVE))]
     everything = folder / "all"
@@ -173,7 +206,7 @@ def curve(folder: Path, workers: int | None) -> None:
             if not (some / plan.file).exists():
                 os.link(everything / plan.file, some / plan.file)
         began = cpu_seconds()
-        timelines = locate(some, workers)
+        timelines = locate(some, how)
         spent = cpu_seconds() - began
         right = sum(
             any(

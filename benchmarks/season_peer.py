@@ -14,6 +14,8 @@ from shared import CREDITS_SECONDS, INTRO_SECONDS, INTRO_SHARE, LONGEST, Span, c
 
 from clipping.segments import Segment
 
+END_SNAP_SECONDS = 2.0
+"""An end so close to the file's end is moved there."""
 WHOLE_SECONDS = 300.0
 """Of episodes up to this length the whole is searched for an opening."""
 
@@ -36,9 +38,10 @@ def peer(folder: Path, episodes: Sequence[Episode]) -> list[Episode]:
             windows.append((begin, words))
         best = first_valid([words for _, words in windows], longest)
         for place, (start, end) in best.items():
-            begin = windows[place][0]
-            if begin + max(start, 0.0) < begin + end:
-                segment = Segment(begin + max(start, 0.0), begin + end, label)
+            begin, whole = windows[place][0], episodes[place].duration
+            stop = whole if whole - begin - end <= END_SNAP_SECONDS else begin + end
+            if begin + max(start, 0.0) < stop:
+                segment = Segment(begin + max(start, 0.0), stop, label)
                 found[episodes[place].file].append(segment)
     return [replace(each, found=tuple(found[each.file])) for each in episodes]
 

@@ -194,7 +194,7 @@ def figures(episodes: Sequence[Episode]) -> dict[str, Any]:
     }
 
 
-def print_figures(told: dict[str, Any]) -> None:
+def print_figures(told: dict[str, Any], *, mistakes_too: bool = True) -> None:
     """The same for people."""
 
     def number(value: float | None, form: str = ".3f") -> str:
@@ -231,7 +231,7 @@ def print_figures(told: dict[str, Any]) -> None:
             f"  {name}: {row['episodes']} files, right/found/wanted: {songs or 'nothing'}; "
             f"F1 {row['seconds_f1']:.3f}, story {row['story_skipped']:.1f} s"
         )
-    for row in told["mistakes"]:
+    for row in told["mistakes"] if mistakes_too else ():
         score = "" if row["confidence"] is None else f" said at {row['confidence']:.2f}"
         why = f" ({row['error']})" if row["error"] else ""
         print(

@@ -124,7 +124,8 @@ def require_replaceable(path: Path, *, overwrite: bool) -> None:
 def find_media(paths: Iterable[Path | str]) -> dict[str, Path]:
     """The media files behind files and folders, by a name that is unique among them.
 
-    A folder is searched in depth for ``MEDIA_SUFFIXES``; hidden files are left out. The name is
+    A folder is searched in depth for ``MEDIA_SUFFIXES``; hidden files are left out, links to
+    nothing are not: who reads them names them. The name is
     the path below that folder without its suffix (``S1/01``), with the suffix where two files
     would share it, in sorted order. A file given by name is taken whatever its suffix. One that
     is given twice counts once. URLs of storage (``s3://…``, :mod:`clipping.storage`) may be files,
@@ -156,7 +157,8 @@ def _media_at(given: Path) -> Iterator[tuple[str, Path]]:
         for path in sorted(inside):
             relative = path.relative_to(given)
             hidden = any(part.startswith(".") for part in relative.parts)
-            if path.is_file() and not hidden:
+            dangling = path.is_symlink() and not path.exists()
+            if (path.is_file() or dangling) and not hidden:
                 yield relative.as_posix(), path
     elif given.exists():
         yield given.name, given

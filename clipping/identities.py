@@ -7,6 +7,7 @@ files, and an occurrence's ends are what its votes agree on, not what the first 
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -153,13 +154,13 @@ def _copies(matches: Sequence[Match], durations: Mapping[int, float]) -> dict[in
     for (a, b), shared in pairs.items():
         shorter = min(durations[a], durations[b])
         for one in shared:
-            same = sum(
+            same = math.fsum(
                 other.a.seconds
                 for other in shared
                 if abs(other.offset - one.offset) <= _ONE_OFFSET and other.by == one.by
             )
             if same >= SAME_CONTENT * shorter:
-                old, new = group[a], group[b]
+                new, old = sorted((group[a], group[b]))
                 group = {file: new if of == old else of for file, of in group.items()}
                 break
     return group
@@ -187,7 +188,7 @@ def _nodes(matches: Sequence[Match]) -> dict[int, list[_Node]]:
         for match in matches
         for here, there in ((match.a, match.b), (match.b, match.a))
     ]
-    spans.sort(key=lambda each: (-each[0].seconds * each[2].score, each[0].file, each[0].start))
+    spans.sort(key=_rank)
     nodes: dict[int, list[_Node]] = defaultdict(list)
     for span in spans:
         here = span[0]
@@ -197,6 +198,14 @@ def _nodes(matches: Sequence[Match]) -> dict[int, list[_Node]]:
             nodes[here.file].append(best)
         best.spans.append(span)
     return nodes
+
+
+def _rank(span: tuple[Stretch, Stretch, Match]) -> tuple[object, ...]:
+    """Complete, so that the order in which pairs were compared tells nothing."""
+    here, there, match = span
+    weight = -here.seconds * match.score
+    places = (here.file, here.start, here.end, there.file, there.start, there.end)
+    return weight, *places, -match.score, not match.exact, match.by
 
 
 def _components(nodes: Mapping[int, Sequence[_Node]]) -> list[list[_Node]]:

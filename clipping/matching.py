@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from clipping.fingerprint import Fingerprint
+from clipping.recent import Recent
 
 _SOUND_KEYS = tuple(
     (0, mask) for mask in (0x000FFFFF, 0xFFFFF000, 0x3FF003FF, 0xF0F0FFF0, 0x55BB5DB7, 0xDB6EAA6D)
@@ -31,7 +31,9 @@ _NEAR = 5
 """Rows by which offsets differ at least: words change slowly, and vote for their neighbours too."""
 _THIN = 5
 _DOUBT = 0.03
-"""An offset is looked at in every fifth row first, and left where no part of it comes so near."""
+"""An offset is looked at in every fifth row first, and only about where that comes so near."""
+_ABOUT = 10.0
+"""Seconds, besides a gap and what is smoothed."""
 
 _LEAST_CHANGES = 3
 """A picture that stands still for a while is no more than one picture."""
@@ -78,21 +80,32 @@ class Index:
         self.words = fingerprint.words
         self.blank = self.words[:, 0] == 0
 
-    @cached_property
+    @property
     def tables(self) -> tuple[_Table, ...]:
-        """One for each choice of bits."""
+        """One for each choice of bits; kept for a while, as they take 25 times the words."""
+        return _TABLES.take(self, "tables", self._made)
+
+    def _made(self) -> tuple[_Table, ...]:
         choices = _SOUND_KEYS if self.fingerprint.kind == "sound" else _PICTURE_KEYS
-        rows = np.flatnonzero(~self.blank).astype(np.int32)
+        rows = np.flatnonzero(~self.blank).astype(np.uint64)
         tables = []
         for word, mask in choices:
-            keys = self.words[rows, word] & np.uint32(mask)
-            order = np.argsort(keys, kind="stable")
-            keys = keys[order]
+            keys = self.words[~self.blank, word] & np.uint32(mask)
+            # Sorted with their rows as one number: quicker by half than the order of the keys.
+            both = np.sort(keys.astype(np.uint64) << np.uint64(32) | rows)
+            keys = (both >> np.uint64(32)).astype(np.uint32)
             begins = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
             counts = np.diff(begins, append=len(keys))
             rare = counts <= _MOST_ALIKE
             begins = begins[rare]
-            tables.append(_Table(keys[begins], begins, counts[rare], rows[order]))
+            tables.append(
+                _Table(
+                    keys[begins],
+                    begins.astype(np.int32),
+                    counts[rare].astype(np.int32),
+                    (both & np.uint64(0xFFFFFFFF)).astype(np.int32),
+                )
+            )
         return tuple(tables)
 
 
@@ -107,6 +120,11 @@ class _Table:
     counts: np.ndarray
     rows: np.ndarray
 
+    @property
+    def bytes(self) -> int:
+        """Of its memory."""
+        return sum(each.nbytes for each in (self.keys, self.begins, self.counts, self.rows))
+
     def alike(self, other: _Table) -> tuple[np.ndarray, np.ndarray]:
         """Every pair of a row of this one and a row of the other that have the same key."""
         at = np.searchsorted(other.keys, self.keys)
@@ -115,10 +133,17 @@ class _Table:
         others = at[mine]
         wide = other.counts[others]
         pairs = self.counts[mine] * wide
-        turn = np.arange(pairs.sum()) - np.repeat(np.cumsum(pairs) - pairs, pairs)
-        wide = np.repeat(wide, pairs)
-        rows = self.rows[np.repeat(self.begins[mine], pairs) + turn // wide]
-        return rows, other.rows[np.repeat(other.begins[others], pairs) + turn % wide]
+        begins = np.cumsum(pairs, dtype=np.int32) - pairs
+        turn = np.arange(pairs.sum(), dtype=np.int32) - np.repeat(begins, pairs)
+        step, rest = np.divmod(turn, np.repeat(wide, pairs))
+        rows = self.rows[np.repeat(self.begins[mine], pairs) + step]
+        return rows, other.rows[np.repeat(other.begins[others], pairs) + rest]
+
+
+_TABLES: Recent[tuple[_Table, ...]] = Recent(
+    1 << 28, lambda tables: sum(each.bytes for each in tables)
+)
+"""Of the files that were compared last: 3 MB for a sound of 24 minutes."""
 
 
 def match(a: Index, b: Index, *, shortest: float, tolerance: Tolerance | None = None) -> list[Run]:
@@ -162,30 +187,70 @@ def _offsets(a: Index, b: Index) -> Iterator[tuple[int, list[int]]]:
     single, begins = np.unique(voted // width - reach, return_index=True)
     ends = np.append(begins[1:], len(voted))
     totals = np.add.reduceat(votes, begins) if len(votes) else votes
-    chosen: list[int] = []
+    near: set[int] = set()
     for index in np.argsort(-totals, kind="stable")[:_MOST_VOTED]:
         offset = int(single[index])
-        if all(abs(offset - other) > _NEAR for other in chosen):
-            chosen.append(offset)
+        if offset not in near:
+            near.update(range(offset - _NEAR, offset + _NEAR + 1))
             where = voted[begins[index] : ends[index]] % width
             yield offset, (where * places + places // 2).tolist()
 
 
 def _runs(a: Index, b: Index, offset: int, *, shortest: float, tolerance: Tolerance) -> list[Run]:
     """The stretches that agree at an offset."""
-    step, bits = a.fingerprint.step, a.fingerprint.bits
+    step = a.fingerprint.step
     begin, end = max(0, -offset), min(len(a.words), len(b.words) - offset)
-    width = max(1, round(tolerance.smooth / step))
-    least = max(width, round(shortest / step))
+    least = max(1, round(tolerance.smooth / step), round(shortest / step))
     if end - begin < least // 2:
         return []
-    part_a, part_b = a.words[begin:end], b.words[begin + offset : end + offset]
-    if not _hopeful(part_a, part_b, bits, least // 2, tolerance.errors):
+    runs: list[Run] = []
+    margin = round((_ABOUT + tolerance.gap + tolerance.smooth) / step)
+    for low, high in _hopeful(a, b, begin, end, offset, least, margin, tolerance.errors):
+        runs += _runs_within(a, b, low, high, offset, least, tolerance)
+    return runs
+
+
+def _hopeful(
+    a: Index,
+    b: Index,
+    begin: int,
+    end: int,
+    offset: int,
+    least: int,
+    margin: int,
+    most: float,
+) -> list[tuple[int, int]]:
+    """The rows of a about which a fifth of the rows leaves it possible that a stretch agrees."""
+    size = least // _THIN
+    if size < _THIN or end - begin < 2 * least:
+        return [(begin, end)]
+    rows, others = slice(begin, end, _THIN), slice(begin + offset, end + offset, _THIN)
+    bits = a.fingerprint.bits
+    wrong = differing(a.words[rows], b.words[others])
+    wrong[a.blank[rows] & b.blank[others]] = bits * most
+    sums = np.concatenate([[0.0], np.cumsum(wrong)])
+    good = np.flatnonzero(sums[size:] - sums[:-size] < bits * size * (most + _DOUBT)) * _THIN
+    if not len(good):
         return []
+    apart = np.flatnonzero(np.diff(good) > least + 2 * margin)
+    lows = good[np.concatenate([[0], apart + 1])]
+    highs = good[np.append(apart, len(good) - 1)] + least
+    return [
+        (max(begin, begin + low - margin), min(end, begin + high + margin))
+        for low, high in zip(lows.tolist(), highs.tolist(), strict=True)
+    ]
+
+
+def _runs_within(
+    a: Index, b: Index, begin: int, end: int, offset: int, least: int, tolerance: Tolerance
+) -> list[Run]:
+    step, bits = a.fingerprint.step, a.fingerprint.bits
+    width = max(1, round(tolerance.smooth / step))
     blank_a, blank_b = a.blank[begin:end], b.blank[begin + offset : end + offset]
-    wrong = differing(part_a, part_b)
+    both_blank = blank_a & blank_b
+    wrong = differing(a.words[begin:end], b.words[begin + offset : end + offset])
     wrong[blank_a ^ blank_b] = bits / 2
-    wrong[blank_a & blank_b] = bits * tolerance.errors
+    wrong[both_blank] = bits * tolerance.errors
     sums = np.concatenate([[0.0], np.cumsum(wrong, dtype=np.float64)])
     low = np.maximum(np.arange(len(wrong)) - width // 2, 0)
     high = np.minimum(low + width, len(wrong))
@@ -196,7 +261,7 @@ def _runs(a: Index, b: Index, offset: int, *, shortest: float, tolerance: Tolera
     for first, last in _bridged(edges.reshape(-1, 2).tolist(), round(tolerance.gap / step)):
         errors = _errors(sums, heard, first, last, bits, tolerance.errors)
         evidence = (errors + 0.5) / 2 * bits - wrong
-        evidence[blank_a & blank_b] = 0.0
+        evidence[both_blank] = 0.0
         first, last = _sharpened(evidence, first, last, width)
         errors = _errors(sums, heard, first, last, bits, tolerance.errors)
         enough = heard[last] - heard[first] >= least / 2
@@ -206,17 +271,6 @@ def _runs(a: Index, b: Index, offset: int, *, shortest: float, tolerance: Tolera
             score = max(0.0, min(1.0, 1 - 2 * errors))
             runs.append(Run(begin + first, begin + last, offset, score))
     return runs
-
-
-def _hopeful(a: np.ndarray, b: np.ndarray, bits: int, width: int, most: float) -> bool:
-    """Whether a fifth of the rows leaves it possible that some stretch agrees."""
-    size = width // _THIN
-    if size < _THIN:
-        return True
-    wrong = differing(a[::_THIN], b[::_THIN])
-    sums = np.cumsum(wrong)
-    least = np.min(sums[size:] - sums[:-size], initial=float(sums[min(size, len(sums)) - 1]))
-    return bool(least < bits * size * (most + _DOUBT))
 
 
 def _sharpened(evidence: np.ndarray, first: int, last: int, width: int) -> tuple[int, int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,6 +31,7 @@ from clipping.fingerprint import (
 )
 from clipping.matching import Index, Tolerance
 from clipping.media import probe, read_audio
+from clipping.recent import Recent
 from clipping.refine import RATE, Reader
 from clipping.refine_picture import Look
 from clipping.tensor_file import DAMAGE, check_header, in_order
@@ -42,7 +42,8 @@ VERSION = 1
 MOST_BYTES = 1 << 26
 """No file of prints is larger: a day of sound and picture takes 10 MB."""
 _BLOCK = 8 * RATE
-_BLOCKS = 32
+_HEARD: Recent[np.ndarray] = Recent(3 << 27, lambda block: block.nbytes)
+"""The sound that was read last of all files: two songs take 6 MB of each."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,6 @@ class SoundReader:
         """``end``: seconds of media time behind which nothing is read."""
         self.path, self.end, self.stream = path, end, stream
         self._samples = round(end * RATE)
-        self._blocks: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __call__(self, first: int, count: int) -> np.ndarray:
         """``count`` samples from ``first`` on, zeros before 0 and behind the end.
@@ -118,7 +118,7 @@ class SoundReader:
         samples = np.zeros(count, np.float32)
         begin, end = max(0, first), min(self._samples, first + count)
         for number in range(begin // _BLOCK, -(-end // _BLOCK) if end > begin else 0):
-            block = self._block(number)
+            block = _HEARD.take(self, number, partial(self._block, number))
             low, high = max(begin, number * _BLOCK), min(end, (number + 1) * _BLOCK)
             piece = block[low - number * _BLOCK : high - number * _BLOCK]
             # Shorter where the file was replaced since.
@@ -126,15 +126,10 @@ class SoundReader:
         return samples
 
     def _block(self, number: int) -> np.ndarray:
-        if number not in self._blocks:
-            start = number * _BLOCK / RATE
-            self._blocks[number] = read_audio(
-                self.path, rate=RATE, start=start, end=start + _BLOCK / RATE, stream=self.stream
-            )
-            if len(self._blocks) > _BLOCKS:
-                self._blocks.popitem(last=False)
-        self._blocks.move_to_end(number)
-        return self._blocks[number]
+        start = number * _BLOCK / RATE
+        return read_audio(
+            self.path, rate=RATE, start=start, end=start + _BLOCK / RATE, stream=self.stream
+        )
 
 
 def make_prints(path: Path | str, settings: SharedSettings | None = None) -> Prints:

@@ -139,13 +139,16 @@ def _samples(seconds: float) -> int:
 
 def correlate(short: np.ndarray, long: np.ndarray) -> tuple[float, float]:
     """(where in ``long`` the samples of ``short`` begin, to a fraction; normalized correlation)."""
-    from scipy.signal import correlate as cross
+    from scipy.fft import irfft, next_fast_len, rfft
 
     if len(long) < len(short) or len(short) < 4 * _FRAME:
         return 0.0, 0.0
     # Differences instead of samples: low notes have broad peaks.
     short, long = np.diff(short).astype(np.float64), np.diff(long).astype(np.float64)
-    products = cross(long, short, mode="valid", method="fft")
+    # Circular, no longer than ``long``: what wraps around lies behind the last whole overlap.
+    size = next_fast_len(len(long), real=True)
+    products = irfft(rfft(long, size) * rfft(short, size).conj(), size)
+    products = products[: len(long) - len(short) + 1]
     squares = np.concatenate([[0.0], np.cumsum(np.square(long))])
     energy = (squares[len(short) :] - squares[: len(squares) - len(short)]) * np.square(short).sum()
     if energy.max(initial=0.0) <= 0:

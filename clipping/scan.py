@@ -6,6 +6,7 @@ second is handed over before the next one is read, so memory does not grow with 
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -96,6 +97,9 @@ class Scan:
         """
         if self._heard or (times[0] <= NEAR and not self._fresh):
             self._open()
+            # A container and its streams hold each other: the last decoder and its pictures,
+            # 220 MB of 10-bit 4K, would stay until Python happens to look for such rings.
+            gc.collect()
         self._fresh = False
         streams = self._container.streams
         video, sound = best_video(streams), None

@@ -14,6 +14,7 @@ from av.container import InputContainer
 from clipping.container import (
     MAX_JUMP,
     MAX_SAMPLE_RATE,
+    best_video,
     choose_audio,
     decode,
     open_media,
@@ -151,7 +152,8 @@ class _Source:
         self._zero, self._tick = start + origin(container), tick(stream)
         far = start > 2 * PREROLL
         # Twice as far back: MPEG's first packets after a seek may be torn or carry wrong times.
-        if shared is None and far and not seek(container, stream, self._zero - 2 * PREROLL):
+        back = self._zero - 2 * PREROLL
+        if shared is None and far and not seek(container, _indexed(container, stream), back):
             seek(container, stream, Fraction(0))
         found = packets(container, stream) if shared is None else shared
         # What a seek finds may lie far back, and differs with who seeks.
@@ -242,6 +244,14 @@ class _Source:
         seek(self._container, self._stream, Fraction(0))
         self._frames = self._decoded(packets(self._container, self._stream))
         return next(self._frames, None)
+
+
+def _indexed(container: InputContainer, stream: av.AudioStream) -> av.stream.Stream:
+    """The stream to seek by: Matroska lists the places of pictures only, and a seek by a sound that
+    is not listed reads the file up to there."""
+    if "matroska" not in container.format.name:
+        return stream
+    return best_video(container.streams) or stream
 
 
 def _resampled(source: _Source, rate: int, duration: float | None) -> Iterator[np.ndarray]:

@@ -70,7 +70,7 @@ def unpack_frames(packed: np.ndarray, out: np.ndarray) -> None:
         raise FeatureError("the packed frames do not say which of them repeat")
     for border in (out[:, :, :top], out[:, :, bottom:], out[..., :left], out[..., right:]):
         border[...] = 0
-    columns = _scratch("columns", rest.size).reshape(rest.shape)
+    columns = _scratch(rest.size).reshape(rest.shape)
     columns[:, :1] = rest[:, :1]
     for x in range(1, width):
         np.add(columns[:, x - 1], rest[:, x], out=columns[:, x])
@@ -193,14 +193,14 @@ def join(
         out[begin - first : stop - first] = whole[begin - start : stop - start]
 
 
-def _scratch(use: str, size: int) -> np.ndarray:
+def _scratch(size: int) -> np.ndarray:
     """Bytes to compute in, the same ones each time: fresh pages cost more than the computing."""
     if size > _MOST_SCRATCH:
         return np.empty(size, np.uint8)
-    kept: dict[str, np.ndarray] = _of_thread.__dict__
-    if use not in kept or len(kept[use]) < size:
-        kept[use] = np.empty(size, np.uint8)
-    return kept[use][:size]
+    if getattr(_of_thread, "scratch", None) is None or len(_of_thread.scratch) < size:
+        _of_thread.scratch = np.empty(size, np.uint8)
+    scratch: np.ndarray = _of_thread.scratch[:size]
+    return scratch
 
 
 def _extent(values: np.ndarray) -> tuple[int, int]:
@@ -227,44 +227,21 @@ def _compress(data: bytes) -> np.ndarray:
 
 
 def _decompress(packed: np.ndarray, size: int) -> np.ndarray:
-    """The ``size`` bytes behind one zstd frame, which must say their number in its header.
-
-    They stand where the thread's next call will write.
-    """
+    """The ``size`` bytes behind one zstd frame, which must say their number in its header."""
     import zstandard
 
     if packed.dtype != np.uint8 or packed.ndim != 1:
         raise FeatureError(f"packed values are bytes, got {packed.dtype} {packed.shape}")
     block = np.ascontiguousarray(packed).data
     try:
-        about = zstandard.get_frame_parameters(block)
-        if about.content_size != size:
-            raise FeatureError(
-                f"the packed values claim to be {about.content_size} bytes, not {size}"
-            )
-        # The reader below would not miss the last bytes, nor see any behind them.
-        if _frame_bytes(block, checked=about.has_checksum) != len(block):
-            raise FeatureError("the packed values are cut short, or something follows them")
-        data = _scratch("opened", size)
-        with zstandard.ZstdDecompressor().stream_reader(block) as reader:
-            count = reader.readinto(data)
-            rest = reader.read(1)  # compares the checksum, too
+        claimed = zstandard.get_frame_parameters(block).content_size
+        if claimed != size:
+            raise FeatureError(f"the packed values claim to be {claimed} bytes, not {size}")
+        data = zstandard.ZstdDecompressor().decompress(
+            block, max_output_size=size, allow_extra_data=False
+        )
     except zstandard.ZstdError as error:
         raise FeatureError(f"the packed values are damaged: {error}") from error
-    if count != size or rest:
-        raise FeatureError(f"the packed values are not {size} bytes")
-    return data
-
-
-def _frame_bytes(block: memoryview, *, checked: bool) -> int:
-    """How long the zstd frame is that begins here, told from its blocks (RFC 8878, 3.1.1)."""
-    import zstandard
-
-    place, last = zstandard.frame_header_size(block), False
-    while not last:
-        head = int.from_bytes(block[place : place + 3], "little")
-        last, kind, size = bool(head & 1), head >> 1 & 3, head >> 3
-        place += 3 + (1 if kind == 1 else size)  # 1: one byte, repeated
-        if place > len(block):
-            return place
-    return place + (4 if checked else 0)
+    if len(data) != size:
+        raise FeatureError(f"the packed values are {len(data)} bytes, not {size}")
+    return np.frombuffer(data, np.uint8)

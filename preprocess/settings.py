@@ -34,7 +34,7 @@ class PPOCRSettings:
     """Boxes grow by this times area / perimeter: the network is trained on shrunken text."""
     runtime: Literal["auto", "cpu", "cuda", "coreml", "openvino"] = "auto"
     """Who computes the network: onnxruntime on the CPU, on an Nvidia GPU or by Apple's CoreML, or
-    OpenVINO (pip install 'avtnet[openvino]'; the same masks on less of the CPU). auto takes an
+    OpenVINO (pip install 'avtnet[openvino]'; the same masks; quicker on some CPUs). auto takes an
     Nvidia GPU where the installed onnxruntime has one, and the CPU else."""
 
     def __post_init__(self) -> None:

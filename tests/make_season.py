@@ -19,6 +19,7 @@ import numpy as np
 import soxr
 from av.video.frame import PictureType
 from scipy.signal import lfilter
+from season_material import SYNTHESIZED, Material
 from season_picture import piece_pictures
 from season_plan import FRAMES_PER_SECOND, EpisodePlan, Release
 from season_scenarios import SCENARIOS
@@ -51,7 +52,9 @@ def make_scenario(
     return make_season(folder, SCENARIOS[name](seed, scale))
 
 
-def make_season(folder: Path, plans: Sequence[EpisodePlan]) -> dict[str, list[Segment]]:
+def make_season(
+    folder: Path, plans: Sequence[EpisodePlan], material: Material = SYNTHESIZED
+) -> dict[str, list[Segment]]:
     """Files of all plans, and their truth by file name. Files that are there are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[EpisodePlan, Path] = {}
@@ -65,23 +68,23 @@ def make_season(folder: Path, plans: Sequence[EpisodePlan]) -> dict[str, list[Se
                 shutil.copyfile(made[what], temporary)
         else:
             with atomic_path(path) as temporary:
-                make_episode(temporary, plan)
+                make_episode(temporary, plan, material)
         made.setdefault(what, path)
     return {plan.file: plan.truth for plan in plans}
 
 
-def make_episode(path: Path, plan: EpisodePlan) -> None:
+def make_episode(path: Path, plan: EpisodePlan, material: Material = SYNTHESIZED) -> None:
     """One file; its container is the release's, whatever the path's suffix."""
     if plan.damage == "noise":
         path.write_bytes(np.random.default_rng(len(plan.name)).bytes(200_000))
         return
-    _encode(path, plan)
+    _encode(path, plan, material)
     if plan.damage == "truncated":
         data = path.read_bytes()
         path.write_bytes(data[: int(len(data) * 0.6)])
 
 
-def _encode(path: Path, plan: EpisodePlan) -> None:
+def _encode(path: Path, plan: EpisodePlan, material: Material) -> None:
     release = plan.release
     container_format = {".mkv": "matroska", ".mp4": "mp4", ".webm": "webm"}[release.suffix]
     with av.open(str(path), "w", format=container_format) as container:
@@ -100,7 +103,7 @@ def _encode(path: Path, plan: EpisodePlan) -> None:
                 options=_AUDIO_OPTIONS.get(release.audio, {}),
             )
         frames = _pictures(plan)
-        sounds = _sounds(plan, release)
+        sounds = _sounds(plan, release, material)
         number = heard = 0
         going = True
         while going:
@@ -138,7 +141,7 @@ def _pictures(plan: EpisodePlan) -> Iterator[av.VideoFrame]:
             yield frame
 
 
-def _sounds(plan: EpisodePlan, release: Release) -> Iterator[np.ndarray]:
+def _sounds(plan: EpisodePlan, release: Release, material: Material) -> Iterator[np.ndarray]:
     """Blocks of float32 samples at the release's rate: mixed, mastered, resampled."""
     rng = np.random.default_rng([ord(letter) for letter in plan.name])
     resampler = soxr.ResampleStream(SAMPLE_RATE, release.rate, 1, dtype="float32", quality="MQ")
@@ -148,7 +151,7 @@ def _sounds(plan: EpisodePlan, release: Release) -> Iterator[np.ndarray]:
     at = 0
     for place, piece in enumerate(plan.pieces):
         end = at + round(piece.seconds * FRAMES_PER_SECOND)
-        sound = piece_sound(piece, sample(end) - sample(at))
+        sound = piece_sound(piece, sample(end) - sample(at), material)
         if release.tilt:
             bass, state = lfilter([1 - fall], [1, -fall], sound, zi=state)
             sound = bass + treble * (sound - bass)

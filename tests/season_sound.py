@@ -12,18 +12,17 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.signal import lfilter
+from season_material import SYNTHESIZED, Material
 from season_plan import FRAMES_PER_SECOND, Piece, Track
 
-from avtnet.synthesis.music import SAMPLE_RATE, draw_song, play
-from avtnet.synthesis.speech import AMBIENCES, Cast, draw_voice
+from avtnet.synthesis.music import SAMPLE_RATE
+from avtnet.synthesis.speech import AMBIENCES
 
 CELL_SECONDS = 8
 CELL_SAMPLES = CELL_SECONDS * SAMPLE_RATE
 CELLS_A_SCENE = 3
 EDGE_SAMPLES = 110
 """5 ms in which a piece starts and stops, so that cuts do not click."""
-UTTERANCES = 24
-"""Of each voice, from which talk is put together anew."""
 
 
 def sample(frame: int) -> int:
@@ -31,14 +30,14 @@ def sample(frame: int) -> int:
     return round(frame * SAMPLE_RATE / FRAMES_PER_SECOND)
 
 
-def piece_sound(piece: Piece, samples: int) -> np.ndarray:
+def piece_sound(piece: Piece, samples: int, material: Material = SYNTHESIZED) -> np.ndarray:
     """float32 samples at 22050 Hz of a whole piece."""
     mix = np.zeros(samples, np.float32)
     for track in piece.tracks:
         first = sample(round(track.begin * FRAMES_PER_SECOND))
         if track.length is None:
             track = replace(track, length=track.begin + piece.seconds)
-        mix += np.float32(track.gain) * _SOURCES[track.kind](track, first, samples)
+        mix += np.float32(track.gain) * _SOURCES[track.kind](material, track, first, samples)
     edge = min(EDGE_SAMPLES, samples // 2)
     ramp = np.linspace(0, 1, edge, dtype=np.float32)
     mix[:edge] *= ramp
@@ -46,29 +45,21 @@ def piece_sound(piece: Piece, samples: int) -> np.ndarray:
     return np.clip(mix, -1, 1)
 
 
-def _music(track: Track, first: int, samples: int) -> np.ndarray:
+def _music(material: Material, track: Track, first: int, samples: int) -> np.ndarray:
     assert track.length is not None
-    sound = _song(track.kind, track.seed, round(track.length * SAMPLE_RATE))[
-        first : first + samples
-    ]
+    whole = material.song(track.kind, track.seed, round(track.length * SAMPLE_RATE))
+    sound = whole[first : first + samples]
     return np.pad(sound, (0, samples - len(sound)))
 
 
-@lru_cache(maxsize=32)
-def _song(kind: str, seed: int, samples: int) -> np.ndarray:
-    song = play(draw_song(kind, np.random.default_rng(seed)), samples).copy()
-    # The last chord dies away; held up, so that it is heard until the last sample.
-    loud, last = (np.sqrt(np.mean(np.square(part))) for part in (song, song[-SAMPLE_RATE // 5 :]))
-    chord = min(samples, 4 * SAMPLE_RATE)
-    song[-chord:] *= np.geomspace(1, max(1.0, 0.25 * loud / last), chord, dtype=np.float32)
-    return song
+def _talk(material: Material, track: Track, first: int, samples: int) -> np.ndarray:
+    def cell(number: int) -> np.ndarray:
+        return _talk_cell(material, track.voices, track.seed, number)
+
+    return _from_cells(cell, first, samples)
 
 
-def _talk(track: Track, first: int, samples: int) -> np.ndarray:
-    return _from_cells(lambda cell: _talk_cell(track.voices, track.seed, cell), first, samples)
-
-
-def _place(track: Track, first: int, samples: int) -> np.ndarray:
+def _place(material: Material, track: Track, first: int, samples: int) -> np.ndarray:
     return _from_cells(lambda cell: _place_cell(track.seed, cell), first, samples)
 
 
@@ -89,9 +80,9 @@ def _from_cells(cell, first: int, samples: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _talk_cell(voices: int, seed: int, cell: int) -> np.ndarray:
+def _talk_cell(material: Material, voices: int, seed: int, cell: int) -> np.ndarray:
     rng = np.random.default_rng((seed, cell, 1))
-    sayings = _sayings(voices)
+    sayings = material.sayings(voices)
     speakers = rng.integers(len(sayings), size=2)
     sound = np.zeros(CELL_SAMPLES, np.float32)
     at = int(rng.integers(SAMPLE_RATE))
@@ -100,8 +91,8 @@ def _talk_cell(voices: int, seed: int, cell: int) -> np.ndarray:
         pause = int(
             SAMPLE_RATE * (rng.uniform(1, 2) if rng.random() < 0.1 else rng.gamma(1.5, 0.2))
         )
-        for _ in range(rng.integers(3, 12)):  # words of one to three syllables
-            size = int(rng.integers(3000, 9000))
+        for _ in range(rng.integers(*material.words)):
+            size = int(rng.integers(*material.word_samples))
             pitch = np.float32(rng.uniform(0.88, 1.14))
             begin = int(rng.integers(len(words) - 2 * size))
             if at + size > CELL_SAMPLES:
@@ -119,16 +110,6 @@ def _window(size: int) -> np.ndarray:
     window[:300] = np.linspace(0, 1, 300)
     window[-300:] = np.linspace(1, 0, 300)
     return window
-
-
-@lru_cache(maxsize=8)
-def _sayings(voices: int) -> list[np.ndarray]:
-    """What each of four people can say."""
-    rng = np.random.default_rng((voices, 2))
-    cast = Cast(tuple(draw_voice(rng) for _ in range(4)), rng)
-    return [
-        np.concatenate([cast.say(who, 2.5, rng) for _ in range(UTTERANCES)]) for who in range(4)
-    ]
 
 
 @lru_cache(maxsize=8)

@@ -185,5 +185,8 @@ def test_media_that_nobody_may_write_beside_are_searched_and_corrected_all_the_s
     assert "is used in its place" in done.stderr
     assert [path.name for path in locked.iterdir()] == ["ep.mkv"]
     assert list((place / "user" / "CACHE" / "avtnet" / "prints").iterdir())
+    done = run(place, "avtnet.locate", locked, "--network=never", "--workers=0")
+    assert done.returncode == 0, done.stderr
+    assert "is used in its place" in done.stderr
     done = run(place, "avtnet.themes", "remove", "A")
     assert done.returncode == 0, done.stderr

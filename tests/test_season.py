@@ -198,7 +198,7 @@ def test_chapters_count_as_evidence(season, tmp_path):
     alone = tmp_path / "alone"
     alone.mkdir()
     shutil.copy(folder / name, alone)
-    embed_chapters(alone / name, [Chapter(10.0, 30.5, "Opening"), Chapter(30.5, None, "Part A")])
+    embed_chapters(alone / name, [Chapter(10.0, 30.5, "Opening"), Chapter(30.5, 60.0, "Part A")])
     (found,) = located(alone, tmp_path)
     (opening,) = found.timeline.segments
     assert (opening.label, opening.start, opening.end) == ("opening", 10.0, 30.5)

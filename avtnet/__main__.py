@@ -15,6 +15,7 @@ COMMANDS = {
     "cache": ("avtnet.cache", "what is kept about media files, and room for more"),
     "preprocess": ("preprocess.batch", "make the features of videos"),
     "train": ("avtnet.train", "train a network on labelled features"),
+    "dense_train": ("avtnet.dense_train", "train AVTNetDense on made-up episodes"),
     "evaluate": ("avtnet.evaluate", "score a checkpoint or a submission"),
     "predict": ("avtnet.predict", "write a submission of the challenge"),
     "fuse": ("ensemble.fuse", "fuse several submissions into one"),

@@ -81,8 +81,8 @@ def read_info(path: Path | str) -> CheckpointInfo:
             cut short, or not one of ours.
     """
     path = Path(path)
-    with _opened(path) as opened:
-        metadata = opened.metadata() or {}
+    with opened(path) as file:
+        metadata = file.metadata() or {}
     return _info(path, metadata)
 
 
@@ -100,8 +100,8 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
         network = build(info.model)
     template = network.state_dict()
     wanted = {name: tuple(tensor.shape) for name, tensor in template.items()}
-    with _opened(path) as opened:
-        found = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118 - no mapping
+    with opened(path) as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
         if wrong := sorted(
             name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
         ):
@@ -111,7 +111,7 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
                 f"{info.model.kind}: {first} is {found.get(first, 'missing')}, "
                 f"should be {wanted.get(first, 'absent')}"
             )
-        state = {name: opened.get_tensor(name).to(template[name].dtype) for name in wanted}
+        state = {name: file.get_tensor(name).to(template[name].dtype) for name in wanted}
     if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
         raise CheckpointError(f"{path}: {bad[0]} holds values that are not finite")
     network.load_state_dict(state, assign=True)
@@ -119,13 +119,13 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
     """The file as safetensors reads it; its errors, while it is open too, as CheckpointErrors."""
     try:
         with open(path, "rb") as stream:
             head = stream.read(2)
-        with safe_open(path, framework="pt") as opened:
-            yield opened
+        with safe_open(path, framework="pt") as file:
+            yield file
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
     except SafetensorError as error:

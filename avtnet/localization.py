@@ -15,7 +15,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.progress import Progress, track
 
-from avtnet import checkpoints, outputs
+from avtnet import checkpoints, dense, outputs
 from avtnet.cache import Cache
 from avtnet.checkpoints import Checkpoint
 from avtnet.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
@@ -287,6 +287,9 @@ def _conclude(
     )
     share = 1.0 if fact.compared < 2 else _AGAINST_REPETITION
     for boundary in boundaries:
+        if not config.weights:  # the shipped AVTNetDense knows both ends
+            candidates += dense.candidates(boundary.features, dense.shipped(), share=share)
+            continue
         candidate = candidate_of(boundary, describe(models), share=share)
         if candidate is not None:
             candidates.append(candidate)

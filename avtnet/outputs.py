@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from avtnet import checkpoints
 from avtnet.cache import Cache
 from avtnet.edits import note_written
 from clipping.errors import ClippingError
@@ -89,15 +88,15 @@ class Report:
 
     def _tell_of_weights(self) -> None:
         """Who was asked, where nobody chose it."""
-        from avtnet.localization import SHIPPED
+        from avtnet import dense
 
         asked = [located for located in self._done if located.boundaries]
         if asked and not self._config.weights:
-            origin = checkpoints.read_info(SHIPPED).trained_on
+            origin = dense.shipped().info.trained_on
             self._notes.print(
                 f"{len(asked)} of {len(self._done)} episodes were looked at by a network, and no "
-                f"--weights were named: the demo weights that are shipped, trained on {origin}; "
-                "on real episodes expect wrong answers of it",
+                f"--weights were named: the shipped AVTNetDense, trained on {origin}; on real "
+                "episodes expect some wrong answers of it (docs/model-card.md)",
                 style="yellow",
             )
 

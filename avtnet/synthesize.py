@@ -29,6 +29,7 @@ from clipping.files import atomic_path, write_text
 from clipping.tables import Side, WindowId, write_labels
 
 if TYPE_CHECKING:
+    from avtnet.synthesis.outline import Outline
     from avtnet.synthesis.script import Script
 
 RECIPE_VERSION = 1
@@ -41,9 +42,10 @@ class SynthesizeConfig:
 
     output: Path
     """Folder to make or to complete."""
-    kind: Literal["dataset", "season"] = "dataset"
+    kind: Literal["dataset", "season", "varied"] = "dataset"
     """dataset: many series, boundaries drawn like the challenge's labels; season: one series,
-    its opening moves a little, its ending stands at the same distance from the end."""
+    its opening moves a little, its ending stands at the same distance from the end; varied: many
+    series of all manners, some without an opening or an ending (:mod:`avtnet.synthesis.film`)."""
     episodes: int = 120
     """How many. More of them leave those already made as they are."""
     seed: int = 0
@@ -58,6 +60,10 @@ class SynthesizeConfig:
     """Shortest episode in seconds. Below 400 s all times shrink in proportion."""
     duration_spread: float = 20.0
     """How much longer the longest one may be, in seconds."""
+    split: Literal["train", "val", "test"] = "train"
+    """varied: whose songs, voices, pictures and fonts these are; splits share nothing."""
+    material: Path | None = None
+    """varied: a folder with music/, speech/, pictures/ and fonts/ to use beside what is made up."""
     workers: int | None = None
     """Processes; absent, one a core; 0 works in this one. The episodes do not depend on it."""
 
@@ -92,7 +98,11 @@ def synthesize(config: SynthesizeConfig) -> Path:
     Raises:
         ClippingError: where the folder cannot be written, or the disk is full.
     """
-    scripts = draw_scripts(config)
+    scripts: Sequence[Script | Outline] = draw_scripts(config)
+    if config.kind == "varied":
+        from avtnet.synthesis.varied import draw_outlines
+
+        scripts = draw_outlines(config)
     labels, truths = config.output / "labels.txt", config.output / "episodes.json"
     missing = [script for script in scripts if not _is_made(script, config)]
     if missing:
@@ -109,6 +119,7 @@ def synthesize(config: SynthesizeConfig) -> Path:
             WindowId(truth["name"], side): round(truth["labels"][side], 4)
             for truth in made
             for side in get_args(Side)
+            if side in truth["labels"]
         },
     )
     return config.output
@@ -161,7 +172,7 @@ def _draw_script(config: SynthesizeConfig, index: int) -> Script:
 class _Task:
     """What a worker process is handed."""
 
-    script: Script
+    script: Script | Outline
     config: SynthesizeConfig
 
 
@@ -190,12 +201,21 @@ def _make(task: _Task) -> str | None:
 
     The truth comes last: an episode without one counts as missing.
     """
+    from avtnet.synthesis.script import Script
+
     script, config = task.script, task.config
     media, truth = _media_path(script.name, config), _truth_path(script.name, config)
     try:
         _remove(truth)
-        _render(script, media, config)
-        text = json.dumps(_describe(script, media, config), indent=1, ensure_ascii=False)
+        if isinstance(script, Script):
+            _render(script, media, config)
+            truth_of = _describe(script, media, config)
+        else:
+            from avtnet.synthesis.varied import describe, render
+
+            render(script, media, config)
+            truth_of = {**describe(script, media, config), "settings": _identity(config)}
+        text = json.dumps(truth_of, indent=1, ensure_ascii=False)
         write_text(truth, text + "\n")
     except ClippingError as error:
         return str(error)
@@ -255,10 +275,12 @@ def _identity(config: SynthesizeConfig) -> dict[str, Any]:
     values = settings.dump(config)
     for name in ("output", "episodes", "workers"):
         del values[name]
+    if config.kind != "varied":
+        del values["split"], values["material"]
     return {"recipe": RECIPE_VERSION, **values, "cjk_font": font.name if font else None}
 
 
-def _is_made(script: Script, config: SynthesizeConfig) -> bool:
+def _is_made(script: Script | Outline, config: SynthesizeConfig) -> bool:
     """Whether the episode is there, whole, and made with these settings."""
     media = _media_path(script.name, config)
     if not (media.is_file() and _truth_path(script.name, config).is_file()):
@@ -332,7 +354,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> None:
         folder = synthesize(config)
         print(f"{config.episodes} episodes in {folder / 'media'}")
-        print(f"{2 * config.episodes} labels in {folder / 'labels.txt'}")
+        labels = folder / "labels.txt"
+        count = len(labels.read_text(encoding="utf-8").splitlines())
+        print(f"{count} labels in {labels}")
 
     return settings.run(command, prog)
 

@@ -40,11 +40,15 @@ def encode(
     rate: int,
     grain: float = 0.0,
     seed: int = 0,
+    crf: int = 27,
 ) -> None:
     """Write pictures at ``rate`` a second and mono sound; both start at 0.
 
     The sound ends up to 46 ms before the picture, on a whole packet: the length of the file is
     then that of the picture, and so are times that count from its end.
+
+    Args:
+        crf: the codec's quality: 18 is hardly damaged, 40 badly.
 
     Raises:
         MediaError: where FFmpeg cannot write the file.
@@ -54,9 +58,8 @@ def encode(
     frames = _video_frames(pictures, size, rate, grain, seed)
     try:
         with av.open(str(path), "w", format="mp4") as container:
-            video = container.add_stream(
-                "libx264", rate=rate, options={**VIDEO_OPTIONS, "g": str(CHUNK_SECONDS * rate)}
-            )
+            options = {**VIDEO_OPTIONS, "crf": str(crf), "g": str(CHUNK_SECONDS * rate)}
+            video = container.add_stream("libx264", rate=rate, options=options)
             video.width, video.height, video.pix_fmt = *size, "yuv420p"
             audio = container.add_stream(
                 "aac", rate=SAMPLE_RATE, layout="mono", options={"aac_coder": "fast"}

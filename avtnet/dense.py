@@ -1,0 +1,285 @@
+"""Openings and endings of a window or a whole episode by AVTNetDense: both ends, or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avtnet.checkpoints import opened
+from avtnet.dense_data import Inputs, from_features
+from avtnet.dense_decode import Found, Probabilities, decode
+from avtnet.dense_model import AVTNetDense, DenseConfig, Evidence
+from avtnet.evidence import Candidate
+from clipping.config import dump, restore
+from clipping.errors import CheckpointError, ConfigError, FeatureError
+from clipping.files import atomic_path
+from clipping.segments import Segment
+from preprocess.episode import Episode
+from preprocess.features import Features
+from preprocess.settings import FeatureSettings
+
+FORMAT = "avtnet-dense-1"
+SHIPPED = Path(__file__).parent / "weights" / "dense.safetensors"
+"""The weights that come with the package (docs/model-card.md)."""
+SIGMA = 1.5
+"""Standard deviation of its ends in seconds, where a segment is right."""
+CHUNK = 480
+"""Seconds that the network looks at at once, besides its reach on both sides."""
+
+
+@dataclass(frozen=True)
+class DenseInfo:
+    """What a checkpoint of AVTNetDense says about itself."""
+
+    model: DenseConfig = field(default_factory=DenseConfig)
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    """The features it was trained on; others would mean something else to it."""
+    scale: float = 1.0
+    offset: float = 0.0
+    """A segment's score is sigmoid(scale · logit + offset) of the decoder's: calibrated."""
+    trained_on: str = ""
+    """What the training data were, for people."""
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DenseCheckpoint:
+    """A network in evaluation mode, and what its file says."""
+
+    path: Path
+    network: AVTNetDense
+    info: DenseInfo
+
+
+def look_dense(features: Features, checkpoint: DenseCheckpoint | None = None) -> list[Segment]:
+    """The opening and the ending in a window or a whole episode, in media time.
+
+    Args:
+        features: of any length; ``settings.window`` says which.
+        checkpoint: None takes the weights that are shipped.
+
+    Returns:
+        Segments ``opening`` and ``ending``, each at most once, with a score from 0 to 1 and the
+        evidence. A segment that touches the window's edge may go on beyond it, and says so.
+
+    Raises:
+        FeatureError: where the features are not those that the network was trained on.
+        CheckpointError: where the weights cannot be used.
+    """
+    checkpoint = checkpoint or shipped()
+    check_settings(checkpoint.info.features, features)
+    seconds = features.settings.seconds
+
+    def part(first: int, last: int) -> Inputs:
+        return from_features(features, first, last)
+
+    given = evidence(checkpoint, part, seconds)
+    found = decode(given, covered=features.covered)
+    edges = (0.0, features.covered)
+    return [_segment(each, features.start, edges, checkpoint) for each in found]
+
+
+def look_dense_episode(
+    episode: Episode, checkpoint: DenseCheckpoint | None = None
+) -> list[Segment]:
+    """The same of an episode that ``python -m preprocess --sides whole`` has kept."""
+    return look_dense(episode.window(0, "start", episode.seconds), checkpoint)
+
+
+@lru_cache(maxsize=1)
+def shipped() -> DenseCheckpoint:
+    """The weights that come with the package, read once."""
+    return load(SHIPPED)
+
+
+def candidates(
+    features: Features, checkpoint: DenseCheckpoint, *, share: float = 1.0
+) -> list[Candidate]:
+    """What AVTNetDense says of a window, for :func:`avtnet.evidence.fuse_candidates`.
+
+    An end that the window cuts off is not known; one at the file's own edge is.
+
+    Args:
+        share: what its scores are multiplied with, where they count for less.
+    """
+    begin, last = features.start, features.start + features.covered
+    found = []
+    for segment in look_dense(features, checkpoint):
+        cut_start = segment.start <= begin and begin > 0
+        cut_end = segment.end >= last - 1e-3 and last < features.duration - 0.5
+        found.append(
+            Candidate(
+                "networks",
+                "opening" if segment.label == "opening" else "ending",
+                None if cut_start else segment.start,
+                None if cut_end else segment.end,
+                SIGMA,
+                (segment.score or 0.0) * share,
+                (*segment.evidence, *features.notes),
+                assumed="the window's edge stands for an end that lies beyond it"
+                if cut_start or cut_end
+                else "",
+            )
+        )
+    return found
+
+
+def evidence(
+    checkpoint: DenseCheckpoint,
+    part: Callable[[int, int], Inputs],
+    seconds: int,
+    shown: Sequence[float] | None = None,
+) -> Probabilities:
+    """The network's evidence for so many seconds, a chunk at a time: memory does not grow.
+
+    The same as of all at once, because each chunk is seen with all the seconds around it that its
+    answer depends on.
+
+    Args:
+        part: (first, last) → Inputs of these seconds, one row.
+        shown: which of sound, pictures, text and place are used, of 0 and 1; None: all.
+    """
+    network, reach = checkpoint.network, checkpoint.network.config.reach
+    device = next(network.parameters()).device
+    pieces: list[Probabilities] = []
+    for first in range(0, seconds, CHUNK):
+        last = min(seconds, first + CHUNK)
+        low, high = max(0, first - reach), min(seconds, last + reach)
+        tensors = [tensor.to(device) for tensor in part(low, high).numbers()]
+        seen = None if shown is None else torch.tensor([shown], dtype=torch.float32, device=device)
+        with torch.inference_mode():
+            out = network(*tensors, seen)
+        pieces.append(_probabilities(out, first - low, last - low))
+    return Probabilities(
+        *(np.concatenate([getattr(piece, name) for piece in pieces]) for name in NAMES)
+    )
+
+
+NAMES = ("classes", "peaks", "offsets")
+
+
+def _probabilities(out: Evidence, first: int, last: int) -> Probabilities:
+    def numbers(tensor: Tensor) -> np.ndarray:
+        array: np.ndarray = tensor[0, first:last].float().cpu().numpy()
+        return array
+
+    return Probabilities(
+        numbers(out.classes.softmax(-1)),
+        numbers(out.peaks.sigmoid()),
+        numbers(out.offsets.softmax(-1)),
+    )
+
+
+def _segment(
+    found: Found, start: float, edges: tuple[float, float], checkpoint: DenseCheckpoint
+) -> Segment:
+    told = (
+        f"AVTNetDense: {found.label} {found.inside:.0%} sure between its ends, "
+        f"start {found.start_peak:.0%}, end {found.end_peak:.0%}"
+    )
+    cut = [
+        f"its {side} is that of the window: it may go on beyond"
+        for side, time, edge in zip(("start", "end"), (found.start, found.end), edges, strict=True)
+        if time == edge
+    ]
+    return Segment(
+        round(start + found.start, 3),
+        round(start + found.end, 3),
+        found.label,
+        round(calibrated(found.score, checkpoint.info), 3),
+        (told, *cut),
+    )
+
+
+def calibrated(score: float, info: DenseInfo) -> float:
+    """The decoder's score as the share of such segments that are right."""
+    kept = min(max(score, 1e-4), 1 - 1e-4)
+    logit = np.log(kept / (1 - kept))
+    return float(1 / (1 + np.exp(-(info.scale * logit + info.offset))))
+
+
+def check_settings(then: FeatureSettings, features: Features) -> None:
+    """See that features mean to the network what those of its training meant.
+
+    Raises:
+        FeatureError: naming the settings that differ.
+    """
+    left_out = ("audio", "mfcc_engine", "window")
+    before, now = (
+        {name: value for name, value in settings.decisive().items() if name not in left_out}
+        for settings in (then, features.settings)
+    )
+    if wrong := sorted(
+        name for name in before.keys() | now.keys() if before.get(name) != now.get(name)
+    ):
+        raise FeatureError(
+            f"{features.name}_{features.side}: made with other settings than AVTNetDense was "
+            f"trained on: {', '.join(wrong)}"
+        )
+
+
+def save(path: Path, network: AVTNetDense, info: DenseInfo, *, half: bool = False) -> None:
+    """Write the weights (float16 where ``half``) and ``info`` as safetensors, atomically."""
+    from safetensors.torch import save_file
+
+    state = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    text = json.dumps({"format": FORMAT, **dump(info)}, sort_keys=True)
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata={"avtnet": text})
+
+
+def load(path: Path | str, device: str | torch.device = "cpu") -> DenseCheckpoint:
+    """Rebuild a network from its file, in evaluation mode and single precision.
+
+    Raises:
+        CheckpointError: where the file is missing, damaged, a pickle, or not one of AVTNetDense.
+    """
+    path = Path(path)
+    with opened(path) as file:
+        info = _info(path, file.metadata() or {})
+        # Without memory at first: what the config claims is compared with what the file holds.
+        with torch.device("meta"):
+            network = AVTNetDense(info.model)
+        template = network.state_dict()
+        held = {name: tuple(file.get_slice(name).get_shape()) for name in _keys(file)}
+        wanted = {name: tuple(tensor.shape) for name, tensor in template.items()}
+        if held != wanted:
+            raise CheckpointError(f"{path}: its tensors are not those of the AVTNetDense it claims")
+        state = {name: file.get_tensor(name).to(template[name].dtype) for name in wanted}
+    if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
+        raise CheckpointError(f"{path}: {bad[0]} holds values that are not finite")
+    network.load_state_dict(state, assign=True)
+    return DenseCheckpoint(path, network.to(device).eval(), info)
+
+
+def _keys(file: Any) -> Iterator[str]:
+    yield from file.keys()
+
+
+def _info(path: Path, metadata: Mapping[str, str]) -> DenseInfo:
+    try:
+        values: dict[str, Any] = json.loads(metadata["avtnet"])
+        if values.pop("format") != FORMAT:
+            raise ValueError
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: is no checkpoint of AVTNetDense ({FORMAT})") from error
+    try:
+        return restore(DenseInfo, values)
+    except (ConfigError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its settings are not understood: {error}") from error

@@ -1,0 +1,278 @@
+"""What AVTNetDense is given, from features or composed of pieces, and what it should say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avtnet.dense_model import BOUNDARIES, CLASSES, SLOTS
+from avtnet.synthesis.library import Piece, halved
+from avtnet.synthesis.outline import Outline, draw_outline
+from clipping.tables import WINDOW_SECONDS
+from preprocess.features import Features
+
+COLUMNS_A_SECOND = 22050 / 512
+"""Of MFCC."""
+FILES = {"title", "sponsor", "eyecatch", "logo", "warning"}
+"""Kinds of stretches that are filled with cards."""
+
+
+class Inputs(NamedTuple):
+    """B stretches of T seconds as the network takes them, but for frames and text, still bytes."""
+
+    sound: Tensor
+    """float32 (B, 20, SLOTS · T)"""
+    frames: Tensor
+    """uint8 (B, T, 3, 33, 44)"""
+    text: Tensor
+    """bool (B, T, 27, 36)"""
+    place: Tensor
+    """float32 (B, T, PLACES)"""
+
+    def numbers(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """All as float32."""
+        return self.sound, self.frames.float() / 255, self.text.float(), self.place
+
+
+class Targets(NamedTuple):
+    """What should be said of them."""
+
+    classes: Tensor
+    """float32 (B, T, 3): the share of each second that is story, opening, ending."""
+    times: Tensor
+    """float32 (B, 4): seconds of BOUNDARIES; not a number where there is none."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One stretch as arrays, and its truth."""
+
+    sound: np.ndarray
+    frames: np.ndarray
+    text: np.ndarray
+    place: np.ndarray
+    classes: np.ndarray
+    times: np.ndarray
+
+
+def from_features(features: Features, first: int = 0, last: int | None = None) -> Inputs:
+    """The seconds ``[first, last)`` of a window, as one row; zeros where it has none."""
+    last = features.settings.seconds if last is None else last
+    frames = halved(features.frames[first:last])[None]
+    text = features.text[first:last][None]
+    columns = slots(first, last)
+    inside = (columns >= 0) & (columns < features.mfcc.shape[1])
+    sound = np.where(inside, features.mfcc[:, np.where(inside, columns, 0)], 0)[None]
+    where = place(features.start + np.arange(first, last), features.duration)[None]
+    return Inputs(
+        torch.from_numpy(sound.astype(np.float32)),
+        torch.from_numpy(np.ascontiguousarray(frames)),
+        torch.from_numpy(np.ascontiguousarray(text)),
+        torch.from_numpy(where),
+    )
+
+
+def slots(first: int, last: int) -> np.ndarray:
+    """The MFCC columns that stand for the seconds ``[first, last)``: SLOTS for each."""
+    times = first + (np.arange((last - first) * SLOTS) + 0.5) / SLOTS
+    return np.rint(times * COLUMNS_A_SECOND).astype(int)
+
+
+def place(seconds: np.ndarray, duration: float) -> np.ndarray:
+    """Where seconds stand in their file: float32 (T, PLACES)."""
+    left = np.maximum(0, duration - seconds)
+    begun = np.maximum(0, seconds)
+    return np.stack(
+        [
+            np.log1p(begun / 10) / 5,
+            np.log1p(left / 10) / 5,
+            np.exp(-begun / 30),
+            np.exp(-left / 30),
+            (seconds < duration).astype(float),
+        ],
+        axis=1,
+    ).astype(np.float32)
+
+
+def class_shares(
+    spans: Mapping[str, tuple[float, float] | None], start: float, seconds: int
+) -> np.ndarray:
+    """Shares of each second from ``start`` on that are story, opening, ending: float32 (T, 3)."""
+    edges = start + np.arange(seconds + 1)
+    shares = np.zeros((seconds, len(CLASSES)), np.float32)
+    for number, kind in enumerate(CLASSES[1:], start=1):
+        if (span := spans.get(kind)) is not None:
+            inside = np.minimum(edges[1:], span[1]) - np.maximum(edges[:-1], span[0])
+            shares[:, number] = np.clip(inside, 0, 1)
+    shares[:, 0] = 1 - shares[:, 1:].sum(1)
+    return shares
+
+
+def boundary_times(
+    spans: Mapping[str, tuple[float, float] | None], start: float, seconds: int
+) -> np.ndarray:
+    """The four boundaries in seconds after ``start``; not a number where outside: float32 (4,)."""
+    times = np.full(len(BOUNDARIES), np.nan, np.float32)
+    for number, kind in enumerate(CLASSES[1:]):
+        if (span := spans.get(kind)) is not None:
+            for side, time in enumerate(span):
+                if -0.01 <= time - start <= seconds:
+                    times[2 * number + side] = time - start
+    return times
+
+
+def collate(examples: Sequence[Example]) -> tuple[Inputs, Targets]:
+    """Examples of one length as a batch."""
+
+    def stacked(name: str) -> Tensor:
+        return torch.from_numpy(np.stack([getattr(example, name) for example in examples]))
+
+    inputs = Inputs(stacked("sound"), stacked("frames"), stacked("text"), stacked("place"))
+    return inputs, Targets(stacked("classes"), stacked("times"))
+
+
+class Composer:
+    """Draws outlines and fills them with pieces: every example is another episode.
+
+    An opening and an ending are whole pieces whose first picture is shown where its phase says;
+    everything else is cut to fit. A story lasts as long as its outline wants, of as many pieces as
+    that takes.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], seed: int, seconds: int = int(WINDOW_SECONDS)):
+        self._by_kind: dict[str, list[Piece]] = {}
+        for piece in pieces:
+            self._by_kind.setdefault(piece.kind, []).append(piece)
+        self.seed, self.seconds = seed, seconds
+
+    def example(self, index: int) -> Example:
+        """Example ``index``; the same for the same pieces and seed."""
+        rng = np.random.default_rng([self.seed, 21, index])
+        outline = draw_outline(self.seed, index, series=index, name="composed")
+        manner = str(rng.choice(["start", "end", "any"], p=[0.42, 0.42, 0.16]))
+        fraction = 0.0 if manner == "start" else float(rng.uniform(0, 1))
+        plan, duration = self._plan(outline, fraction, rng)
+        start = 0.0
+        if manner != "start":
+            latest = max(0.0, duration - self.seconds)
+            begin = latest if manner == "end" else rng.uniform(0, latest)
+            start = max(0.0, np.floor(begin - fraction) + fraction)
+            if begin < fraction:  # shorter than a window: it starts with the file
+                plan, duration = self._plan(outline, 0.0, rng)
+                start = 0.0
+        return self._fill(plan, start, duration, rng)
+
+    def _pick(self, kind: str, rng: np.random.Generator) -> Piece:
+        pieces = self._by_kind["card" if kind in FILES else "story" if kind == "recap" else kind]
+        return pieces[rng.integers(len(pieces))]
+
+    def _plan(
+        self, outline: Outline, fraction: float, rng: np.random.Generator
+    ) -> tuple[list[_Placed], float]:
+        """Where every piece lies; pictures are taken at whole seconds plus ``fraction``."""
+        plan: list[_Placed] = []
+        at = 0.0
+        for stretch in outline.stretches:
+            piece = self._pick(stretch.kind, rng)
+            if stretch.kind in ("opening", "ending"):
+                head = min(np.floor(stretch.head), np.floor(piece.length) - 4)
+                if at == 0.0:
+                    head += (piece.phase - fraction) % 1
+                else:
+                    gap = (fraction + head - piece.phase - at) % 1
+                    plan[-1] = plan[-1].longer(gap)
+                    at += gap
+                length = piece.length - head
+                plan.append(_Placed(piece, stretch.kind, at, at + length, head))
+                at += length
+                continue
+            end = at + stretch.length
+            while at < end - 0.05:
+                piece = self._pick(stretch.kind, rng)
+                length = min(end - at, piece.length, rng.uniform(15, 100))
+                plan.append(_Placed(piece, stretch.kind, at, at + length, None))
+                at += length
+        return plan, at
+
+    def _fill(
+        self, plan: list[_Placed], start: float, duration: float, rng: np.random.Generator
+    ) -> Example:
+        count = self.seconds
+        frames = np.zeros((count, 3, 33, 44), np.uint8)
+        text = np.zeros((count, 27, 36), bool)
+        sound = np.zeros((20, count * SLOTS), np.float32)
+        times = (np.arange(count * SLOTS) + 0.5) / SLOTS + start
+        for placed in plan:
+            if placed.end <= start or placed.start >= start + count:
+                continue
+            first = max(0, int(np.ceil(placed.start - start - 1e-6)))
+            last = min(count, int(np.ceil(placed.end - start - 1e-6)))
+            piece = placed.piece
+            if placed.head is not None:
+                zero = placed.start - placed.head
+            else:
+                spare = max(0, len(piece.frames) - (last - first) - 1)
+                zero = start + first - piece.phase - int(rng.integers(0, spare + 1))
+            shown = np.rint(start + np.arange(first, last) - zero - piece.phase).astype(int)
+            shown = np.clip(shown, 0, len(piece.frames) - 1)
+            frames[first:last], text[first:last] = piece.frames[shown], piece.text[shown]
+            low, high = np.searchsorted(times, (placed.start, placed.end))
+            columns = np.rint((times[low:high] - zero) * COLUMNS_A_SECOND).astype(int)
+            sound[:, low:high] = piece.mfcc[:, np.clip(columns, 0, piece.mfcc.shape[1] - 1)]
+        spans = {each.kind: (each.start, each.end) for each in plan if each.head is not None}
+        return Example(
+            sound,
+            frames,
+            text,
+            place(start + np.arange(count), duration),
+            class_shares(spans, start, count),
+            boundary_times(spans, start, count),
+        )
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A piece in an episode, ``[start, end)`` in seconds."""
+
+    piece: Piece
+    kind: str
+    start: float
+    end: float
+    head: float | None
+    """Seconds of a song's piece before ``start``; None for what is cut to fit."""
+
+    def longer(self, seconds: float) -> _Placed:
+        return _Placed(self.piece, self.kind, self.start, self.end + seconds, self.head)
+
+
+def augmented(inputs: Inputs, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The numbers of a batch, each row with other colours, other sound, sometimes turned round."""
+    rng = np.random.default_rng([seed, 22])
+    sound, frames, text, where = inputs.numbers()
+    rows = len(sound)
+
+    def drawn(*shape: int, scale: float) -> Tensor:
+        return torch.from_numpy(rng.normal(0, scale, (rows, *shape)).astype(np.float32))
+
+    # A filter and a gain add a constant to the cepstrum; 1 dB is 11.3 in its first coefficient.
+    spread = np.array([45.0, *(12 / np.sqrt(np.arange(1, 20)))], np.float32)
+    tilt = drawn(20, 1, scale=1.0) * torch.from_numpy(spread)[:, None]
+    silent = sound.abs().sum(1, keepdim=True) == 0
+    sound = sound + tilt * (torch.from_numpy(rng.random((rows, 1, 1)) < 0.8))
+    sound = sound + drawn(20, sound.shape[2], scale=2.0) * torch.from_numpy(
+        rng.random((rows, 1, 1)) < 0.3
+    )
+    sound = sound.masked_fill(silent, 0.0)
+    gain = torch.exp(drawn(1, 3, 1, 1, scale=0.06) + drawn(1, 1, 1, 1, scale=0.15))
+    frames = (frames * gain + drawn(1, 1, 1, 1, scale=0.03)).clamp(0, 1)
+    turned = torch.from_numpy(rng.random(rows) < 0.5)
+    frames[turned] = frames[turned].flip(-1)
+    text[turned] = text[turned].flip(-1)
+    missed = float(rng.choice([0, 0.1, 0.3]))
+    kept = torch.from_numpy(rng.random((rows, text.shape[1], 1, 1)) >= missed)
+    return sound, frames, text * kept, where

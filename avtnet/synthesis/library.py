@@ -1,0 +1,166 @@
+"""Pieces of episodes as features, to compose training episodes of by the thousand.
+
+Rendering is what costs: so openings, endings, stories and cards are rendered once each, and every
+training example is a new outline filled with pieces drawn by chance (:mod:`avtnet.dense_data`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avtnet.synthesis.direct import Detector, thumbnail
+from avtnet.synthesis.film import Film, draw_size
+from avtnet.synthesis.material import SPLITS, Material, Split
+from avtnet.synthesis.outline import single, song_length
+from avtnet.synthesis.script import stream
+from clipping.errors import FeatureError
+from clipping.files import atomic_path
+from clipping.tensor_file import check_header
+from preprocess.audio import mfcc
+from preprocess.settings import FeatureSettings
+from preprocess.text import fill
+
+FORMAT = "avtnet.library.1"
+HEIGHT = 80
+"""Pixels of the pictures that thumbnails are made of."""
+KINDS = ("opening", "ending", "story", "preview", "card")
+SHARD = ("opening",) * 14 + ("ending",) * 14 + ("story",) * 15 + ("preview",) * 3 + ("card",) * 6
+"""The pieces of one file."""
+CARDS = ("title", "sponsor", "eyecatch", "logo", "warning")
+MOST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of an episode as features."""
+
+    kind: str
+    length: float
+    """Seconds; the sound is as long."""
+    phase: float
+    """Second of the piece that its first picture shows, 0..1."""
+    frames: np.ndarray
+    """uint8 (n, 3, 33, 44): pictures at phase, phase + 1, …: thumbnails, two by two averaged."""
+    text: np.ndarray
+    """bool (n, 27, 36)."""
+    mfcc: np.ndarray
+    """float16 (20, columns)."""
+
+
+def make_piece(kind: str, seed: int, material: Material) -> Piece:
+    """Render one piece; equal arguments make equal pieces."""
+    settings = FeatureSettings()
+    rng = np.random.default_rng([seed, SPLITS[material.split], 19])
+    length = LENGTHS[kind](rng)
+    shown = str(rng.choice(CARDS)) if kind == "card" else kind
+    outline = single(shown, length, (seed * len(SPLITS) + SPLITS[material.split]) % 2**31)
+    film = Film(outline, draw_size(rng, HEIGHT), material)
+    phase, detector = (
+        float(rng.uniform(0, 1)),
+        Detector(false_boxes=float(rng.choice([0.0, 0.03, 0.1]))),
+    )
+    count = max(1, math.ceil(length - phase))
+    frames = np.zeros((count, 3, settings.frame_height, settings.frame_width), np.uint8)
+    text = np.zeros((count, settings.mask_height, settings.mask_width), bool)
+    for number in range(count):
+        image, boxes = film.picture(min(phase + number, length - 1e-3))
+        frames[number] = thumbnail(image, settings)
+        seen = detector.see(boxes, image.size, seed, number)
+        text[number] = fill(seen, image.size, (settings.mask_width, settings.mask_height))
+    sound = film.mastered(0.0, length)
+    columns = len(sound) // settings.hop_samples
+    long = FeatureSettings(window=float(math.ceil(length) + 1))
+    return Piece(
+        kind,
+        length,
+        phase,
+        halved(frames),
+        text,
+        mfcc(sound, long)[:, :columns].astype(np.float16),
+    )
+
+
+def halved(frames: np.ndarray) -> np.ndarray:
+    """Two by two pixels averaged: uint8 (n, 3, 66, 88) → uint8 (n, 3, 33, 44)."""
+    n, channels, height, width = frames.shape
+    blocks = frames.reshape(n, channels, height // 2, 2, width // 2, 2)
+    mean: np.ndarray = (blocks.sum((3, 5), dtype=np.uint16) + 2) // 4
+    return mean.astype(np.uint8)
+
+
+LENGTHS = {
+    "opening": song_length,
+    "ending": song_length,
+    "story": lambda rng: float(rng.uniform(70, 110)),
+    "preview": lambda rng: float(rng.uniform(12, 34)),
+    "card": lambda rng: float(rng.uniform(3, 11)),
+}
+
+
+def shard_path(folder: Path, split: Split, number: int) -> Path:
+    """Where a file of pieces is kept."""
+    return folder / f"{split}-{number:04d}.safetensors"
+
+
+def make_shard(path: Path, number: int, seed: int, material: Material) -> None:
+    """Render the pieces of one file and write it, whole or not at all.
+
+    Raises:
+        ClippingError: where it cannot be written.
+    """
+    from safetensors.numpy import save
+
+    rng = stream(seed, SPLITS[material.split], 20, number)
+    pieces = [make_piece(kind, int(rng.integers(2**40)), material) for kind in SHARD]
+    arrays, about = {}, []
+    for index, piece in enumerate(pieces):
+        arrays[f"{index}.frames"], arrays[f"{index}.mfcc"] = piece.frames, piece.mfcc
+        arrays[f"{index}.text"] = np.packbits(piece.text)
+        about.append({"kind": piece.kind, "length": piece.length, "phase": piece.phase})
+    metadata = {"format": FORMAT, "pieces": json.dumps(about)}
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(arrays, metadata))
+
+
+def read_shard(path: Path) -> list[Piece]:
+    """The pieces of a file.
+
+    Raises:
+        FeatureError: where it is damaged, or no file of pieces.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        check_header(path)
+        if path.stat().st_size > MOST_BYTES:
+            raise FeatureError(f"it is larger than {MOST_BYTES} bytes")
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise FeatureError("it holds no pieces")
+            return [
+                _read_piece(file, index, about)
+                for index, about in enumerate(json.loads(metadata["pieces"]))
+            ]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, FeatureError) as error:
+        raise FeatureError(
+            f"{path}: cannot be used: {error}; remove it, to be made again"
+        ) from error
+
+
+def _read_piece(file: object, index: int, about: dict[str, object]) -> Piece:
+    get = file.get_tensor  # type: ignore[attr-defined]
+    frames, bits = get(f"{index}.frames"), get(f"{index}.text")
+    count = len(frames)
+    text = np.unpackbits(bits, count=count * 27 * 36).reshape(count, 27, 36).astype(bool)
+    kind, length, phase = str(about["kind"]), float(about["length"]), float(about["phase"])  # type: ignore[arg-type]
+    if kind not in KINDS or not (0 <= phase <= 1 and 0 < length < 3600):
+        raise FeatureError(
+            f"piece {index} is {asdict(Piece(kind, length, phase, bits, bits, bits))}"
+        )
+    return Piece(kind, length, phase, frames, text, get(f"{index}.mfcc"))

@@ -1,0 +1,174 @@
+"""Free material that a user may have beside the generator: music, speech, pictures and fonts.
+
+A folder holds any of ``music/``, ``speech/``, ``pictures/`` and ``fonts/``, with any files below
+them. What is absent is made by the generator itself. The files are shared out between training,
+validation and test, so that no voice, song, picture or typeface stands in two of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from avtnet.synthesis.lettering import find_cjk_font, latin_fonts
+from avtnet.synthesis.music import SAMPLE_RATE, Sound
+from clipping.errors import ClippingError
+
+Split = Literal["train", "val", "test"]
+SPLITS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
+"""The number that keeps the random streams of the splits apart."""
+SHARES: dict[Split, tuple[float, float]] = {
+    "train": (0.0, 0.7),
+    "val": (0.7, 0.8),
+    "test": (0.8, 1.0),
+}
+"""Which hashes, 0..1, belong to a split."""
+SOUND_SUFFIXES = frozenset(".ogg .opus .mp3 .flac .wav .m4a".split())
+PICTURE_SUFFIXES = frozenset(".jpg .jpeg .png .webp".split())
+FONT_SUFFIXES = frozenset(".ttf .otf .ttc".split())
+MOST_PIXELS = 40_000_000
+"""Larger pictures are left out."""
+LONGEST_MUSIC = 600.0
+"""Seconds of a piece of music that are used."""
+CJK = re.compile(r"cjk|ipa|vl-|wqy|takao|hans|gothic.*jp", re.IGNORECASE)
+KOREAN = re.compile(r"nanum|cjk|unfont", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Material:
+    """The files of one split, sorted by name."""
+
+    split: Split = "train"
+    music: tuple[Path, ...] = ()
+    speakers: tuple[tuple[Path, ...], ...] = ()
+    """The utterances of each voice."""
+    pictures: tuple[Path, ...] = ()
+    latin: tuple[Path, ...] = ()
+    """Fonts with Latin letters; never empty."""
+    cjk: tuple[Path, ...] = ()
+    """Fonts with Japanese and Chinese letters."""
+    korean: tuple[Path, ...] = ()
+
+
+def find_material(folder: Path | None, split: Split) -> Material:
+    """What a split may use of a folder; None takes only what is installed.
+
+    Speech is split by folder (one a language or a speaker), fonts by family, the rest by file.
+
+    Raises:
+        ClippingError: where the folder does not exist.
+    """
+    if folder is not None and not folder.is_dir():
+        raise ClippingError(f"{folder}: no folder with music/, speech/, pictures/ and fonts/")
+    music = _files(folder, "music", SOUND_SUFFIXES)
+    speech = _files(folder, "speech", SOUND_SUFFIXES)
+    fonts = _files(folder, "fonts", FONT_SUFFIXES)
+    folders = sorted({path.parent for path in speech})
+    held = _split_evenly(folders, split)
+    speakers = tuple(
+        tuple(path for path in speech if path.parent == each and voice == _voice(path))
+        for each in held
+        for voice in sorted({_voice(path) for path in speech if path.parent == each})
+    )
+    families = sorted({_family(path) for path in fonts})
+    mine = {family for family in families if _belongs(family, split)}
+    faces = [path for path in fonts if _family(path) in mine]
+    latin = tuple(path for path in faces if not CJK.search(path.name)) or tuple(latin_fonts())
+    installed = find_cjk_font()
+    cjk = tuple(path for path in faces if CJK.search(path.name))
+    return Material(
+        split=split,
+        music=tuple(path for path in music if _belongs(path.name, split)),
+        speakers=speakers,
+        pictures=tuple(
+            path
+            for path in _files(folder, "pictures", PICTURE_SUFFIXES)
+            if _belongs(path.name, split)
+        ),
+        latin=latin,
+        cjk=cjk or ((installed,) if installed else ()),
+        korean=tuple(path for path in faces if KOREAN.search(path.name)),
+    )
+
+
+@lru_cache(maxsize=256)
+def music(path: Path) -> Sound:
+    """A piece of music: mono int16-exact float32 at ``SAMPLE_RATE``, root mean square 0.14.
+
+    Raises:
+        MediaError: where it cannot be decoded.
+    """
+    return _normal(_decoded(path), 0.14)
+
+
+@lru_cache(maxsize=6000)
+def utterance(path: Path) -> Sound:
+    """Something that is said, root mean square 0.1."""
+    return _normal(_decoded(path), 0.1)
+
+
+@lru_cache(maxsize=512)
+def picture(path: Path) -> Image.Image | None:
+    """A picture of at most 640x400 pixels; None where it is none, or too large."""
+    try:
+        with Image.open(path) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                return None
+            opened.draft("RGB", (640, 400))
+            opened.thumbnail((640, 400))
+            return opened.convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        return None
+
+
+def _decoded(path: Path) -> Sound:
+    from clipping.media import probe
+    from clipping.sound import read_audio
+
+    end = min(LONGEST_MUSIC, probe(path).duration)
+    return read_audio(path, rate=SAMPLE_RATE, end=end).astype(np.float16)
+
+
+def _normal(sound: Sound, level: float) -> Sound:
+    loud = sound.astype(np.float32)
+    return (loud * (level / (float(np.sqrt(np.mean(loud**2))) + 1e-6))).astype(np.float16)
+
+
+def _files(folder: Path | None, kind: str, suffixes: Iterable[str]) -> list[Path]:
+    if folder is None:
+        return []
+    known = frozenset(suffixes)
+    return sorted(path for path in (folder / kind).rglob("*") if path.suffix.lower() in known)
+
+
+def _split_evenly(folders: Sequence[Path], split: Split) -> list[Path]:
+    """The largest go first, in turn to train, test and val: three folders give each one."""
+    order = sorted(folders, key=lambda path: (-sum(1 for _ in path.iterdir()), path.name))
+    turn: tuple[Split, ...] = ("train", "test", "val")
+    return [path for index, path in enumerate(order) if turn[index % 3] == split]
+
+
+def _voice(path: Path) -> str:
+    """Who speaks in a file: files of two speakers are told by a letter (``room-m-hello.ogg``)."""
+    found = re.search(r"[-_]([mvf])[-_.]", path.name)
+    return found[1] if found else ""
+
+
+def _family(path: Path) -> str:
+    """``LiberationSans-Bold.ttf`` → ``liberation``: weights and widths of a face go together."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.split(r"[-_.]", path.stem)[0]).split()[0]
+    return name.lower().rstrip("0123456789")
+
+
+def _belongs(name: str, split: Split) -> bool:
+    value = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") / 2**32
+    low, high = SHARES[split]
+    return low <= value < high

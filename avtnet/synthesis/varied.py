@@ -1,0 +1,70 @@
+"""Varied episodes as real files: what ``python -m avtnet.synthesize --kind varied`` makes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avtnet.synthesis.encode import encode
+from avtnet.synthesis.film import Film, draw_size
+from avtnet.synthesis.material import SPLITS, Material, Split, find_material
+from avtnet.synthesis.outline import Outline, draw_outline
+from clipping.files import atomic_path
+
+if TYPE_CHECKING:
+    from avtnet.synthesize import SynthesizeConfig
+
+
+def draw_outlines(config: SynthesizeConfig) -> list[Outline]:
+    """What happens in every episode, without rendering any; more of them change none of these."""
+    outlines = []
+    seed = config.seed * len(SPLITS) + SPLITS[config.split]
+    spread = (config.duration, config.duration + config.duration_spread)
+    for index in range(config.episodes):
+        series, number = divmod(index, config.series_episodes)
+        name = f"{config.split}-s{series + 1:03d}e{number + 1:02d}"
+        outlines.append(draw_outline(seed, index, series=series, name=name, duration=spread))
+    return outlines
+
+
+def render(outline: Outline, path: Path, config: SynthesizeConfig) -> None:
+    """Write an episode's file: H.264 of some quality and AAC in MP4."""
+    rng = np.random.default_rng([outline.seed, 24])
+    size = draw_size(rng, config.picture_size[1])
+    film = Film(outline, size, _material(config.material, config.split))
+    with atomic_path(path) as temporary:
+        encode(
+            temporary,
+            film.pictures(config.rate),
+            film.mastered(0.0, outline.duration),
+            size=size,
+            rate=config.rate,
+            crf=int(rng.integers(20, 36)),
+        )
+
+
+def describe(outline: Outline, media: Path, config: SynthesizeConfig) -> dict[str, Any]:
+    """The truth about an episode, for JSON."""
+    return {
+        "name": outline.name,
+        "file": media.relative_to(config.output).as_posix(),
+        "series": outline.series_seed,
+        "duration": outline.duration,
+        "opening": outline.span("opening"),
+        "ending": outline.span("ending"),
+        "labels": outline.labels,
+        "parts": [
+            {"kind": each.kind, "start": round(each.start, 4), "end": round(each.end, 4)}
+            for each in outline.stretches
+        ],
+        "size_bytes": media.stat().st_size,
+    }
+
+
+@lru_cache(maxsize=1)
+def _material(folder: Path | None, split: Split) -> Material:
+    """What a worker finds once."""
+    return find_material(folder, split)

@@ -1,0 +1,285 @@
+"""How well openings and endings are found, by several methods on the same made-up episodes.
+
+    python benchmarks/accuracy.py DATA --episodes 300 --material FOLDER [--weights FILE …]
+
+DATA is made first where it is not there yet: varied episodes of the split ``test`` through real
+codecs (``python -m avtnet.synthesize --kind varied --split test``) and their features. Printed is
+one row a method:
+
+* score: the challenge's, mean of max(|error| - 1 s, 0), for the opening's end and the ending's
+  start, over the windows that have one. A method that says nothing there is given the median.
+* mae: mean error in seconds of each of the four ends, where the method names it.
+* hit: share of all true ends of that method's kind found within 0.5, 1, 2 and 5 s.
+* f1: of seconds that are opening or ending.
+* false: share of windows without the segment in which one was said.
+* ece: expected calibration error of the score (right: all ends it names within 2 s).
+
+The median is that of the test set itself: the best that a constant can do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from avtnet import checkpoints, dense
+from avtnet.dense_data import from_features
+from avtnet.dense_decode import decode
+from avtnet.localization import SHIPPED, look
+from avtnet.synthesize import SynthesizeConfig, synthesize
+from clipping.tables import Side
+from preprocess.batch import PreprocessConfig, follow, plan
+from preprocess.features import SIDES, Features, feature_path
+from preprocess.features import load as load_features
+
+LABELS: dict[Side, str] = {"start": "opening", "end": "ending"}
+LEAST = 0.3
+"""Scores below it say nothing."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A segment in seconds of media time; ends that a method does not name are None."""
+
+    start: float | None
+    end: float | None
+    score: float = 1.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window, and what is true of it."""
+
+    features: Features
+    side: Side
+    truth: tuple[float, float] | None
+
+    @property
+    def label(self) -> float | None:
+        """The challenge's boundary in media time."""
+        if self.truth is None:
+            return None
+        return self.truth[1] if self.side == "start" else self.truth[0]
+
+
+Method = Callable[[Window], Answer | None]
+
+
+def windows(data: Path) -> list[Window]:
+    found = []
+    for truth in json.loads((data / "episodes.json").read_text(encoding="utf-8")):
+        for side in SIDES:
+            features = load_features(feature_path(data / "features", truth["name"], side))
+            span = truth[LABELS[side]]
+            begin, last = features.start, features.start + features.covered
+            # What lies outside of the window, or is cut by it, cannot be asked of it.
+            if span is not None and (span[1] > last + 1 or span[0] < begin - 1):
+                if span[0] < last and span[1] > begin:
+                    continue
+                span = None
+            found.append(Window(features, side, None if span is None else tuple(span)))
+    return found
+
+
+def constant(medians: dict[Side, float]) -> Method:
+    """The median label of each side."""
+    return lambda window: _named(window, window.features.start + medians[window.side])
+
+
+def black_or_silence(medians: dict[Side, float]) -> Method:
+    """The black or silent second that is nearest to the median."""
+
+    def method(window: Window) -> Answer:
+        features, usual = window.features, medians[window.side]
+        length = int(features.covered)
+        dark = features.frames[:length].mean((1, 2, 3)) < 8
+        columns = np.rint((np.arange(length) + 0.5) * 43.07).astype(int)
+        loud = features.mfcc[0][np.minimum(columns, features.mfcc.shape[1] - 1)]
+        marks = np.flatnonzero(dark | (loud < np.percentile(loud, 50) - 250))
+        at = marks[np.argmin(np.abs(marks - usual))] + 0.5 if len(marks) else usual
+        return _named(window, features.start + float(at))
+
+    return method
+
+
+def network(path: Path) -> Method:
+    """A network of the original's family."""
+    model = checkpoints.load(path)
+
+    def method(window: Window) -> Answer | None:
+        boundary = look(window.features, [model])
+        return _named(window, boundary.time, boundary.confidence)
+
+    return method
+
+
+def dense_network(path: Path, shown: Sequence[float] | None = None) -> Method:
+    """AVTNetDense, with some of its senses if not all."""
+    checkpoint = dense.load(path)
+
+    def method(window: Window) -> Answer | None:
+        features = window.features
+        given = dense.evidence(
+            checkpoint,
+            lambda first, last: from_features(features, first, last),
+            features.settings.seconds,
+            shown,
+        )
+        for found in decode(given, covered=features.covered):
+            if found.label == LABELS[window.side]:
+                score = dense.calibrated(found.score, checkpoint.info)
+                return Answer(features.start + found.start, features.start + found.end, score)
+        return None
+
+    return method
+
+
+def _named(window: Window, time: float, score: float = 1.0) -> Answer:
+    return Answer(None, time, score) if window.side == "start" else Answer(time, None, score)
+
+
+def figures(
+    method: Method, asked: Sequence[Window], medians: dict[Side, float]
+) -> dict[str, float]:
+    """One row of the table."""
+    begun = time.process_time()
+    answers = [method(window) for window in asked]
+    cpu = (time.process_time() - begun) / max(1, len(asked)) * 2
+    scores: dict[Side, list[float]] = {side: [] for side in SIDES}
+    errors: dict[tuple[Side, str], list[float]] = {}
+    shared = said_seconds = true_seconds = 0.0
+    false, without, sure, right = 0, 0, [], []
+    for window, given in zip(asked, answers, strict=True):
+        answer = given if given is not None and given.score >= LEAST else None
+        features = window.features
+        if answer is not None:
+            low = features.start if answer.start is None else answer.start
+            high = features.start + features.covered if answer.end is None else answer.end
+            said_seconds += high - low
+            if window.truth is not None:
+                true = window.truth
+                shared += max(0.0, min(high, true[1]) - max(low, true[0]))
+        if window.truth is None:
+            without, false = without + 1, false + (answer is not None)
+            if given is not None:
+                sure.append(given.score)
+                right.append(False)
+            continue
+        true_seconds += window.truth[1] - window.truth[0]
+        ends = {"start": window.truth[0], "end": window.truth[1]}
+        named = {} if given is None else {"start": given.start, "end": given.end}
+        wrong = [abs(time_ - ends[which]) for which, time_ in named.items() if time_ is not None]
+        if given is not None:
+            sure.append(given.score)
+            right.append(max(wrong) <= 2)
+        challenge = "end" if window.side == "start" else "start"
+        guess = named.get(challenge)
+        if guess is None:
+            guess = features.start + medians[window.side]
+        scores[window.side].append(max(abs(guess - ends[challenge]) - 1, 0))
+        for which in ends:
+            mark = named.get(which) if answer is not None else None
+            error = np.inf if mark is None else abs(mark - ends[which])
+            errors.setdefault((window.side, which), []).append(error)
+    row = {f"score {LABELS[side]}": float(np.mean(scores[side])) for side in SIDES}
+    row["score"] = float(np.mean([*scores["start"], *scores["end"]]))
+    asked_of = []
+    for (side, which), each in sorted(errors.items(), reverse=True):
+        known = np.array(each)[np.isfinite(each)]
+        if len(known):
+            row[f"mae {LABELS[side]} {which}"] = float(known.mean())
+            asked_of += each
+    for seconds in (0.5, 1, 2, 5):
+        row[f"hit {seconds:g}"] = float(np.mean(np.array(asked_of) <= seconds)) if asked_of else 0.0
+    row["f1"] = 2 * shared / max(1e-9, said_seconds + true_seconds)
+    row["false"] = false / max(1, without)
+    row["ece"] = calibration_error(np.array(sure), np.array(right, bool))
+    row["cpu s"] = cpu
+    return row
+
+
+def calibration_error(sure: np.ndarray, right: np.ndarray, bins: int = 5) -> float:
+    """Mean distance between score and share that is right, over bins of equal counts."""
+    if not len(sure):
+        return float("nan")
+    order = np.array_split(np.argsort(sure), min(bins, len(sure)))
+    gaps = [abs(sure[part].mean() - right[part].mean()) * len(part) for part in order]
+    return float(sum(gaps) / len(sure))
+
+
+def make(arguments: argparse.Namespace) -> None:
+    config = SynthesizeConfig(
+        arguments.data,
+        kind="varied",
+        split="test",
+        episodes=arguments.episodes,
+        series_episodes=1,
+        duration=400.0,
+        duration_spread=200.0,
+        size="426x240",
+        rate=1,
+        seed=arguments.seed,
+        material=arguments.material,
+        workers=arguments.workers,
+    )
+    synthesize(config)
+    features = PreprocessConfig(
+        inputs=(str(arguments.data / "media"),),
+        output=arguments.data / "features",
+        workers=arguments.workers or 1,
+    )
+    todo, outcomes = plan(features)
+    follow(features, todo, outcomes)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--episodes", type=int, default=300)
+    parser.add_argument("--material", type=Path)
+    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--weights", type=Path, nargs="*", default=[SHIPPED])
+    parser.add_argument("--dense", type=Path, default=dense.SHIPPED)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    make(arguments)
+    asked = windows(arguments.data)
+    medians: dict[Side, float] = {}
+    for side in SIDES:
+        labels = [
+            w.label - w.features.start for w in asked if w.side == side and w.label is not None
+        ]
+        medians[side] = float(np.median(labels))
+    methods: dict[str, Method] = {
+        "constant median": constant(medians),
+        "black or silence": black_or_silence(medians),
+    }
+    for path in arguments.weights:
+        methods[f"{checkpoints.read_info(path).model.kind} {path.stem}"] = network(path)
+    if arguments.dense.is_file():
+        methods["AVTNetDense"] = dense_network(arguments.dense)
+        for number, sense in enumerate(("sound", "pictures", "text", "place")):
+            shown = [float(other != number) for other in range(4)]
+            methods[f"  without {sense}"] = dense_network(arguments.dense, shown)
+    with_one = sum(window.truth is not None for window in asked)
+    print(f"{len(asked)} windows, {with_one} with a segment that is whole in them")
+    for name, method in methods.items():
+        row = figures(method, asked, medians)
+        told = ", ".join(f"{key} {value:.2f}" for key, value in row.items())
+        print(f"{name}: {told}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

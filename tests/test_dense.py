@@ -1,0 +1,365 @@
+"""AVTNetDense: any length, both ends, or nothing; its evidence, its file, its training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from avtnet import dense, dense_train
+from avtnet.dense import DenseCheckpoint, DenseInfo, look_dense
+from avtnet.dense_data import (
+    SLOTS,
+    Composer,
+    Example,
+    Inputs,
+    Targets,
+    boundary_times,
+    class_shares,
+    collate,
+    from_features,
+    place,
+)
+from avtnet.dense_decode import Probabilities, decode
+from avtnet.dense_losses import dense_loss
+from avtnet.dense_model import BINS, REACH, AVTNetDense, DenseConfig
+from avtnet.dense_train import DenseTrainConfig, main, measure
+from avtnet.synthesis import library
+from avtnet.synthesis.library import Piece
+from clipping.errors import CheckpointError, FeatureError
+from preprocess.features import Features, Source
+from preprocess.settings import FeatureSettings
+
+SMALL = DenseConfig(
+    sound=(8, 8, 8), frames=(8, 8), text=(4, 8), width=32, dilations=(1, 2, 4), dropout=0.0
+)
+
+
+def network(config: DenseConfig = SMALL) -> AVTNetDense:
+    torch.manual_seed(0)
+    return AVTNetDense(config)
+
+
+def features(seconds: int, *, covered: float | None = None, start: float = 0.0) -> Features:
+    """A window of noise."""
+    settings = FeatureSettings(window=float(seconds))
+    rng = np.random.default_rng(seconds)
+    shapes = settings.shapes
+    return Features(
+        mfcc=rng.normal(0, 50, shapes["mfcc"]).astype(np.float32),
+        frames=rng.integers(0, 256, shapes["frames"], np.uint8),
+        text=rng.random(shapes["text"]) < 0.1,
+        name="noise",
+        side="start",
+        start=start,
+        covered=float(seconds) if covered is None else covered,
+        duration=1400.0,
+        source=Source("noise.mkv", 1, "0"),
+        settings=settings,
+    )
+
+
+def made_up(seconds: int, spans: dict[str, tuple[float, float]], sure: float = 0.95):
+    """The evidence of a network that is right."""
+    classes = class_shares(spans, 0.0, seconds) * sure + (1 - sure) / 3
+    times = boundary_times(spans, 0.0, seconds)
+    middles = np.arange(seconds) + 0.5
+    bins = np.linspace(-REACH, REACH, BINS)
+    peaks, offsets = np.zeros((seconds, 4)), np.full((seconds, 4, BINS), 1 / BINS)
+    for kind, time in enumerate(times):
+        if np.isnan(time):
+            continue
+        peaks[:, kind] = 0.9 * np.exp(-((middles - time) ** 2) / 2)
+        for second in np.flatnonzero(np.abs(time - middles) < REACH):
+            at = (time - middles[second] + REACH) / (2 * REACH) * (BINS - 1)
+            low = min(int(at), BINS - 2)
+            offsets[second, kind] = 0
+            offsets[second, kind, low : low + 2] = 1 - (at - low), at - low
+    assert bins[0] == -REACH
+    return Probabilities(classes, peaks, offsets)
+
+
+@pytest.mark.parametrize("seconds", [1, 7, 61])
+def test_any_length_gives_evidence_for_every_second(seconds):
+    given = from_features(features(seconds))
+    out = network().eval()(*given.numbers())
+    assert out.classes.shape == (1, seconds, 3)
+    assert out.peaks.shape == (1, seconds, 4)
+    assert out.offsets.shape == (1, seconds, 4, BINS)
+
+
+def test_the_default_network_is_light():
+    assert sum(each.numel() for each in network(DenseConfig()).parameters()) < 1_000_000
+
+
+def test_in_chunks_the_answer_is_that_of_the_whole(monkeypatch):
+    checkpoint = DenseCheckpoint(None, network().eval(), DenseInfo(model=SMALL))
+    given = features(75)
+    asked = []
+
+    def part(first, last):
+        asked.append(last - first)
+        return from_features(given, first, last)
+
+    whole = dense.evidence(checkpoint, part, 75)
+    monkeypatch.setattr(dense, "CHUNK", 20)
+    pieces = dense.evidence(checkpoint, part, 75)
+    assert asked[0] == 75
+    assert max(asked[1:]) <= 20 + 2 * SMALL.reach
+    for name in dense.NAMES:
+        assert np.allclose(getattr(whole, name), getattr(pieces, name), atol=1e-5)
+
+
+def test_what_a_row_may_not_see_does_not_matter():
+    net = network().eval()
+    one, other = from_features(features(20)), from_features(features(20))
+    other = other._replace(text=~other.text, place=other.place + 1)
+    blind = torch.tensor([[1.0, 1.0, 0.0, 0.0]])
+    first, second = (net(*given.numbers(), blind).classes for given in (one, other))
+    assert torch.equal(first, second)
+    assert not torch.equal(net(*one.numbers()).classes, net(*other.numbers()).classes)
+
+
+def test_spans_are_found_to_a_fraction_of_a_second():
+    spans = {"opening": (21.3, 110.85), "ending": (141.6, 193.15)}
+    opening, ending = decode(made_up(200, spans))
+    for found, label in ((opening, "opening"), (ending, "ending")):
+        assert found.label == label
+        assert (found.start, found.end) == pytest.approx(spans[label], abs=0.05)
+        assert found.score > 0.8
+
+
+def test_nothing_is_found_where_nothing_is():
+    assert decode(made_up(200, {})) == []
+    assert decode(made_up(3, {})) == []
+
+
+def test_a_false_peak_inside_does_not_cut_a_span():
+    given = made_up(200, {"opening": (30.0, 119.0)})
+    given.peaks[70, 1] = 0.5
+    (found,) = decode(given)
+    assert found.end == pytest.approx(119, abs=0.1)
+
+
+def test_what_the_window_cuts_ends_at_its_edge():
+    (found,) = decode(made_up(200, {"ending": (150.0, 260.0)}))
+    assert (found.start, found.end) == pytest.approx((150, 200), abs=0.1)
+    (found,) = decode(made_up(200, {"ending": (150.0, 260.0)}), covered=187.5)
+    assert found.end == 187.5
+
+
+def test_an_opening_and_an_ending_never_overlap():
+    given = made_up(200, {"opening": (30.0, 119.0)})
+    other = made_up(200, {"ending": (60.0, 149.0)})
+    both = Probabilities(
+        (given.classes + other.classes) / 2, given.peaks + other.peaks, given.offsets
+    )
+    assert len(decode(both)) == 1
+
+
+def test_segments_are_in_media_time_and_say_why(monkeypatch):
+    given = made_up(200, {"ending": (100.0, 260.0)})
+    monkeypatch.setattr(dense, "evidence", lambda *_: given)
+    checkpoint = DenseCheckpoint(None, network(), DenseInfo(scale=2.0))
+    (found,) = look_dense(features(200, start=1240.0), checkpoint)
+    assert (found.label, found.start, found.end) == ("ending", 1340.0, 1440.0)
+    assert 0.5 < found.score < 0.9  # one of its ends is not seen
+    assert found.evidence[0].startswith("AVTNetDense: ending 9")
+    assert found.evidence[1] == "its end is that of the window: it may go on beyond"
+
+
+@pytest.mark.parametrize(("start", "cut"), [(1200.0, False), (1000.0, True)])
+def test_what_a_window_cuts_is_an_unknown_end_but_the_files_end_is_one(monkeypatch, start, cut):
+    monkeypatch.setattr(dense, "evidence", lambda *_: made_up(200, {"ending": (100.0, 260.0)}))
+    checkpoint = DenseCheckpoint(None, network(), DenseInfo())
+    (found,) = dense.candidates(features(200, start=start), checkpoint, share=0.5)
+    assert (found.role, found.start) == ("ending", start + 100)
+    assert found.end == (None if cut else 1400.0)
+    assert bool(found.assumed) == cut
+    assert 0.2 < found.trust < 0.5
+
+
+def test_the_shipped_weights_are_light_and_find_nothing_in_black_and_silence():
+    assert dense.SHIPPED.stat().st_size < 10 << 20
+    assert dense.shipped().info.model == DenseConfig()
+    noise = features(60)
+    names = ("mfcc", "frames", "text")
+    empty = replace(noise, **{name: np.zeros_like(getattr(noise, name)) for name in names})
+    assert look_dense(empty) == []
+
+
+def test_features_of_other_settings_are_refused():
+    checkpoint = DenseCheckpoint(None, network().eval(), DenseInfo(model=SMALL))
+    other = replace(checkpoint.info.features, text_engine="none")
+    with pytest.raises(FeatureError, match="text_engine"):
+        look_dense(features(20), replace(checkpoint, info=DenseInfo(model=SMALL, features=other)))
+
+
+def example(opening: tuple[float, float], seed: int, seconds: int = 48) -> Example:
+    """Bright and loud where the opening is."""
+    rng = np.random.default_rng(seed)
+    shares = class_shares({"opening": opening}, 0.0, seconds)[:, 1]
+    at = (np.arange(seconds * SLOTS) + 0.5) / SLOTS
+    loud = np.where((at >= opening[0]) & (at < opening[1]), 60.0, -60.0)
+    frames = (
+        60 + 120 * (shares > 0.5)[:, None, None, None] + rng.integers(0, 20, (seconds, 3, 33, 44))
+    )
+    return Example(
+        (loud + rng.normal(0, 5, (20, seconds * SLOTS))).astype(np.float32),
+        frames.astype(np.uint8),
+        np.zeros((seconds, 27, 36), bool),
+        place(np.arange(seconds), 1400.0),
+        class_shares({"opening": opening}, 0.0, seconds),
+        boundary_times({"opening": opening}, 0.0, seconds),
+    )
+
+
+def test_two_windows_are_learned_by_heart():
+    net = network()
+    examples = [example((9.3, 22.0), 1), example((20.75, 40.4), 2)]
+    inputs, targets = collate(examples)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(40):
+        loss = dense_loss(net(*inputs.numbers()), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0] / 4
+    figures = measure(net.eval(), examples)
+    assert figures["hit0.5"] == 1
+    assert figures["f1"] > 0.95
+    assert figures["false"] == 0
+
+
+def test_scores_are_moved_towards_the_share_that_is_right(monkeypatch):
+    examples = [example((9.3, 22.0), seed) for seed in range(20)]
+    sure = dense_train.Found("opening", 9.3, 22.0, 0.9, 0.9, 0.9, 0.9)
+    wrong = replace(sure, end=30.0)
+    turn = iter([sure, wrong] * 10)
+    monkeypatch.setattr(dense_train, "answer", lambda *_: {"opening": next(turn)})
+    scale, offset = dense_train.calibrate(network(), examples)
+    assert dense.calibrated(0.9, DenseInfo(scale=scale, offset=offset)) == pytest.approx(
+        0.5, abs=0.1
+    )
+    monkeypatch.setattr(dense_train, "answer", lambda *_: {})
+    assert dense_train.calibrate(network(), examples) == (1.0, 0.0)
+
+
+def test_a_batch_without_any_boundary_has_a_loss():
+    net = network()
+    inputs, _ = collate([example((9.3, 22.0), 1)])
+    nothing = Targets(
+        torch.tensor([[[1.0, 0.0, 0.0]]]).expand(1, 48, 3), torch.full((1, 4), torch.nan)
+    )
+    loss = dense_loss(net(*inputs.numbers()), nothing)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in net.parameters())
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_checkpoint_rebuilds_its_network(tmp_path, half):
+    net = network().eval()
+    info = DenseInfo(model=SMALL, scale=1.5, trained_on="noise", metrics={"f1": 0.5})
+    dense.save(tmp_path / "a.safetensors", net, info, half=half)
+    again = dense.load(tmp_path / "a.safetensors")
+    assert again.info == info
+    given = from_features(features(20)).numbers()
+    with torch.inference_mode():
+        one, two = net(*given).classes, again.network(*given).classes
+    assert torch.allclose(one, two, atol=1e-2 if half else 0)
+
+
+def test_files_that_are_no_such_checkpoint_are_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    dense.save(path, network(), DenseInfo(model=replace(SMALL, width=16)))
+    with pytest.raises(CheckpointError, match="tensors are not those"):
+        dense.load(path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(CheckpointError):
+        dense.load(path)
+    torch.save({}, path)
+    with pytest.raises(CheckpointError, match="pickle"):
+        dense.load(path)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        dense.load(tmp_path / "gone.safetensors")
+
+
+def counted(kind: str, length: float, phase: float, level: int) -> Piece:
+    """A piece whose pictures and sound say which second of it they are."""
+    count = int(np.ceil(length - phase))
+    frames = np.zeros((count, 3, 33, 44), np.uint8)
+    frames[:, 0], frames[:, 1] = np.arange(count)[:, None, None], level
+    columns = np.arange(int(length * 22050 / 512)) / (22050 / 512)
+    return Piece(
+        kind,
+        length,
+        phase,
+        frames,
+        np.zeros((count, 27, 36), bool),
+        np.broadcast_to(columns, (20, len(columns))).astype(np.float16),
+    )
+
+
+def test_composed_episodes_show_and_play_each_second_of_a_song_where_the_truth_has_it():
+    pieces = [
+        counted("opening", 88.6, 0.37, 1),
+        counted("ending", 91.2, 0.81, 2),
+        counted("story", 100.0, 0.0, 3),
+        counted("preview", 20.0, 0.5, 4),
+        counted("card", 6.0, 0.2, 5),
+    ]
+    composer, seen = Composer(pieces, seed=1), {"opening": 0, "ending": 0}
+    for index in range(40):
+        made = composer.example(index)
+        assert made.classes.sum(1) == pytest.approx(1)
+        for number, label in enumerate(seen, start=1):
+            first, last = made.times[2 * number - 2 : 2 * number]
+            if np.isnan(first) or np.isnan(last) or first <= 0:
+                continue
+            seen[label] += 1
+            phase = pieces[number - 1].phase
+            inside = np.arange(np.ceil(first), np.ceil(last)).astype(int)
+            assert (made.frames[inside, 1, 0, 0] == number).all()
+            shown = made.frames[inside, 0, 0, 0] + phase
+            assert shown == pytest.approx(inside - first, abs=0.01)
+            slots = (np.arange(200 * SLOTS) + 0.5) / SLOTS
+            heard = (slots > first + 0.05) & (slots < last - 0.05)
+            assert made.sound[3, heard] == pytest.approx(slots[heard] - first, abs=0.06)
+    assert min(seen.values()) >= 5
+    again = Composer(pieces, seed=1).example(7)
+    assert np.array_equal(again.frames, composer.example(7).frames)
+
+
+def test_training_renders_trains_and_keeps_a_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(library, "SHARD", ("opening", "ending", "story", "preview", "card"))
+    monkeypatch.setattr(library, "LENGTHS", {kind: lambda rng: 8.0 for kind in library.KINDS})
+    monkeypatch.setattr(dense_train, "EVERY", 2)
+    words = f"--output {tmp_path}/run --shards 1 --validation_shards 1 --validation 2"
+    words += " --steps 2 --batch_size 2 --model.width 16 --model.dilations 1 2"
+    words += " --model.sound 8 8 8 --model.frames 8 8 --model.text 8 8"
+    assert main(words.split()) == 0
+    made = dense.load(tmp_path / "run" / "dense.safetensors")
+    assert made.info.model.width == 16
+    assert {"f1", "hit1", "false"} <= made.info.metrics.keys()
+    shards = sorted(path.name for path in (tmp_path / "run" / "library").iterdir())
+    assert shards == ["train-0000.safetensors", "val-0000.safetensors"]
+    before = DenseTrainConfig(output=tmp_path / "run")
+    assert before.model == DenseConfig()
+    (tmp_path / "run" / "library" / shards[0]).write_bytes(b"damaged")
+    assert main(words.split()) == 1
+
+
+def test_inputs_are_the_features_own_seconds():
+    given = features(12)
+    part: Inputs = from_features(given, 4, 9)
+    assert part.frames.shape == (1, 5, 3, 33, 44)
+    mean = given.frames[4, 0, :2, :2].mean()
+    assert float(part.frames[0, 0, 0, 0, 0]) == pytest.approx(mean, abs=0.51)
+    assert np.array_equal(part.text[0].numpy(), given.text[4:9])
+    column = round((4 + 0.5 / SLOTS) * 22050 / 512)
+    assert part.sound[0, :, 0].numpy() == pytest.approx(given.mfcc[:, column])

@@ -13,8 +13,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from avtnet.cache import Cache
+from avtnet.remembered import match_rows, matches_of, remembered
 from clipping.errors import ClippingError
 from clipping.fingerprint import Fingerprint
 from clipping.identities import Gathered, Match, Occurrence, Stretch, gather
@@ -99,7 +101,7 @@ def listen(
         progress("comparing", done, len(pairs))
     heard.gathered = gather(heard.matches, heard.durations)
     if len(numbers) > ALL_PAIRS:
-        _complete(heard, settings, progress)
+        _complete(heard, cache, settings, progress)
     return heard
 
 
@@ -175,19 +177,38 @@ def as_matches(a: int, b: int, found: Iterable[Shared]) -> list[Match]:
     ]
 
 
-def _complete(heard: Repetition, settings: SharedSettings, progress: Progress) -> None:
+def _complete(
+    heard: Repetition, cache: Cache, settings: SharedSettings, progress: Progress
+) -> None:
     """Look for one example of each identity in the files that are not known to hold it."""
     identities = heard.gathered.identities
     for done, identity in enumerate(identities, 1):
         holders = set(identity.files)
         example = max(identity.occurrences, key=lambda each: (len(each.seen_with), each.score))
-        part = example_of(heard.prints[example.place.file], example)
-        for number, prints in heard.prints.items():
+        for number in heard.prints:
             if number not in holders:
-                found = compare(part, prints, settings)
-                heard.matches += as_matches(example.place.file, number, found)
+                heard.matches += _sought(example, number, heard, cache, settings)
         progress("completing", done, len(identities))
     heard.gathered = gather(heard.matches, heard.durations)
+
+
+def _sought(
+    example: Occurrence, number: int, heard: Repetition, cache: Cache, settings: SharedSettings
+) -> list[Match]:
+    """What a file holds of an example from another, as far as the cache does not know it."""
+    home = example.place.file
+
+    def compared() -> list[list[Any]]:
+        part = example_of(heard.prints[home], example)
+        found = compare(part, heard.prints[number], settings)
+        return match_rows(as_matches(home, number, found))
+
+    key = [round(example.place.start, 3), round(example.place.end, 3), settings.shortest]
+    paths = heard.paths[home], heard.paths[number]
+    try:
+        return matches_of(home, number, remembered(cache, paths, "example", key, compared))
+    except ClippingError:  # a file that went while we looked at it
+        return []
 
 
 def example_of(prints: Prints, occurrence: Occurrence, margin: float = _MARGIN) -> Prints:

@@ -16,6 +16,7 @@ from make_media import make_media
 
 from avtnet import localization
 from avtnet.localization import main
+from clipping.shared import compare
 
 WITHIN = 0.06
 
@@ -184,6 +185,28 @@ def test_damaged_files_are_named_once_and_the_rest_is_found(tmp_path, capsys):
     (folder / "Show S01E15.mkv").mkdir()
     assert_each_bad_one_is_named_once(folder, tmp_path, truth, bad, capsys)
     assert told(tmp_path / "t.json")["Show S01E14.mkv"] == []
+
+
+def test_a_large_season_is_compared_at_distances_and_once(tmp_path, monkeypatch, capsys):
+    """Not all 105 pairs of fifteen episodes are compared, and a second run compares none."""
+    truth = make_season(tmp_path / "season", 15)
+    pairs = []
+
+    def counted(a, b, settings):
+        pairs.append((a.path.name, b.path.name))
+        return compare(a, b, settings)
+
+    monkeypatch.setattr("avtnet.repetition.compare", counted)
+    words = words_of(tmp_path / "season", "--pictures=never", f"--json={tmp_path}/t.json")
+    assert main(words) == 0
+    found = told(tmp_path / "t.json")
+    for name, true in truth.items():
+        assert_found(found[name], true)
+    assert 15 < len(pairs) < 75
+    pairs.clear()
+    assert main(words) == 0
+    assert not pairs
+    assert told(tmp_path / "t.json") == found
 
 
 @pytest.mark.slow

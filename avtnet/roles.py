@@ -33,6 +33,8 @@ _HEAD = 0.4
 _MOVED = 0.1
 """Share of an episode by which a recap lies earlier than what it repeats."""
 _LONGEST_PREVIEW = 75.0
+_LONGEST_SCENE = 120.0
+"""Seconds of story between an ending and a preview that ends the file."""
 _BEHIND = 20.0
 """Seconds behind an ending within which what is repeated is a preview's jingle."""
 _PIECES_APART = 15.0
@@ -231,26 +233,28 @@ class _Season:
         identity = self._gathered.identities[number]
         if not self._follows_an_ending(identity, claims, within=_LONGEST_PREVIEW):
             return []
-        found = []
-        for each in identity.occurrences:
-            duration = self._durations[each.place.file]
-            if each.place.start < duration <= each.place.end + _TO_THE_END:
-                made = self._made("preview", number, each)
-                found.append(replace(made, place=replace(each.place, end=duration)))
-        return found
+        return [
+            self._made("preview", number, each)
+            for each in identity.occurrences
+            if each.place.start < self._durations[each.place.file] <= each.place.end + _TO_THE_END
+        ]
 
     def _follows_an_ending(
         self, identity: Identity, claims: Sequence[Claim], within: float = _BEHIND
     ) -> bool:
-        """Whether it mostly stands right behind an ending: then it is a preview's."""
+        """Whether it mostly stands right behind an ending, or last in its file somewhere behind
+        one: then it is a preview's."""
         if identity.seconds > _LONGEST_PREVIEW:
             return False
         behind = 0
         for occurrence in identity.occurrences:
+            place = occurrence.place
+            last = self._durations[place.file] - place.end <= _TO_THE_END
+            most = max(within, _LONGEST_SCENE) if last else within
             behind += any(
                 claim.role == "ending"
-                and claim.place.file == occurrence.place.file
-                and -1.0 <= occurrence.place.start - claim.place.end <= within
+                and claim.place.file == place.file
+                and -1.0 <= place.start - claim.place.end <= most
                 for claim in claims
             )
         return 2 * behind >= len(identity.occurrences)
@@ -290,7 +294,11 @@ class _Season:
             f"{self._count} episodes",
             *told,
         )
-        return Claim(role, occurrence.place, number, occurrence, round(chance, 3), reasons)
+        place = occurrence.place
+        duration = self._durations[place.file]
+        if role == "preview" and place.start < duration <= place.end + _TO_THE_END:
+            place = replace(place, end=duration)
+        return Claim(role, place, number, occurrence, round(chance, 3), reasons)
 
 
 def _runs(

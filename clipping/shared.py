@@ -21,12 +21,14 @@ from clipping.segments import Segment, format_time
 
 __all__ = ["Place", "Shared", "SharedReport", "SharedSettings", "compare", "shared", "swapped"]
 
-VERSION = 1
+VERSION = 2
 """Goes up when the same files give other stretches: comparisons that were kept are then stale."""
 _PROG = "python -m clipping shared"
 _COARSE_SECONDS = 1.0
 """A fingerprint may see a stretch so much shorter than it is: shorter ones are kept until their
 ends are known."""
+_ONE_OFFSET = 0.05
+"""Seconds up to which two stretches have one offset."""
 _SAME_PLACE = 0.5
 """Share of a stretch of pictures that stretches of sound cover: it is said once then."""
 
@@ -132,7 +134,34 @@ def compare(a: Prints, b: Prints, settings: SharedSettings) -> list[Shared]:
                     placed.exact,
                 )
             )
-    return sorted(found, key=lambda each: (each.a.segment.start, each.b.segment.start))
+    return _joined(found)
+
+
+def _joined(found: Sequence[Shared]) -> list[Shared]:
+    """In order of time, and as one those at one offset that overlap: where a stretch goes on
+    behind a change of its likeness, the ends of both parts were found to reach into each other."""
+    joined: list[Shared] = []
+    for each in sorted(found, key=lambda one: (one.a.segment.start, one.b.segment.start)):
+        for place, one in enumerate(joined):
+            same = one.by == each.by and abs(one.offset - each.offset) <= _ONE_OFFSET
+            if same and each.a.segment.start <= one.a.segment.end:
+                joined[place] = _both(one, each)
+                break
+        else:
+            joined.append(each)
+    return joined
+
+
+def _both(first: Shared, second: Shared) -> Shared:
+    def whole(one: Place, other: Place) -> Place:
+        end = max(one.segment.end, other.segment.end)
+        return Place(one.file, Segment(one.segment.start, end))
+
+    lengths = first.a.segment.duration, second.a.segment.duration
+    score = (first.score * lengths[0] + second.score * lengths[1]) / sum(lengths)
+    exact = first.exact and second.exact
+    a, b = whole(first.a, second.a), whole(first.b, second.b)
+    return Shared(a, b, first.offset, score, first.by, exact)
 
 
 def swapped(found: Sequence[Shared]) -> list[Shared]:

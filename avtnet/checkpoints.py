@@ -6,7 +6,7 @@ import json
 import pickle
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +61,13 @@ class Checkpoint:
 
 def save(path: Path, network: torch.nn.Module, info: CheckpointInfo, *, half: bool = False) -> None:
     """Write the weights (float16 where ``half``) and ``info``, atomically."""
+    write_weights(path, network, {"format": FORMAT, **dump(info)}, half=half)
+
+
+def write_weights(
+    path: Path, network: torch.nn.Module, about: Mapping[str, Any], *, half: bool = False
+) -> None:
+    """Write the weights (float16 where ``half``) and JSON values about them, atomically."""
     state = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor)
         .detach()
@@ -68,7 +75,7 @@ def save(path: Path, network: torch.nn.Module, info: CheckpointInfo, *, half: bo
         .contiguous()
         for name, tensor in network.state_dict().items()
     }
-    text = json.dumps({"format": FORMAT, **dump(info)}, sort_keys=True)
+    text = json.dumps(about, sort_keys=True)
     with atomic_path(path) as temporary:
         save_file(state, temporary, metadata={"avtnet": text})
 

@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avtnet.checkpoints import opened
+from avtnet.checkpoints import opened, write_weights
 from avtnet.dense_data import Inputs, from_features
 from avtnet.dense_decode import Found, Probabilities, decode
 from avtnet.dense_model import AVTNetDense, DenseConfig, Evidence
 from avtnet.evidence import Candidate
 from clipping.config import dump, restore
 from clipping.errors import CheckpointError, ConfigError, FeatureError
-from clipping.files import atomic_path
 from clipping.segments import Segment
 from preprocess.episode import Episode
 from preprocess.features import Features
@@ -230,18 +229,7 @@ def check_settings(then: FeatureSettings, features: Features) -> None:
 
 def save(path: Path, network: AVTNetDense, info: DenseInfo, *, half: bool = False) -> None:
     """Write the weights (float16 where ``half``) and ``info`` as safetensors, atomically."""
-    from safetensors.torch import save_file
-
-    state = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
-        .detach()
-        .cpu()
-        .contiguous()
-        for name, tensor in network.state_dict().items()
-    }
-    text = json.dumps({"format": FORMAT, **dump(info)}, sort_keys=True)
-    with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"avtnet": text})
+    write_weights(path, network, {"format": FORMAT, **dump(info)}, half=half)
 
 
 def load(path: Path | str, device: str | torch.device = "cpu") -> DenseCheckpoint:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -224,11 +223,3 @@ def example_of(prints: Prints, occurrence: Occurrence, margin: float = _MARGIN) 
         return Index(Fingerprint(words, whole.step, whole.time(first), whole.kind))
 
     return dataclasses.replace(prints, sound=part(prints.sound), picture=part(prints.picture))
-
-
-def by_file(occurrences: Iterable[Occurrence]) -> dict[int, list[Occurrence]]:
-    """Occurrences by the file that they lie in."""
-    found: dict[int, list[Occurrence]] = defaultdict(list)
-    for each in occurrences:
-        found[each.place.file].append(each)
-    return found

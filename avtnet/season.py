@@ -7,21 +7,20 @@ the others here; the networks are asked by :mod:`avtnet.localization`, where the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from avtnet.cache import Cache
 from avtnet.evidence import Candidate
 from avtnet.hints import take_hints
 from avtnet.pictures import look_too
-from avtnet.repetition import Progress, Repetition, listen, quiet
+from avtnet.repetition import SOUND, Progress, Repetition, listen, quiet
 from avtnet.roles import Claim, Role, assign_roles
 from avtnet.snap import snap
 from avtnet.talk import part_from_talk
 from avtnet.theme_file import Theme
 from clipping.errors import ClippingError
 from clipping.media import MediaInfo, probe
-from clipping.prints import SharedSettings
 from clipping.titles import role_of
 
 _SIGMA = {"exact": 0.03, "picture": 0.08, "coarse": 0.3}
@@ -86,7 +85,7 @@ def look_at(
         except ClippingError as error:
             errors[number] = str(error)
     durations = {number: info.duration for number, info in infos.items() if info.duration > 0}
-    settings = SharedSettings(shortest=5.0, by="sound", audio=options.audio)
+    settings = replace(SOUND, audio=options.audio)
     heard, claims = Repetition(tuple(paths), durations), []
     if len(durations) > 1 or (durations and themes):
         heard = listen(

@@ -83,7 +83,7 @@ def _digest(value: object, size: int) -> str:
 
 def name_of(identities: Sequence[Identity], origin: Mapping[str, Any], kind: str) -> str:
     """The name of a file: who it is about can be read from it, so that pruning opens none."""
-    versions = [VERSION, clipping.prints.VERSION]
+    versions = [VERSION, clipping.prints.FORM.version]
     about = "".join(f"{identity.key}-" for identity in identities)
     return f"{about}{_digest([versions, origin], 8)}{SUFFIXES[kind]}"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avtnet.evidence import Candidate, fuse_candidates
+from avtnet.evidence import NETWORKS, Candidate, fuse_candidates
 from clipping.segments import Timeline
 from clipping.tables import WINDOW_SECONDS, Side
 from ensemble import Fusion, fuse_positions
@@ -101,7 +101,7 @@ def candidate_of(boundary: Boundary, weights: str, *, share: float = 1.0) -> Can
     opening = boundary.side == "start"
     told = f"{NAMES[boundary.side]} at {time:.2f} s: {weights}{_votes(boundary)}"
     return Candidate(
-        "networks",
+        NETWORKS,
         "opening" if opening else "ending",
         None if opening else time,
         time if opening else None,

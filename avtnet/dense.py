@@ -17,7 +17,7 @@ from avtnet.checkpoints import opened, write_weights
 from avtnet.dense_data import Inputs, from_features
 from avtnet.dense_decode import Found, Probabilities, decode
 from avtnet.dense_model import AVTNetDense, DenseConfig, Evidence
-from avtnet.evidence import Candidate
+from avtnet.evidence import NETWORKS, Candidate
 from clipping.config import dump, restore
 from clipping.errors import CheckpointError, ConfigError, FeatureError
 from clipping.segments import Segment
@@ -118,7 +118,7 @@ def candidates(
         cut_end = segment.end >= last - 1e-3 and last < features.duration - 0.5
         found.append(
             Candidate(
-                "networks",
+                NETWORKS,
                 "opening" if segment.label == "opening" else "ending",
                 None if cut_start else segment.start,
                 None if cut_end else segment.end,

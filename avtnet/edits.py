@@ -101,6 +101,18 @@ def take_edits(path: Path, cache: Cache, file: Path | None = None) -> list[Corre
     return taken
 
 
+def written_json(path: Path, name: str, folder: Path | None) -> Path:
+    """Where ``locate --write json`` puts the JSON about a file.
+
+    Args:
+        name: what the episode is called, with the folders below the one that was searched.
+        folder: that of ``--write_to``; None: beside the media.
+    """
+    if folder is None:
+        return _beside(path)
+    return folder / f"{name}{catalog.FORMATS['json'].suffix}"
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.stem}{catalog.FORMATS['json'].suffix}")
 

@@ -13,6 +13,8 @@ _SAME = 0.3
 """Overlap over union from which two sources mean the same stretch."""
 _ONE_OF_A_KIND: frozenset[Role] = frozenset({"opening", "ending"})
 _LEAST_SECONDS = 1.0
+NETWORKS = "networks"
+"""What they are called as a source."""
 _TRIMMED = 2.0
 """Seconds of overlap that are cut off; with more, two segments claim the same."""
 

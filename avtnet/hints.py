@@ -51,6 +51,8 @@ def take_hints(
     cache: Cache,
     themes: Sequence[Theme],
     settings: SharedSettings,
+    *,
+    written: Sequence[Path],
 ) -> Hints:
     """Everything that is known of the readable files of a season besides themselves.
 
@@ -59,12 +61,13 @@ def take_hints(
 
     Args:
         themes: of the library; each is looked for in every file.
+        written: where our JSON about each file is, if it was written; a person may have edited it.
     """
     hints = Hints()
     corrected: list[tuple[int, Correction]] = []
     for number in heard.durations:
         try:
-            take_edits(files[number], cache)
+            take_edits(files[number], cache, written[number])
             said = corrections_of(files[number], cache)
         except ClippingError as error:
             hints.problems[number] = str(error)

@@ -34,6 +34,7 @@ from clipping.formats import catalog
 from clipping.segments import Timeline
 from preprocess.features import SIDES, Features
 from preprocess.features import load as load_features
+from preprocess.settings import FeatureSettings
 
 PROG = "python -m avtnet.locate"
 SHIPPED = Path(__file__).parent / "weights" / "demo.safetensors"
@@ -120,8 +121,10 @@ class Located:
     name: str
     timeline: Timeline
     facts: EpisodeFacts
+    seen: tuple[Features, ...] = ()
+    """The windows that were looked at, if any were."""
     boundaries: tuple[Boundary, ...] = ()
-    """What the networks saw, if they were asked."""
+    """What the networks of ``weights`` saw in them."""
     season: int = 0
     """The number of its season among those that were searched."""
 
@@ -189,8 +192,7 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
     Raises:
         ClippingError: where an input does not exist, or the weights cannot be used.
     """
-    models = load_models(config)
-    settings = models[0].info.features
+    models, settings = _networks(config)
     if config.audio is not None:
         decimal = config.audio.isascii() and config.audio.isdecimal()
         audio = int(config.audio) if decimal else config.audio
@@ -225,10 +227,24 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
     return found
 
 
+def _networks(config: LocateConfig) -> tuple[list[Checkpoint], FeatureSettings]:
+    """The checkpoints of ``weights``, and the features that whoever is asked takes.
+
+    Nothing is loaded that is not going to be asked.
+    """
+    if config.weights:
+        models = load_models(config)
+        return models, models[0].info.features
+    find_device(config.device)
+    if config.network == "never":
+        return [], FeatureSettings()
+    return [], dense.shipped().info.features
+
+
 def _season(
     files: Mapping[str, Path], config: LocateConfig, themes: Sequence[Theme]
 ) -> list[EpisodeFacts]:
-    options = SeasonOptions(config.audio, config.pictures, config.workers)
+    options = SeasonOptions(config.audio, config.pictures, config.workers, config.write_to)
     cache = Cache(config.cache, fresh=config.rescan)
     with _bar() as progress:
         facts = look_at(files, cache, options, themes=themes, progress=progress)
@@ -271,25 +287,26 @@ def _conclude(
     """All sources to one timeline."""
     source = str(fact.path)
     error = fact.error or gathered.failures.get(fact.name)
+    seen: list[Features] = []
     boundaries: list[Boundary] = []
+    asks = config.network != "never"
     for file in windows:
         try:
-            boundaries.append(look(load_features(file), models, config.device))
+            seen.append(load_features(file))
+            if asks and config.weights:
+                boundaries.append(look(seen[-1], models, config.device))
         except ClippingError as failure:
             error = str(failure)
     if error is not None:
-        return Located(fact.name, Timeline(source, 0.0, (), error), fact, tuple(boundaries))
-    duration = fact.duration or max(
-        (boundary.features.duration for boundary in boundaries), default=0.0
-    )
-    candidates: list[Candidate] = with_text(
-        fact.candidates, [boundary.features for boundary in boundaries]
-    )
+        failed = Timeline(source, 0.0, (), error)
+        return Located(fact.name, failed, fact, tuple(seen), tuple(boundaries))
+    duration = fact.duration or max((features.duration for features in seen), default=0.0)
+    candidates: list[Candidate] = with_text(fact.candidates, seen)
     share = 1.0 if fact.compared < 2 else _AGAINST_REPETITION
+    if asks and not config.weights:  # the shipped AVTNetDense knows both ends
+        for features in seen:
+            candidates += dense.candidates(features, dense.shipped(), share=share)
     for boundary in boundaries:
-        if not config.weights:  # the shipped AVTNetDense knows both ends
-            candidates += dense.candidates(boundary.features, dense.shipped(), share=share)
-            continue
         candidate = candidate_of(boundary, describe(models), share=share)
         if candidate is not None:
             candidates.append(candidate)
@@ -298,7 +315,7 @@ def _conclude(
     )
     told = replace(fact, duration=duration, candidates=tuple(candidates))
     timeline = Timeline(source, round(duration, 3), segments)
-    return Located(fact.name, timeline, told, tuple(boundaries))
+    return Located(fact.name, timeline, told, tuple(seen), tuple(boundaries))
 
 
 def look(features: Features, models: Sequence[Checkpoint], device: str = "cpu") -> Boundary:

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from avtnet.cache import Cache
-from avtnet.edits import note_written
+from avtnet.edits import note_written, written_json
+from avtnet.evidence import NETWORKS
 from clipping.errors import ClippingError
 from clipping.files import require_output, require_writable
 from clipping.formats import catalog
@@ -90,8 +91,8 @@ class Report:
         """Who was asked, where nobody chose it."""
         from avtnet import dense
 
-        asked = [located for located in self._done if located.boundaries]
-        if asked and not self._config.weights:
+        asked = [located for located in self._done if located.seen]
+        if asked and not self._config.weights and self._config.network != "never":
             origin = dense.shipped().info.trained_on
             self._notes.print(
                 f"{len(asked)} of {len(self._done)} episodes were looked at by a network, and no "
@@ -126,10 +127,13 @@ class Report:
     def _illustrate(self, located: Located) -> Iterator[Path]:
         """Draw an episode and cut its clips, where that is wanted."""
         found = located.timeline
-        if self._config.plot is not None and located.boundaries:
+        if self._config.plot is not None and located.seen:
             from avtnet.plot import draw_episode
 
-            yield draw_episode(self._config.plot, located.name, located.boundaries, found)
+            said = [each for each in located.facts.candidates if each.source == NETWORKS]
+            yield draw_episode(
+                self._config.plot, located.name, located.seen, found, located.boundaries, said
+            )
         if self._config.clips is not None and found.segments:
             from clipping.cutting import cut
 
@@ -146,10 +150,11 @@ class Report:
             yield from catalog.write_beside(
                 wide, config.write, folder=config.write_to, called=called
             )
-            if "json" in config.write and config.write_to is None:
+            if "json" in config.write:
                 # So that a person's edit of it is told from our own words.
-                cache = Cache(config.cache)
-                note_written(located.facts.path, cache, found, config.padding)
+                path = located.facts.path
+                file = written_json(path, located.name, config.write_to)
+                note_written(path, Cache(config.cache), found, config.padding, file)
 
 
 def table(episodes: list[Located]) -> Table:

@@ -28,6 +28,9 @@ SOUND = SharedSettings(shortest=5.0, by="sound")
 """All of the sound. Stretches too short for an opening tell what touches one (logos, jingles)."""
 ALL_PAIRS = 12
 """Episodes up to which every pair is compared."""
+MOST_SOUGHT = 24
+"""Identities of a large season that are looked for in every episode, the greatest first: a season
+has some themes, and as many recaps as episodes, which nobody else holds."""
 _MARGIN = 1.0
 """Seconds about an example that are compared too, so that its ends can be refined."""
 
@@ -179,8 +182,8 @@ def as_matches(a: int, b: int, found: Iterable[Shared]) -> list[Match]:
 def _complete(
     heard: Repetition, cache: Cache, settings: SharedSettings, progress: Progress
 ) -> None:
-    """Look for one example of each identity in the files that are not known to hold it."""
-    identities = heard.gathered.identities
+    """Look for one example of each great identity in the files that are not known to hold it."""
+    identities = heard.gathered.identities[:MOST_SOUGHT]
     for done, identity in enumerate(identities, 1):
         holders = set(identity.files)
         example = max(identity.occurrences, key=lambda each: (len(each.seen_with), each.score))

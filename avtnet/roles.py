@@ -90,8 +90,10 @@ class _Season:
         for files in gathered.copies:
             for file in files:
                 self._groups[file] = files[0]
-        self._count = len(set(self._groups.values()))
+        self._order = {group: at for at, group in enumerate(sorted(set(self._groups.values())))}
+        self._count = len(self._order)
         self._taken: dict[int, list[Claim]] = defaultdict(list)
+        """What is claimed of each file so far."""
 
     def themes(self) -> list[Claim]:
         """Openings, endings, previews' jingles: what several episodes hold at the like place."""
@@ -108,19 +110,22 @@ class _Season:
         ]
         found.sort(key=lambda number: -self._weight(number))
         homes = {number: self._home(number) for number in found}
-        claims: list[Claim] = []
         for number in found:
             identity = self._gathered.identities[number]
-            if homes[number] == "ending" and self._follows_an_ending(identity, claims):
+            if homes[number] == "ending" and self._follows_an_ending(identity):
                 homes[number] = "preview"
             for occurrence in identity.occurrences:
-                claim = self._claim(number, occurrence, homes[number], claims)
+                claim = self._claim(number, occurrence, homes[number])
                 if claim is not None:
-                    claims.append(claim)
-        claims += self._guests(found, homes, claims)
+                    self._take(claim)
+        self._take_guests(found, homes)
         for number in jingles:
-            claims += self._jingle(number, claims)
-        return claims
+            for claim in self._jingle(number):
+                self._take(claim)
+        return [claim for claims in self._taken.values() for claim in claims]
+
+    def _take(self, claim: Claim) -> None:
+        self._taken[claim.place.file].append(claim)
 
     def borrowed(self) -> list[Claim]:
         """Recaps and previews: what an episode takes from the one before, or the one behind."""
@@ -169,13 +174,11 @@ class _Season:
         shares = [self._share(each.place) for each in identity.occurrences]
         return "opening" if statistics.median(shares) < 0.5 else "ending"
 
-    def _claim(
-        self, number: int, occurrence: Occurrence, home: Role, claims: Sequence[Claim]
-    ) -> Claim | None:
+    def _claim(self, number: int, occurrence: Occurrence, home: Role) -> Claim | None:
         """What an occurrence of a theme is at home; None where its place says otherwise."""
         place = occurrence.place
         chunk = self._chunk(place)
-        if self._rival(home, chunk, place, claims):
+        if self._rival(home, chunk, place):
             return None
         ends = chunk.share(place.end)
         if home == "ending" and ends < _TAIL:
@@ -193,15 +196,12 @@ class _Season:
                 return None  # a guest: see below
         return self._made(home, number, occurrence)
 
-    def _guests(
-        self, found: Sequence[int], homes: Mapping[int, Role], claims: Sequence[Claim]
-    ) -> list[Claim]:
+    def _take_guests(self, found: Sequence[int], homes: Mapping[int, Role]) -> None:
         """Songs out of their home: the opening's as an ending, the ending's as an opening."""
-        guests: list[Claim] = []
         for number in found:
             for occurrence in self._gathered.identities[number].occurrences:
                 place = occurrence.place
-                if any(claim.place == place for claim in claims):
+                if any(claim.place == place for claim in self._taken[place.file]):
                     continue
                 chunk = self._chunk(place)
                 home = homes[number]
@@ -211,27 +211,22 @@ class _Season:
                     role = "opening"
                 else:
                     continue
-                if not self._rival(role, chunk, place, [*claims, *guests]):
+                if not self._rival(role, chunk, place):
                     told = f"the song that is the {home} elsewhere"
-                    guests.append(self._made(role, number, occurrence, told))
-        return guests
+                    self._take(self._made(role, number, occurrence, told))
 
-    def _rival(
-        self, role: Role, chunk: _Chunk, place: Stretch, claims: Sequence[Claim]
-    ) -> Claim | None:
+    def _rival(self, role: Role, chunk: _Chunk, place: Stretch) -> Claim | None:
         """What has the role in this episode already, or the place."""
-        for claim in claims:
-            if claim.place.file != chunk.file:
-                continue
+        for claim in self._taken[chunk.file]:
             inside = chunk.start <= (claim.place.start + claim.place.end) / 2 < chunk.end
             if (claim.role == role and inside) or claim.place.common(place) > 1.0:
                 return claim
         return None
 
-    def _jingle(self, number: int, claims: Sequence[Claim]) -> list[Claim]:
+    def _jingle(self, number: int) -> list[Claim]:
         """Previews by the short music that most of them begin with, up to the end of the file."""
         identity = self._gathered.identities[number]
-        if not self._follows_an_ending(identity, claims, within=_LONGEST_PREVIEW):
+        if not self._follows_an_ending(identity, within=_LONGEST_PREVIEW):
             return []
         return [
             self._made("preview", number, each)
@@ -239,9 +234,7 @@ class _Season:
             if each.place.start < self._durations[each.place.file] <= each.place.end + _TO_THE_END
         ]
 
-    def _follows_an_ending(
-        self, identity: Identity, claims: Sequence[Claim], within: float = _BEHIND
-    ) -> bool:
+    def _follows_an_ending(self, identity: Identity, within: float = _BEHIND) -> bool:
         """Whether it mostly stands right behind an ending, or last in its file somewhere behind
         one: then it is a preview's."""
         if identity.seconds > _LONGEST_PREVIEW:
@@ -252,10 +245,8 @@ class _Season:
             last = self._durations[place.file] - place.end <= _TO_THE_END
             most = max(within, _LONGEST_SCENE) if last else within
             behind += any(
-                claim.role == "ending"
-                and claim.place.file == place.file
-                and -1.0 <= place.start - claim.place.end <= most
-                for claim in claims
+                claim.role == "ending" and -1.0 <= place.start - claim.place.end <= most
+                for claim in self._taken[place.file]
             )
         return 2 * behind >= len(identity.occurrences)
 
@@ -264,10 +255,8 @@ class _Season:
         if len(identity.occurrences) != 2:
             return None
         first, second = identity.occurrences
-        groups = sorted(set(self._groups.values()))
-        order = {group: number for number, group in enumerate(groups)}
-        before = order[self._groups[first.place.file]]
-        behind = order[self._groups[second.place.file]]
+        before = self._order[self._groups[first.place.file]]
+        behind = self._order[self._groups[second.place.file]]
         if behind - before != 1:
             return None
         share_first, share_second = self._share(first.place), self._share(second.place)

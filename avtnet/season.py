@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from avtnet.cache import Cache
+from avtnet.edits import written_json
 from avtnet.evidence import Candidate
 from avtnet.hints import take_hints
 from avtnet.pictures import look_too
@@ -58,6 +59,8 @@ class SeasonOptions:
     pictures: str = "auto"
     """``auto``: only where the sounds tell nothing; ``never``; ``always``."""
     workers: int | None = None
+    written_to: Path | None = None
+    """Folder to which the JSON of the episodes was written; None: beside the media."""
 
 
 def look_at(
@@ -98,7 +101,8 @@ def look_at(
                 heard, claims, cache, always=options.pictures == "always", progress=progress
             )
         claims = snap(part_from_talk(claims, heard, cache), heard, cache)
-    hints = take_hints(paths, heard, cache, themes, settings)
+    written = [written_json(path, name, options.written_to) for name, path in files.items()]
+    hints = take_hints(paths, heard, cache, themes, settings, written=written)
     facts = []
     for number, (name, path) in enumerate(files.items()):
         if number in errors:

@@ -7,7 +7,6 @@ that the ends of what is found are exact to the sample, and the pictures' words,
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from clipping.errors import ClippingError, FeatureError, MediaError
+from clipping.errors import FeatureError, MediaError
 from clipping.files import atomic_path
 from clipping.fingerprint import (
     LAG_STEPS,
@@ -34,15 +33,15 @@ from clipping.media import probe, read_audio
 from clipping.prints import Prints
 from clipping.refine import RATE
 from clipping.refine_picture import RATE as LOOKS_A_SECOND
-from clipping.tensor_file import DAMAGE, check_header, in_order
+from clipping.tensor_file import Form, opened, to_bytes
 from preprocess.features import packed
 from preprocess.packing import pack_samples, unpack_samples
 
 SUFFIX = ".theme"
-FORMAT, VERSION = "avtnet theme", 1
 SHORTEST, LONGEST = 3.0, 600.0
 """Seconds of a theme."""
 MOST_BYTES = 16 << 20
+FORM = Form("avtnet theme", 1, MOST_BYTES, "a theme")
 _LOUDEST = 32767
 _LONGEST_NAME = 200
 
@@ -171,8 +170,6 @@ def save_theme(theme: Theme, library: Path) -> Path:
     Raises:
         ClippingError: where it cannot be written.
     """
-    from safetensors.numpy import save as serialize
-
     tensors = {}
     if theme.sound is not None:
         tensors["sound"] = pack_samples(theme.sound)
@@ -185,12 +182,10 @@ def save_theme(theme: Theme, library: Path) -> Path:
         "samples": None if theme.sound is None else len(theme.sound),
         "source": dict(theme.source),
     }
-    said = json.dumps(about)
-    metadata = {"format": FORMAT, "version": str(VERSION), "about": said}
-    metadata["digest"] = _digest(said, tensors)
+    data = to_bytes(FORM, about, tensors)
     path = theme_path(library, theme.name)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(in_order(serialize(tensors, metadata)))
+        temporary.write_bytes(data)
     return path
 
 
@@ -200,31 +195,23 @@ def load_theme(path: Path) -> Theme:
     Raises:
         FeatureError: naming the file, where it is missing, damaged or of another version.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        check_header(path, most_bytes=MOST_BYTES)
-        with safe_open(path, framework="numpy") as stored:
-            metadata = stored.metadata() or {}
-            if (metadata.get("format"), metadata.get("version")) != (FORMAT, str(VERSION)):
-                raise FeatureError("these are other tensors, or of another version")
-            about = json.loads(metadata["about"])
-            count, duration = about["samples"], float(about["duration"])
-            if not SHORTEST <= duration <= LONGEST:
-                raise FeatureError(f"it claims to last {duration} s")
-            tensors = {}
-            if count is not None:
-                if not (type(count) is int and abs(count - duration * RATE) <= RATE):
-                    raise FeatureError(f"it claims {count!r} samples")
-                tensors["sound"] = packed(stored, "sound", 2 * count)
-            if "looks" in stored.keys():  # noqa: SIM118 - it is no dict
-                piece = stored.get_slice("looks")
-                shape, kind = piece.get_shape(), piece.get_dtype()
-                if kind != "U32" or len(shape) != 2 or shape[1] != 2 or not shape[0]:
-                    raise FeatureError(f"looks must be U32 (looks, 2), got {kind} {shape}")
-                tensors["looks"] = stored.get_tensor("looks")
-        if metadata["digest"] != _digest(metadata["about"], tensors):
-            raise FeatureError("its digest is that of other contents")
+    with opened(path, FORM) as told:
+        stored, about = told.stored, told.about
+        count, duration = about["samples"], float(about["duration"])
+        if not SHORTEST <= duration <= LONGEST:
+            raise FeatureError(f"it claims to last {duration} s")
+        tensors = {}
+        if count is not None:
+            if not (type(count) is int and abs(count - duration * RATE) <= RATE):
+                raise FeatureError(f"it claims {count!r} samples")
+            tensors["sound"] = packed(stored, "sound", 2 * count)
+        if "looks" in stored.keys():  # noqa: SIM118 - it is no dict
+            piece = stored.get_slice("looks")
+            shape, kind = piece.get_shape(), piece.get_dtype()
+            if kind != "U32" or len(shape) != 2 or shape[1] != 2 or not shape[0]:
+                raise FeatureError(f"looks must be U32 (looks, 2), got {kind} {shape}")
+            tensors["looks"] = stored.get_tensor("looks")
+        told.check(tensors)
         sound = None
         if count is not None:
             sound = np.empty(count, np.int16)
@@ -232,16 +219,3 @@ def load_theme(path: Path) -> Theme:
         looks = tensors.get("looks")
         name, role, source = str(about["name"]), str(about["role"]), dict(about["source"])
         return Theme(name, role, duration, sound, looks, source)
-    except FileNotFoundError as error:
-        raise FeatureError(f"{path}: there is no such file") from error
-    except (OSError, SafetensorError, AttributeError, *DAMAGE, ClippingError) as error:
-        reason = f"{error!r}" if isinstance(error, KeyError) else str(error)
-        raise FeatureError(f"{path}: not a theme of this version, or damaged: {reason}") from error
-
-
-def _digest(about: str, tensors: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.blake2b(about.encode(), digest_size=16)
-    for key in sorted(tensors):
-        digest.update(key.encode())
-        digest.update(tensors[key].tobytes())
-    return digest.hexdigest()

@@ -12,15 +12,16 @@ folder, with nothing kept from earlier runs, and prints by role what benchmarks/
 counts; and the same of chromaprint matched as intro-skipper does (benchmarks/season_peer.py; its
 windows make sense for whole episodes only). ``--cost`` tells what decoding costs, what listening
 beyond it, and a pair. ``--only NAMES`` takes some scenarios, ``--make`` only makes them, ``--made``
-takes what is there, ``--json`` keeps everything. ``--curve`` says what 12 to 500 files cost.
+takes what is there, ``--json`` keeps everything. ``--curve`` says what 12 to 500 files in one folder
+cost (benchmarks/season_curve.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
-import os
 import resource
 import sys
 import tempfile
@@ -35,17 +36,18 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]  # before this folder, which has
 
 from make_season import SCENARIOS, make_season
 from season_material import SYNTHESIZED, Recorded
+from season_curve import curve
 from season_peer import peer
-from season_plan import EpisodePlan, Piece, Reel, Release, Track
 from season_scores import Episode, figures, print_figures
-from season_series import snapped
 from shared import Episode as Sound
 from shared import cost
 
+from avtnet.repetition import SOUND
 from clipping.files import write_text
+from clipping.media import probe
+from clipping.prints import make_prints
 from clipping.segments import Segment, Timeline
-
-CURVE = (12, 50, 200, 500)
+from clipping.shared import compare
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,9 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cost", action="store_true", help="of the first season: what costs what")
     parser.add_argument("--json", type=Path, help="everything that was found")
     parser.add_argument("--curve", action="store_true", help="cost of 12 to 500 episodes instead")
+    parser.add_argument("--picture", type=Path, help="of that curve")
     options = parser.parse_args(argv)
     if options.curve:
-        curve(options.folder / "curve", settings(options))
+        curve(options.folder / "curve", options.picture)
         return 0
     names = options.only or list(SCENARIOS)[: options.seasons]
     if not options.made:
@@ -82,7 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = [name for name in names if told(options.folder, name).exists()]
     if options.cost:
         some = read(options.folder, names[0])
-        cost([Sound(options.folder / names[0] / each.file, each.duration, {}) for each in some])
+        sounds = [Sound(options.folder / names[0] / each.file, each.duration, {}) for each in some]
+        cost(sounds)
+        pair_cost([each.path for each in sounds])
     measure(options, names)
     return 0
 
@@ -186,58 +191,22 @@ def locate(folder: Path, how: dict[str, Any]) -> list[Timeline]:
         return locate_all(LocateConfig(inputs=(str(folder),), cache=cache, themes=themes, **how))
 
 
+def pair_cost(paths: Sequence[Path]) -> None:
+    """What a pair costs in this season, all stretches placed to the sample."""
+    heard = [make_prints(path, SOUND) for path in paths if probe(path).audio]
+    pairs = list(itertools.combinations(heard, 2))
+    for what in ("the sound about all ends read", "that sound at hand"):
+        began = time.process_time()
+        found = sum(len(compare(a, b, SOUND)) for a, b in pairs)
+        each = (time.process_time() - began) / len(pairs) * 1000
+        print(f"comparing, {what}: {each:.1f} ms a pair, {found / len(pairs):.1f} stretches each")
+
+
 def cpu_seconds() -> float:
     """Of this process and the children that have ended."""
     return sum(
         used.ru_utime + used.ru_stime
         for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
-
-
-def curve(folder: Path, how: dict[str, Any]) -> None:
-    """The cost of so many episodes in one folder: a minute of sound each, no picture."""
-    plans = [_short(number) for number in range(max(CURVE))]
-    everything = folder / "all"
-    make_season(everything, plans)
-    for count in CURVE:
-        some = folder / f"{count}"
-        some.mkdir(exist_ok=True)
-        for plan in plans[:count]:
-            if not (some / plan.file).exists():
-                os.link(everything / plan.file, some / plan.file)
-        began = cpu_seconds()
-        timelines = locate(some, how)
-        spent = cpu_seconds() - began
-        right = sum(
-            any(
-                each.label == "opening"
-                and max(abs(each.start - true.start), abs(each.end - true.end)) <= 2
-                for each in timeline.segments
-            )
-            for timeline, plan in zip(timelines, plans, strict=False)
-            for true in plan.truth
-        )
-        print(
-            f"{count} episodes: {spent:.1f} CPU s, {spent / count:.3f} an episode, "
-            f"{spent / (count * (count - 1) / 2) * 1000:.2f} ms a pair, {right} openings right",
-            flush=True,
-        )
-
-
-def _short(number: int) -> EpisodePlan:
-    before = snapped(3 + number * 7 % 15)
-
-    def talk(seconds: float, part: int) -> Piece:
-        tracks = (
-            Track("talk", 1000 * part + number, voices=1),
-            Track("place", 1000 * part + number),
-        )
-        return Piece(seconds, tracks, Reel("black"))
-
-    song = Piece(20.0, (Track("opening", 1),), Reel("black"), "opening")
-    pieces = (talk(before, 1), song, talk(40.0 - before, 2))
-    return EpisodePlan(
-        f"Curve S01E{number + 1:03d}", pieces, Release(".mkv", None, "flac", rate=22050)
     )
 
 

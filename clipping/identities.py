@@ -12,6 +12,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from clipping.fingerprint import Kind
 from clipping.votes import agreed
@@ -96,12 +97,12 @@ class Identity:
 
     occurrences: tuple[Occurrence, ...]
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         """The median length."""
         return statistics.median(each.place.seconds for each in self.occurrences)
 
-    @property
+    @cached_property
     def files(self) -> tuple[int, ...]:
         """The files that hold it, each once."""
         return tuple(sorted({each.place.file for each in self.occurrences}))
@@ -131,7 +132,8 @@ def gather(matches: Sequence[Match], durations: Mapping[int, float]) -> Gathered
     group = _copies(matches, durations)
     nodes = _nodes([match for match in matches if group[match.a.file] != group[match.b.file]])
     parts = _components(nodes)
-    identities = [_identity(part, group, parts) for part in parts]
+    near = _Neighbours(parts)
+    identities = [_identity(part, group, near) for part in range(len(parts))]
     identities = sorted(_without_parts(identities), key=_weight_of, reverse=True)
     members: dict[int, list[int]] = defaultdict(list)
     for file in sorted(durations):
@@ -230,14 +232,12 @@ def _components(nodes: Mapping[int, Sequence[_Node]]) -> list[list[_Node]]:
     return list(parts.values())
 
 
-def _identity(
-    part: Sequence[_Node], group: Mapping[int, int], parts: Sequence[Sequence[_Node]]
-) -> Identity:
+def _identity(part: int, group: Mapping[int, int], near: _Neighbours) -> Identity:
     """The occurrences of one component, each by the votes of all it was seen with."""
     occurrences = []
-    for node in part:
+    for node in near.parts[part]:
         assert node.about is not None
-        low, high = _limits(node, part, parts)
+        low, high = near.limits(node, part)
         starts = [(max(here.start, low), *_weight(match, group, there)) for here, there, match in
                   node.spans]  # fmt: skip
         ends = [(min(here.end, high), *_weight(match, group, there)) for here, there, match in
@@ -266,51 +266,54 @@ def _weight(match: Match, group: Mapping[int, int], there: Stretch) -> tuple[flo
     return match.score * (1.0 if match.exact else _COARSE_WEIGHT), group[there.file]
 
 
-def _limits(
-    node: _Node, part: Sequence[_Node], parts: Sequence[Sequence[_Node]]
-) -> tuple[float, float]:
-    """How far outward the ends of a node may lie.
+class _Neighbours:
+    """The components, and which things lie beside each other in the files."""
 
-    A neighbour that touches it in some files (a logo card in front of an opening, a jingle behind
-    an ending) is told apart where another file holds the neighbour without it: then the part that
-    is the neighbour's is not this one's.
-    """
-    assert node.about is not None
-    here = node.about
-    low, high = 0.0, float("inf")
-    for other in parts:
-        if other is part:
-            continue
-        for neighbour in other:
-            place = neighbour.about
-            assert place is not None
-            if place.common(here) < min(_TOUCHING, place.seconds / 2):
+    def __init__(self, parts: Sequence[Sequence[_Node]]) -> None:
+        self.parts = parts
+        self._of_file: dict[int, list[tuple[int, _Node, Stretch]]] = defaultdict(list)
+        self._places: list[dict[int, list[Stretch]]] = [defaultdict(list) for _ in parts]
+        self._alone: dict[tuple[int, int], bool] = {}
+        for part, nodes in enumerate(parts):
+            for node in nodes:
+                if node.about is not None:
+                    self._of_file[node.about.file].append((part, node, node.about))
+                    self._places[part][node.about.file].append(node.about)
+
+    def limits(self, node: _Node, part: int) -> tuple[float, float]:
+        """How far outward the ends of a node may lie.
+
+        A neighbour that touches it in some files (a logo card in front of an opening, a jingle
+        behind an ending) is told apart where another file holds the neighbour without it: then
+        the part that is the neighbour's is not this one's.
+        """
+        assert node.about is not None
+        here = node.about
+        low, high = 0.0, float("inf")
+        for other, neighbour, place in self._of_file[here.file]:
+            if other == part or place.common(here) < min(_TOUCHING, place.seconds / 2):
                 continue
-            if place.seconds > here.seconds / 2 or not _stands_alone(other, part):
+            if place.seconds > here.seconds / 2 or not self._stands_alone(other, part):
                 continue
             if abs(place.start - here.start) <= _TOUCHING:
                 low = max(low, statistics.median(span[0].end for span in neighbour.spans))
             elif abs(place.end - here.end) <= _TOUCHING:
                 high = min(high, statistics.median(span[0].start for span in neighbour.spans))
-    return (low, high) if high - low >= here.seconds / 2 else (0.0, float("inf"))
+        return (low, high) if high - low >= here.seconds / 2 else (0.0, float("inf"))
 
-
-def _stands_alone(other: Sequence[_Node], part: Sequence[_Node]) -> bool:
-    """Whether some file that holds both things holds the other one well away from this one."""
-    places: dict[int, list[Stretch]] = defaultdict(list)
-    for node in part:
-        if node.about is not None:
-            places[node.about.file].append(node.about)
-    for node in other:
-        place = node.about
-        if place is None or not places[place.file]:
-            continue
-        if not any(
-            each.start - _TOUCHING <= place.end and place.start <= each.end + _TOUCHING
-            for each in places[place.file]
-        ):
-            return True
-    return False
+    def _stands_alone(self, other: int, part: int) -> bool:
+        """Whether some file that holds both things holds the other one well away from this one."""
+        if (other, part) not in self._alone:
+            self._alone[other, part] = any(
+                not any(
+                    each.start - _TOUCHING <= place.end and place.start <= each.end + _TOUCHING
+                    for each in self._places[part][file]
+                )
+                for file, places in self._places[other].items()
+                if file in self._places[part]
+                for place in places
+            )
+        return self._alone[other, part]
 
 
 def _without_parts(identities: Sequence[Identity]) -> list[Identity]:
@@ -321,37 +324,42 @@ def _without_parts(identities: Sequence[Identity]) -> list[Identity]:
     """
     ordered = sorted(identities, key=_weight_of, reverse=True)
     kept: list[Identity] = []
+    inside: dict[int, list[tuple[int, Stretch]]] = defaultdict(list)  # of each file, as kept
     for identity in ordered:
         left, greater = [], []
         for each in identity.occurrences:
-            over = _over(each.place, kept)
+            over = _over(each.place, inside[each.place.file])
             if over is None:
                 left.append(each)
             elif over not in greater:
                 greater.append(over)
         for number in greater:
             whole = kept[number]
+            holders = set(whole.files)
             short = [
                 each
                 for each in left
-                if not whole.within(each.place.file)
+                if each.place.file not in holders
                 and each.place.seconds >= _CUT_SHORT * whole.seconds
             ]
             left = [each for each in left if each not in short]
             merged = sorted((*whole.occurrences, *short), key=_by_place)
             kept[number] = replace(whole, occurrences=tuple(merged))
+            for each in short:
+                inside[each.place.file].append((number, each.place))
         if len(left) > 1:
+            for each in left:
+                inside[each.place.file].append((len(kept), each.place))
             kept.append(replace(identity, occurrences=tuple(left)))
     return kept
 
 
-def _over(place: Stretch, identities: Sequence[Identity]) -> int | None:
+def _over(place: Stretch, inside: Sequence[tuple[int, Stretch]]) -> int | None:
     """The number of the first identity that has an occurrence over most of a place."""
-    for number, identity in enumerate(identities):
-        for each in identity.within(place.file):
-            if each.place.common(place) >= _COVERED * place.seconds:
-                return number
-    return None
+    numbers = [
+        number for number, each in inside if each.common(place) >= _COVERED * place.seconds
+    ]
+    return min(numbers, default=None)
 
 
 def _weight_of(identity: Identity) -> float:

@@ -6,8 +6,6 @@ about the ends of what is found.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from clipping.errors import ClippingError, ConfigError, FeatureError, MediaError
+from clipping.errors import ConfigError, FeatureError, MediaError
 from clipping.files import atomic_path
 from clipping.fingerprint import (
     LAG_STEPS,
@@ -34,14 +32,15 @@ from clipping.media import probe, read_audio
 from clipping.recent import Recent
 from clipping.refine import RATE, Reader
 from clipping.refine_picture import Look
-from clipping.tensor_file import DAMAGE, check_header, in_order
+from clipping.tensor_file import Form, opened, to_bytes
 
-FORMAT = "clipping.prints"
-VERSION = 1
-"""Goes up when the file looks otherwise, or the same sound gives other words."""
 MOST_BYTES = 1 << 26
 """No file of prints is larger: a day of sound and picture takes 10 MB."""
-_BLOCK = 8 * RATE
+FORM = Form("clipping.prints", 1, MOST_BYTES, "prints", "; delete it")
+"""Another version where the same sound gives other words, too."""
+_BLOCK = 4 * RATE
+_EDGE = RATE // 10
+"""Samples read beyond a block, which a resampler's edges would spoil otherwise."""
 _HEARD: Recent[np.ndarray] = Recent(3 << 27, lambda block: block.nbytes)
 """The sound that was read last of all files: two songs take 6 MB of each."""
 
@@ -117,19 +116,42 @@ class SoundReader:
         """
         samples = np.zeros(count, np.float32)
         begin, end = max(0, first), min(self._samples, first + count)
-        for number in range(begin // _BLOCK, -(-end // _BLOCK) if end > begin else 0):
-            block = _HEARD.take(self, number, partial(self._block, number))
+        if begin >= end:
+            return samples
+        numbers = range(begin // _BLOCK, -(-end // _BLOCK))
+        for number, block in zip(numbers, self._blocks(numbers), strict=True):
             low, high = max(begin, number * _BLOCK), min(end, (number + 1) * _BLOCK)
             piece = block[low - number * _BLOCK : high - number * _BLOCK]
-            # Shorter where the file was replaced since.
-            samples[low - first : low - first + len(piece)] = piece
+            samples[low - first : high - first] = piece
         return samples
 
-    def _block(self, number: int) -> np.ndarray:
-        start = number * _BLOCK / RATE
-        return read_audio(
-            self.path, rate=RATE, start=start, end=start + _BLOCK / RATE, stream=self.stream
+    def _blocks(self, numbers: range) -> list[np.ndarray]:
+        """Blocks side by side; those that are not kept are read at one go: to open a file and find
+        the place costs as much as some seconds of sound."""
+        kept = ((number, _HEARD.get(self, number)) for number in numbers)
+        known = {number: block for number, block in kept if block is not None}
+        missing = [number for number in numbers if number not in known]
+        if missing:
+            first = missing[0]
+            read = self._read(first, missing[-1] + 1)
+            for place in range(missing[-1] + 1 - first):
+                block = read[place * _BLOCK : (place + 1) * _BLOCK].copy()
+                known[first + place] = block
+                _HEARD.keep(self, first + place, block)
+        return [known[number] for number in numbers]
+
+    def _read(self, first: int, behind: int) -> np.ndarray:
+        """The samples of some blocks."""
+        start, end = first * _BLOCK, behind * _BLOCK
+        edge = min(start, _EDGE)
+        samples = read_audio(
+            self.path,
+            rate=RATE,
+            start=(start - edge) / RATE,
+            end=(end + _EDGE) / RATE,
+            stream=self.stream,
         )
+        return samples[edge : edge + end - start]
 
 
 def make_prints(path: Path | str, settings: SharedSettings | None = None) -> Prints:
@@ -178,8 +200,6 @@ def save_prints(prints: Prints, file: Path, origin: str = "") -> None:
         ClippingError: where it cannot be written.
         FeatureError: where it would be larger than ``MOST_BYTES``.
     """
-    from safetensors.numpy import save as serialize
-
     tensors: dict[str, np.ndarray] = {}
     about: dict[str, Any] = {"duration": prints.duration, "origin": origin}
     for kind, index in (("sound", prints.sound), ("picture", prints.picture)):
@@ -188,12 +208,10 @@ def save_prints(prints: Prints, file: Path, origin: str = "") -> None:
             about[kind] = {"centre": index.fingerprint.centre}
     if isinstance(prints.read, SoundReader):
         about["sound"] |= {"end": prints.read.end, "stream": prints.read.stream}
-    said = json.dumps(about)
-    metadata = {"format": FORMAT, "version": str(VERSION), "about": said}
-    metadata["digest"] = _digest(said, tensors)
-    data = in_order(serialize(tensors, metadata))
-    if len(data) > MOST_BYTES:
-        raise FeatureError(f"{prints.path}: its prints take {len(data)} bytes, above {MOST_BYTES}")
+    try:
+        data = to_bytes(FORM, about, tensors)
+    except FeatureError as error:
+        raise FeatureError(f"{prints.path}: {error}") from error
     with atomic_path(file) as temporary:
         temporary.write_bytes(data)
 
@@ -209,30 +227,18 @@ def load_prints(file: Path, media: Path, origin: str = "") -> Prints:
         FeatureError: naming the file, where it is missing, damaged, or of another version or
             origin.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        check_header(file, most_bytes=MOST_BYTES)
-        with safe_open(file, framework="numpy") as stored:
-            metadata = stored.metadata() or {}
-            if (metadata.get("format"), metadata.get("version")) != (FORMAT, str(VERSION)):
-                raise FeatureError("these are other tensors, or of another version")
-            about = json.loads(metadata["about"])
-            if about["origin"] != origin:
-                raise FeatureError("they are those of another file, or of other settings")
-            kinds = set(stored.keys())
-            told = set(about) - {"duration", "origin"}
-            if not kinds or not kinds <= {"sound", "picture"} or kinds != told:
-                raise FeatureError(f"it holds {sorted(kinds)} and tells of {sorted(about)}")
-            sound = _index(stored, "sound", about) if "sound" in kinds else None
-            picture = _index(stored, "picture", about) if "picture" in kinds else None
-        words = {
-            kind: index.words
-            for kind, index in (("sound", sound), ("picture", picture))
-            if index is not None
-        }
-        if metadata["digest"] != _digest(metadata["about"], words):
-            raise FeatureError("its digest is that of other contents")
+    with opened(file, FORM) as told:
+        about = told.about
+        if about["origin"] != origin:
+            raise FeatureError("they are those of another file, or of other settings")
+        kinds = set(told.stored.keys())
+        named = set(about) - {"duration", "origin"}
+        if not kinds or not kinds <= {"sound", "picture"} or kinds != named:
+            raise FeatureError(f"it holds {sorted(kinds)} and tells of {sorted(about)}")
+        sound = _index(told.stored, "sound", about) if "sound" in kinds else None
+        picture = _index(told.stored, "picture", about) if "picture" in kinds else None
+        both = (("sound", sound), ("picture", picture))
+        told.check({kind: index.words for kind, index in both if index is not None})
         read = None
         if sound is not None:
             stream = about["sound"]["stream"]
@@ -241,22 +247,6 @@ def load_prints(file: Path, media: Path, origin: str = "") -> Prints:
             read = SoundReader(media, _seconds(about["sound"], "end"), stream)
         look = None if picture is None else partial(picture_words, media)
         return Prints(media, _seconds(about, "duration"), sound, picture, read, look)
-    except FileNotFoundError as error:
-        raise FeatureError(f"{file}: there is no such file") from error
-    except (OSError, SafetensorError, AttributeError, *DAMAGE, ClippingError) as error:
-        reason = f"{error!r}" if isinstance(error, KeyError) else str(error)
-        raise FeatureError(
-            f"{file}: not prints of this version, or damaged: {reason}; delete it"
-        ) from error
-
-
-def _digest(about: str, words: dict[str, np.ndarray]) -> str:
-    """Of all that is in the file: a changed bit among the words would not be noticed otherwise."""
-    digest = hashlib.blake2b(about.encode(), digest_size=16)
-    for kind in sorted(words):
-        digest.update(kind.encode())
-        digest.update(words[kind].astype("<u4").tobytes())
-    return digest.hexdigest()
 
 
 _STEPS = {"sound": STEP_SAMPLES / SOUND_RATE, "picture": 1 / PICTURE_RATE}

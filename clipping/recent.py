@@ -26,14 +26,17 @@ class Recent(Generic[Value]):
         self._lock = threading.RLock()
         self.bytes = 0
 
-    def take(self, owner: object, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value that is kept, or what ``make`` gives, which is then kept."""
+    def get(self, owner: object, key: Hashable) -> Value | None:
+        """The value that is kept, or None."""
         place = id(owner), key
         with self._lock:
             if place in self._kept:
                 self._kept.move_to_end(place)
-                return self._kept[place]
-        value = make()
+            return self._kept.get(place)
+
+    def keep(self, owner: object, key: Hashable, value: Value) -> None:
+        """Keep a value, unless there is one."""
+        place = id(owner), key
         with self._lock:
             if id(owner) not in self._owners:
                 self._owners[id(owner)] = weakref.finalize(owner, self._forget, id(owner))
@@ -42,6 +45,13 @@ class Recent(Generic[Value]):
                 self.bytes += self._size(value)
             while self.bytes > self._most_bytes and len(self._kept) > 1:
                 self.bytes -= self._size(self._kept.popitem(last=False)[1])
+
+    def take(self, owner: object, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value that is kept, or what ``make`` gives, which is then kept."""
+        value = self.get(owner, key)
+        if value is None:
+            value = make()
+            self.keep(owner, key, value)
         return value
 
     def _forget(self, owner: int) -> None:

@@ -24,6 +24,8 @@ _REACH = RATE // 4
 """How far the coarse offset may be off."""
 _PIECE = 6 * RATE
 """What is correlated."""
+_BRIEF = 2 * RATE
+"""What is correlated first: enough where nothing lies over the sound."""
 _INWARD, _OUTWARD = 4 * RATE, 3 * RATE
 """About a coarse end, where the true one is looked for."""
 _EDGE = 3 * RATE // 10
@@ -36,6 +38,12 @@ _FINE = 2 * _FRAME
 _MOST_STEPS = 12
 _SURE = 0.15
 """Normalized correlation from which two sounds count as the same waveform."""
+_PLAIN = 0.6
+"""The same for a brief piece: what is so like has one place, be the music ever so even."""
+_TAPS = 16
+"""Samples from which one between two samples is made."""
+_BETA = 6.0
+"""Of their Kaiser window: exact to 3 kHz, where fingerprints end too."""
 _STRANGE = 0.6
 """Share of the energy that is left from which two sounds are strangers: voices over a song's
 quiet bars leave half of it, two strangers about all."""
@@ -93,7 +101,9 @@ def _end(
         if count < 4 * _FRAME:
             return None
         a, b = read_a(first, count), _read_between(read_b, first + shift, count)
-        agreed = change_point(a, b) if forward else change_point(a[::-1], b[::-1])
+        if not forward:
+            a, b = np.ascontiguousarray(a[::-1]), np.ascontiguousarray(b[::-1])
+        agreed = change_point(a, b)
         if not forward and first == lowest and count - agreed <= 2 * _FRAME:
             return lowest / RATE, max(shift, -lowest) / RATE
         if count - agreed > _EDGE or (not forward and first == lowest):
@@ -111,26 +121,37 @@ def _shift(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> 
     start, end = _samples(coarse.start_a), _samples(coarse.end_a)
     guess = coarse.end_b - coarse.end_a if forward else coarse.start_b - coarse.start_a
     piece = min(_PIECE, (end - start) * 3 // 5)
-    for inward in (RATE // 2, RATE // 2 + piece, RATE // 2 + 3 * piece):
-        if inward + piece > end - start:
+    tries = [(piece, number * piece, _SURE) for number in (0, 1, 3)]
+    if piece > _BRIEF:
+        tries.insert(0, (_BRIEF, 0, _PLAIN))
+    for size, further, sure in tries:
+        inward = RATE // 2 + further
+        if inward + size > end - start:
             break
-        first = end - inward - piece if forward else start + inward
+        first = end - inward - size if forward else start + inward
         begin = first + _samples(guess) - _REACH
-        place, likeness = correlate(read_a(first, piece), read_b(begin, piece + 2 * _REACH))
-        if likeness >= _SURE:
+        place, likeness = correlate(read_a(first, size), read_b(begin, size + 2 * _REACH))
+        if likeness >= sure:
             return begin + place - first
     return None
 
 
 def _read_between(read: Reader, first: float, count: int) -> np.ndarray:
-    """Samples from a place between two samples on: the spectrum turned by the fraction."""
-    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
-
+    """Samples from a place between two samples on: each from the sixteen about it."""
     whole = math.floor(first)
-    length = next_fast_len(count + 2 * _MARGIN, real=True)
-    samples = read(whole - _MARGIN, length)
-    turn = np.exp(2j * np.pi * (first - whole) * rfftfreq(length))
-    return np.asarray(irfft(rfft(samples) * turn, length)[_MARGIN : _MARGIN + count])
+    fraction = first - whole
+    if fraction < 1e-6:
+        return read(whole, count)
+    half = _TAPS // 2
+    samples = read(whole - half + 1, count + _TAPS - 1)
+    at = np.arange(1 - half, half + 1) - fraction
+    weights = np.sinc(at) * np.i0(_BETA * np.sqrt(1 - np.square(at / half))) / np.i0(_BETA)
+    weights = (weights / weights.sum()).astype(np.float32)
+    total = weights[0] * samples[:count]
+    term = np.empty_like(total)
+    for place in range(1, _TAPS):
+        total += np.multiply(samples[place : place + count], weights[place], out=term)
+    return total
 
 
 def _samples(seconds: float) -> int:
@@ -144,13 +165,14 @@ def correlate(short: np.ndarray, long: np.ndarray) -> tuple[float, float]:
     if len(long) < len(short) or len(short) < 4 * _FRAME:
         return 0.0, 0.0
     # Differences instead of samples: low notes have broad peaks.
-    short, long = np.diff(short).astype(np.float64), np.diff(long).astype(np.float64)
+    short, long = np.diff(short).astype(np.float32), np.diff(long).astype(np.float32)
     # Circular, no longer than ``long``: what wraps around lies behind the last whole overlap.
     size = next_fast_len(len(long), real=True)
     products = irfft(rfft(long, size) * rfft(short, size).conj(), size)
     products = products[: len(long) - len(short) + 1]
-    squares = np.concatenate([[0.0], np.cumsum(np.square(long))])
-    energy = (squares[len(short) :] - squares[: len(squares) - len(short)]) * np.square(short).sum()
+    squares = np.concatenate([[0.0], np.cumsum(np.square(long), dtype=np.float64)])
+    energy = squares[len(short) :] - squares[: len(squares) - len(short)]
+    energy = energy * np.square(short).sum(dtype=np.float64)
     if energy.max(initial=0.0) <= 0:
         return 0.0, 0.0
     likeness = products / np.sqrt(np.maximum(energy, energy.max() * 1e-6))
@@ -173,14 +195,10 @@ def change_point(a: np.ndarray, b: np.ndarray) -> int:
     chance likeness outside does not move it. Silence in both is no evidence.
     """
     gain = _gain(a, b)
-    rest = np.square(a - gain * b, dtype=np.float64)
-    power = np.square(a, dtype=np.float64) + np.square(gain * b, dtype=np.float64)
     hop = _FRAME // 4
     starts = np.arange(0, len(a) - _FRAME + 1, hop)
-    rest_sums = np.concatenate([[0.0], np.cumsum(rest)])
-    power_sums = np.concatenate([[0.0], np.cumsum(power)])
-    frame_rest = rest_sums[starts + _FRAME] - rest_sums[starts]
-    frame_power = power_sums[starts + _FRAME] - power_sums[starts]
+    frame_rest = _frames(np.square(a - gain * b), hop)
+    frame_power = _frames(np.square(a) + gain**2 * np.square(b), hop)
     inner = frame_power[: max(4, len(starts) // 3)]
     silent = frame_power <= max(_SILENT_POWER * _FRAME, _SILENT_SHARE * float(inner.mean()))
     left = frame_rest / np.maximum(frame_power, 1e-30)
@@ -193,15 +211,22 @@ def change_point(a: np.ndarray, b: np.ndarray) -> int:
     frames = int(np.argmax(gained))
     near = 0 if frames == 0 else int(starts[frames - 1]) + _FRAME // 2
     low, high = max(0, near - _FINE), min(len(a), near + _FINE)
-    fine = np.cumsum(limit * power[low:high] - rest[low:high])
+    own, other = a[low:high].astype(np.float64), gain * b[low:high].astype(np.float64)
+    fine = np.cumsum(limit * (np.square(own) + np.square(other)) - np.square(own - other))
     if not len(fine) or fine.max() <= 0:
         return low
     return low + int(np.argmax(fine)) + 1
 
 
+def _frames(values: np.ndarray, hop: int) -> np.ndarray:
+    """Sums over frames of four hops, one frame every hop, float64."""
+    hops = len(values) // hop
+    sums = values[: hops * hop].reshape(hops, hop).sum(axis=1, dtype=np.float64)
+    return np.asarray(sums[:-3] + sums[1:-2] + sums[2:-1] + sums[3:])
+
+
 def _gain(a: np.ndarray, b: np.ndarray) -> float:
     """What b is multiplied with to be as loud as a, from the inner half of both."""
     inner = slice(0, len(a) // 2)
-    energy = float(np.square(b[inner], dtype=np.float64).sum())
-    product = float((a[inner].astype(np.float64) * b[inner]).sum())
+    energy, product = float(np.dot(b[inner], b[inner])), float(np.dot(a[inner], b[inner]))
     return max(1e-3, product / energy) if energy > 0 else 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -27,13 +28,34 @@ def tones(seconds: float, seed: int) -> np.ndarray:
     return sound.astype(np.float32)
 
 
-def make_episode(path: Path, number: int, season: int = 1) -> list[Segment]:
-    """An episode of about 65 s with its season's opening and ending; what is true of it."""
+_song = lru_cache(maxsize=2)(tones)
+
+
+def _lengths(number: int, season: int, song: float, story: float) -> list[float]:
+    """Seconds of the parts: story, opening, story, ending, story."""
     rng = np.random.default_rng((season, number))
     before, behind = rng.uniform(2, 9), rng.uniform(2, 6)
+    return [round(each * RATE) / RATE for each in (before, song, story, song, behind)]
+
+
+def places(
+    number: int, season: int = 1, *, song: float = SONG_SECONDS, story: float = 15.0
+) -> list[Segment]:
+    """What is true of an episode."""
+    at = np.cumsum(_lengths(number, season, song, story)).tolist()
+    return [Segment(at[0], at[1], "opening"), Segment(at[2], at[3], "ending")]
+
+
+def make_episode(
+    path: Path, number: int, season: int = 1, *, song: float = SONG_SECONDS, story: float = 15.0
+) -> list[Segment]:
+    """An episode of about 65 s with its season's opening and ending; what is true of it."""
+    before, _, between, _, behind = _lengths(number, season, song, story)
     seed = 10_000 * season + 10 * number
-    songs = [tones(SONG_SECONDS, 1_000_000 * season + each) for each in (1, 2)]
-    parts = [tones(before, seed), songs[0], tones(15, seed + 1), songs[1], tones(behind, seed + 2)]
+    songs = [_song(song, 1_000_000 * season + each) for each in (1, 2)]
+    parts = [tones(before, seed), songs[0], tones(between, seed + 1), songs[1]]
+    parts.append(tones(behind, seed + 2))
+    rng = np.random.default_rng((season, number, 1))
     samples = np.clip(np.concatenate(parts) * rng.uniform(0.5, 0.9), -1, 1)
     whole = (samples * 32000).astype(np.int16)[np.newaxis]
     with av.open(str(path), "w", format="matroska") as container:
@@ -45,8 +67,7 @@ def make_episode(path: Path, number: int, season: int = 1) -> list[Segment]:
             frame.rate, frame.pts = RATE, first
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    at = np.cumsum([0, *map(len, parts)]) / RATE
-    return [Segment(at[1], at[2], "opening"), Segment(at[3], at[4], "ending")]
+    return places(number, season, song=song, story=story)
 
 
 def make_season(folder: Path, episodes: int, season: int = 1) -> dict[str, list[Segment]]:

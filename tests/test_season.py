@@ -158,11 +158,13 @@ def test_what_a_person_says_of_one_episode_counts_and_is_found_in_the_others(tmp
     assert again == found
 
 
-def test_an_edited_json_is_a_correction(season, tmp_path, capsys):
+@pytest.mark.parametrize("beside", [True, False])
+def test_an_edited_json_is_a_correction(season, tmp_path, capsys, beside):
     folder, _truth = season
     words = [str(folder), "--network=never", "--workers=0", "--write=json"]
+    words += [] if beside else [f"--write-to={tmp_path}/out"]
     assert main(words) == 0
-    path = sorted(folder.glob("*.avtnet.json"))[1]
+    path = sorted((folder if beside else tmp_path / "out").glob("*.avtnet.json"))[1]
     content = json.loads(path.read_text())
     (timeline,) = content["timelines"]
     opening = next(each for each in timeline["segments"] if each["label"] == "opening")

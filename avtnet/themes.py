@@ -101,7 +101,7 @@ def _whole(theme: Theme, shared: Shared, duration: float) -> Found:
     start, end = shared.b.segment.start, shared.b.segment.end
     start = max(0.0, start - before) if before <= _SNAP_SECONDS else start
     end = min(duration, end + behind) if behind <= _SNAP_SECONDS else end
-    share = min(1.0, (end - start) / theme.duration)
+    share = min(1.0, round((end - start) / theme.duration, 6))
     return Found(theme, start, end, shared.score, shared.exact, share)
 
 

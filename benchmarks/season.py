@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--network", choices=("auto", "always", "never"), default="auto")
     parser.add_argument("--pictures", choices=("auto", "always", "never"), default="auto")
     parser.add_argument("--min-confidence", type=float, default=0.3)
+    parser.add_argument("--makers", type=int, default=2, help="processes that make seasons")
     parser.add_argument("--make", action="store_true", help="make the seasons, and stop")
     parser.add_argument("--made", action="store_true", help="take only seasons that are there")
     parser.add_argument("--no-chromaprint", action="store_true")
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.made:
         recorded = (options.music, options.speech) if options.music and options.speech else None
         jobs = [(options.folder, name, options.scale, options.seed, recorded) for name in names]
-        with multiprocessing.get_context("spawn").Pool(2) as pool:
+        with multiprocessing.get_context("spawn").Pool(options.makers) as pool:
             pool.starmap(make, jobs, chunksize=1)
     if options.make:
         return 0

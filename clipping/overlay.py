@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from clipping.refine import RATE, Placed, Reader, correlate
+from clipping.refine import RATE, TAPS, Placed, Reader, between, brief_place
 
 STEP = 0.25
-"""Seconds from value to value."""
-_WINDOW = RATE // 2
+"""Seconds from value to value: ``_HOP`` samples."""
+_HOP = RATE // 4
+_WINDOW = 2 * _HOP
 _PIECE = 15 * RATE
 """Samples that are laid over each other with one offset and one gain."""
 _REACH = RATE // 50
@@ -35,7 +36,6 @@ def left_over(read_a: Reader, read_b: Reader, placed: Placed) -> np.ndarray | No
     first = round(placed.start_a * RATE)
     total = round(length * RATE)
     values = np.full(count, np.nan, np.float32)
-    hop = round(STEP * RATE)
     known = False
     for begin in range(0, total, _PIECE):
         size = min(_PIECE, total - begin)
@@ -48,11 +48,11 @@ def left_over(read_a: Reader, read_b: Reader, placed: Placed) -> np.ndarray | No
         a = read_a(first + begin, size)
         near = round(first + begin + offset * RATE) - _REACH
         b = read_b(near, size + 2 * _REACH)
-        place, likeness = correlate(a, b)
+        place, likeness = brief_place(a, b)
         known = known or likeness >= _SURE
         left = _left(a, _moved(b, place, size), likeness)
-        starts = np.arange(0, size - _WINDOW + 1, hop)
-        at = (begin + starts) // hop
+        starts = np.arange(0, size - _WINDOW + 1, _HOP)
+        at = (begin + starts) // _HOP
         inside = at < count
         values[at[inside]] = left[: len(starts)][inside]
     if not known:
@@ -68,39 +68,34 @@ def left_over(read_a: Reader, read_b: Reader, placed: Placed) -> np.ndarray | No
 
 
 def _moved(samples: np.ndarray, place: float, size: int) -> np.ndarray:
-    """``size`` samples from a place between two samples on."""
-    from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
-
+    """``size`` samples from a place between two samples on; zeros outside of the array."""
     whole = int(place)
-    part = samples[whole : whole + size + 1]
-    length = next_fast_len(len(part), real=True)
-    turn = np.exp(2j * np.pi * (place - whole) * rfftfreq(length))
-    return np.asarray(irfft(rfft(part, length) * turn, length)[:size])
+    first, last = whole - TAPS // 2 + 1, whole + TAPS // 2 + size
+    inside = samples[max(0, first) : last]
+    padded = np.pad(inside, (max(0, -first), max(0, last - len(samples))))
+    return between(padded, place - whole)
 
 
 def _left(a: np.ndarray, b: np.ndarray, likeness: float) -> np.ndarray:
     """For each window of a piece."""
-    hop = round(STEP * RATE)
-    size = min(len(a), len(b))
-    a, b = a[:size].astype(np.float64), b[:size].astype(np.float64)
-    starts = np.arange(0, size - _WINDOW + 1, hop)
     if likeness < _SURE:
-        gain = float(np.sqrt(np.square(a).sum() / max(np.square(b).sum(), 1e-12)))
+        gain = float(np.sqrt(np.dot(a, a) / max(float(np.dot(b, b)), 1e-12)))
     else:
         gain = _gain(a, b)
-    b = gain * b
-
-    def sums(values: np.ndarray) -> np.ndarray:
-        total = np.concatenate([[0.0], np.cumsum(values)])
-        return total[starts + _WINDOW] - total[starts]
-
-    power_a, power_b = sums(np.square(a)), sums(np.square(b))
-    rest = sums(np.square(a - b))
+    b = np.float32(gain) * b
+    power_a, power_b, rest = _sums(np.square(a)), _sums(np.square(b)), _sums(np.square(a - b))
     greater = np.maximum(power_a, power_b)
     share = np.clip(rest / np.maximum(greater, 1e-12), 0.0, 1.0)
     silent = greater <= max(_SILENT * float(greater.mean()), 1e-9 * _WINDOW)
     share[silent] = np.nan
     return share.astype(np.float32)
+
+
+def _sums(values: np.ndarray) -> np.ndarray:
+    """Over windows of two hops, one window every hop, float64."""
+    hops = len(values) // _HOP
+    sums = values[: hops * _HOP].reshape(hops, _HOP).sum(axis=1, dtype=np.float64)
+    return np.asarray(sums[:-1] + sums[1:])
 
 
 def _gain(a: np.ndarray, b: np.ndarray) -> float:

@@ -40,7 +40,7 @@ _SURE = 0.15
 """Normalized correlation from which two sounds count as the same waveform."""
 _PLAIN = 0.6
 """The same for a brief piece: what is so like has one place, be the music ever so even."""
-_TAPS = 16
+TAPS = 16
 """Samples from which one between two samples is made."""
 _BETA = 6.0
 """Of their Kaiser window: exact to 3 kHz, where fingerprints end too."""
@@ -113,6 +113,18 @@ def _end(
     return at / RATE, shift / RATE
 
 
+def brief_place(short: np.ndarray, long: np.ndarray) -> tuple[float, float]:
+    """As :func:`correlate`, by two seconds in the middle where these are plain enough."""
+    spare = (len(short) - _BRIEF) // 2
+    if spare > 0:
+        reach = len(long) - len(short)
+        part = long[spare : spare + _BRIEF + reach]
+        place, likeness = correlate(short[spare : spare + _BRIEF], part)
+        if likeness >= _PLAIN:
+            return place, likeness
+    return correlate(short, long)
+
+
 def _shift(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> float | None:
     """The offset near an end in samples, with a fraction; None where nothing agrees.
 
@@ -137,19 +149,26 @@ def _shift(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> 
 
 
 def _read_between(read: Reader, first: float, count: int) -> np.ndarray:
-    """Samples from a place between two samples on: each from the sixteen about it."""
     whole = math.floor(first)
-    fraction = first - whole
+    samples = read(whole - TAPS // 2 + 1, count + TAPS - 1)
+    return between(samples, first - whole)
+
+
+def between(samples: np.ndarray, fraction: float) -> np.ndarray:
+    """Samples a fraction, 0..1, behind those of an array, each from the sixteen about it.
+
+    Returns:
+        ``TAPS - 1`` samples fewer: the first lies behind the one at ``TAPS // 2 - 1``.
+    """
+    half, count = TAPS // 2, len(samples) - TAPS + 1
     if fraction < 1e-6:
-        return read(whole, count)
-    half = _TAPS // 2
-    samples = read(whole - half + 1, count + _TAPS - 1)
+        return samples[half - 1 : half - 1 + count]
     at = np.arange(1 - half, half + 1) - fraction
-    weights = np.sinc(at) * np.i0(_BETA * np.sqrt(1 - np.square(at / half))) / np.i0(_BETA)
+    weights = np.sinc(at) * np.i0(_BETA * np.sqrt(1 - np.square(at / half)))
     weights = (weights / weights.sum()).astype(np.float32)
     total = weights[0] * samples[:count]
     term = np.empty_like(total)
-    for place in range(1, _TAPS):
+    for place in range(1, TAPS):
         total += np.multiply(samples[place : place + count], weights[place], out=term)
     return total
 

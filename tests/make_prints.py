@@ -99,8 +99,11 @@ class MadeEpisode:
             if low < high:
                 skip = low - begin + round(part.begin * RATE)
                 samples[low - first : high - first] = _samples(part.seed, skip, high - low)
-        rng = np.random.default_rng((self.seed, max(0, first)))
-        return samples + rng.normal(0, self.noise, count).astype(np.float32)
+        at = (7919 * self.seed + first) % (len(_NOISE) - count)
+        return samples + np.float32(self.noise) * _NOISE[at : at + count]
+
+
+_NOISE = np.random.default_rng(1).normal(size=60 * RATE).astype(np.float32)
 
 
 def _few_bits(rng: np.random.Generator, rows: int, share: float) -> np.ndarray:

@@ -33,6 +33,8 @@ _NEAR = 5
 _THIN = 5
 _DOUBT = 0.03
 """An offset is looked at in every fifth row first, and only about where that comes so near."""
+_LITTLE = 0.01
+"""The same of all rows."""
 _ABOUT = 10.0
 """Seconds, besides a gap and what is smoothed."""
 
@@ -80,6 +82,7 @@ class Index:
         self.fingerprint = fingerprint
         self.words = fingerprint.words
         self.blank = self.words[:, 0] == 0
+        self.has_blanks = bool(self.blank.any())
 
     @property
     def tables(self) -> tuple[_Table, ...]:
@@ -250,21 +253,34 @@ def _hopeful(
     size = least // _THIN
     if size < _THIN or end - begin < 2 * least:
         return [(begin, end)]
-    rows, others = slice(begin, end, _THIN), slice(begin + offset, end + offset, _THIN)
     bits = a.fingerprint.bits
-    wrong = differing(a.words[rows], b.words[others])
-    wrong[a.blank[rows] & b.blank[others]] = bits * most
-    sums = np.concatenate([[0.0], np.cumsum(wrong)])
+    sums = _wrong_sums(a, b, offset, slice(begin, end, _THIN), bits * most)
     good = np.flatnonzero(sums[size:] - sums[:-size] < bits * size * (most + _DOUBT)) * _THIN
     if not len(good):
         return []
     apart = np.flatnonzero(np.diff(good) > least + 2 * margin)
-    lows = good[np.concatenate([[0], apart + 1])]
-    highs = good[np.append(apart, len(good) - 1)] + least
-    return [
-        (max(begin, begin + low - margin), min(end, begin + high + margin))
-        for low, high in zip(lows.tolist(), highs.tolist(), strict=True)
-    ]
+    lows = good[np.concatenate([[0], apart + 1])] + begin
+    highs = good[np.append(apart, len(good) - 1)] + begin + least
+    hopeful = []
+    for low, high in zip(lows.tolist(), highs.tolist(), strict=True):
+        # All rows of the place itself leave little doubt, and cost little.
+        near = max(begin, low - _THIN), min(end, high + _THIN)
+        sums = _wrong_sums(a, b, offset, slice(*near), bits * most)
+        if (sums[least:] - sums[:-least]).min(initial=np.inf) < bits * least * (most + _LITTLE):
+            hopeful.append((max(begin, low - margin), min(end, high + margin)))
+    return hopeful
+
+
+def _wrong_sums(a: Index, b: Index, offset: int, rows: slice, blank: float) -> np.ndarray:
+    """How many bits differ in the first 0, 1, 2 … of some rows of a, ``blank`` in those that have
+    no word in both files."""
+    others = slice(rows.start + offset, rows.stop + offset, rows.step)
+    wrong = differing(a.words[rows], b.words[others])
+    if a.has_blanks and b.has_blanks:
+        wrong[a.blank[rows] & b.blank[others]] = blank
+    sums = np.zeros(len(wrong) + 1)
+    np.cumsum(wrong, out=sums[1:])
+    return sums
 
 
 def _runs_within(

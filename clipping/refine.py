@@ -41,9 +41,7 @@ _SURE = 0.15
 _PLAIN = 0.6
 """The same for a brief piece: what is so like has one place, be the music ever so even."""
 TAPS = 16
-"""Samples from which one between two samples is made."""
-_BETA = 6.0
-"""Of their Kaiser window: exact to 3 kHz, where fingerprints end too."""
+"""Samples from which one between two samples is made: right to 3 kHz, where fingerprints end."""
 _STRANGE = 0.6
 """Share of the energy that is left from which two sounds are strangers: voices over a song's
 quiet bars leave half of it, two strangers about all."""
@@ -164,7 +162,7 @@ def between(samples: np.ndarray, fraction: float) -> np.ndarray:
     if fraction < 1e-6:
         return samples[half - 1 : half - 1 + count]
     at = np.arange(1 - half, half + 1) - fraction
-    weights = np.sinc(at) * np.i0(_BETA * np.sqrt(1 - np.square(at / half)))
+    weights = np.sinc(at) * np.square(np.cos(np.pi / 2 * at / half))
     weights = (weights / weights.sum()).astype(np.float32)
     total = weights[0] * samples[:count]
     term = np.empty_like(total)

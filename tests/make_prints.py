@@ -180,7 +180,7 @@ def make_plan(seed: int) -> list[MadeEpisode]:
         damaged = rng.random() < 0.15
         made = MadeEpisode(
             tuple(parts),
-            float(rng.uniform(0.1, 0.3) if damaged else rng.uniform(0, 0.05)),
+            float(rng.uniform(0.02, 0.03) if damaged else rng.uniform(0, 0.02)),
             float(rng.uniform(0.1, 0.2) if damaged else rng.uniform(0, 0.05)),
             plan.seed(),
         )

@@ -277,6 +277,12 @@ def _wants_networks(fact: EpisodeFacts, config: LocateConfig) -> bool:
     return bool(config.weights) or fact.compared < 2
 
 
+def network_share(compared: int) -> float:
+    """What the networks' confidence counts for, where a file was compared with so many others: what
+    is theirs is mostly not there at all, where the sounds tell of nothing."""
+    return _AGAINST_REPETITION if compared else 1.0
+
+
 def _conclude(
     fact: EpisodeFacts,
     windows: Sequence[Path],
@@ -302,7 +308,7 @@ def _conclude(
         return Located(fact.name, failed, fact, tuple(seen), tuple(boundaries))
     duration = fact.duration or max((features.duration for features in seen), default=0.0)
     candidates: list[Candidate] = with_text(fact.candidates, seen)
-    share = 1.0 if fact.compared < 2 else _AGAINST_REPETITION
+    share = network_share(fact.compared)
     if asks and not config.weights:  # the shipped AVTNetDense knows both ends
         for features in seen:
             candidates += dense.candidates(features, dense.shipped(), share=share)

@@ -56,9 +56,10 @@ def main() -> int:
                 for each in segments
             ]
     spent = time.process_time() - began
-    print(f"{options.seasons} seasons, {len(rows)} segments, {spent / options.seasons:.2f} CPU s each")
+    each = spent / options.seasons
+    print(f"{options.seasons} seasons, {len(rows)} segments, {each:.2f} CPU s each")
     print_bins(rows)
-    for count in (2, 3, 4, 5, 6):
+    for count in range(1, 6):
         print(f"of seasons of {count}:")
         print_bins([row for row in rows if row["episodes"] == count])
     if options.rows:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from clipping.refine import RATE, TAPS, Placed, Reader, between, brief_place
+from clipping.refine import RATE, TAPS, Placed, Reader, between, located
 
 STEP = 0.25
 """Seconds from value to value: ``_HOP`` samples."""
@@ -48,7 +48,7 @@ def left_over(read_a: Reader, read_b: Reader, placed: Placed) -> np.ndarray | No
         a = read_a(first + begin, size)
         near = round(first + begin + offset * RATE) - _REACH
         b = read_b(near, size + 2 * _REACH)
-        place, likeness = brief_place(a, b)
+        place, likeness = located(a, b)
         known = known or likeness >= _SURE
         left = _left(a, _moved(b, place, size), likeness)
         starts = np.arange(0, size - _WINDOW + 1, _HOP)

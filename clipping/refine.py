@@ -30,7 +30,6 @@ _INWARD, _OUTWARD = 4 * RATE, 3 * RATE
 """About a coarse end, where the true one is looked for."""
 _EDGE = 3 * RATE // 10
 """Where the change seems to lie so near the outer border, the border is moved on."""
-_MARGIN = 64
 _FRAME = 160
 """What is compared at once: 20 ms."""
 _FINE = 2 * _FRAME
@@ -38,8 +37,9 @@ _FINE = 2 * _FRAME
 _MOST_STEPS = 12
 _SURE = 0.15
 """Normalized correlation from which two sounds count as the same waveform."""
-_PLAIN = 0.6
-"""The same for a brief piece: what is so like has one place, be the music ever so even."""
+_PLAIN, _BESIDE, _ALONE = 0.6, 5, 0.8
+"""The same for a brief piece, and of that what other places may have that are so many samples
+away: a chord that is held has a place at every wave of it."""
 TAPS = 16
 """Samples from which one between two samples is made: right to 3 kHz, where fingerprints end."""
 _STRANGE = 0.6
@@ -111,18 +111,6 @@ def _end(
     return at / RATE, shift / RATE
 
 
-def brief_place(short: np.ndarray, long: np.ndarray) -> tuple[float, float]:
-    """As :func:`correlate`, by two seconds in the middle where these are plain enough."""
-    spare = (len(short) - _BRIEF) // 2
-    if spare > 0:
-        reach = len(long) - len(short)
-        part = long[spare : spare + _BRIEF + reach]
-        place, likeness = correlate(short[spare : spare + _BRIEF], part)
-        if likeness >= _PLAIN:
-            return place, likeness
-    return correlate(short, long)
-
-
 def _shift(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> float | None:
     """The offset near an end in samples, with a fraction; None where nothing agrees.
 
@@ -131,17 +119,13 @@ def _shift(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> 
     start, end = _samples(coarse.start_a), _samples(coarse.end_a)
     guess = coarse.end_b - coarse.end_a if forward else coarse.start_b - coarse.start_a
     piece = min(_PIECE, (end - start) * 3 // 5)
-    tries = [(piece, number * piece, _SURE) for number in (0, 1, 3)]
-    if piece > _BRIEF:
-        tries.insert(0, (_BRIEF, 0, _PLAIN))
-    for size, further, sure in tries:
-        inward = RATE // 2 + further
-        if inward + size > end - start:
+    for inward in (RATE // 2, RATE // 2 + piece, RATE // 2 + 3 * piece):
+        if inward + piece > end - start:
             break
-        first = end - inward - size if forward else start + inward
+        first = end - inward - piece if forward else start + inward
         begin = first + _samples(guess) - _REACH
-        place, likeness = correlate(read_a(first, size), read_b(begin, size + 2 * _REACH))
-        if likeness >= sure:
+        place, likeness = located(read_a(first, piece), read_b(begin, piece + 2 * _REACH))
+        if likeness >= _SURE:
             return begin + place - first
     return None
 
@@ -175,12 +159,48 @@ def _samples(seconds: float) -> int:
     return round(seconds * RATE)
 
 
+def located(short: np.ndarray, long: np.ndarray) -> tuple[float, float]:
+    """As :func:`correlate`, by the middle two seconds where these fit one place only."""
+    spare = (len(short) - _BRIEF) // 2
+    if spare > 0:
+        reach = len(long) - len(short)
+        part = long[spare : spare + _BRIEF + reach]
+        likeness = _likeness(short[spare : spare + _BRIEF], part)
+        place, peak = _peak(likeness)
+        at = round(place)
+        others = np.concatenate([likeness[: max(0, at - _BESIDE)], likeness[at + _BESIDE :]])
+        if peak >= _PLAIN and others.max(initial=0.0) <= _ALONE * peak:
+            return place, peak
+    return correlate(short, long)
+
+
 def correlate(short: np.ndarray, long: np.ndarray) -> tuple[float, float]:
     """(where in ``long`` the samples of ``short`` begin, to a fraction; normalized correlation)."""
+    return _peak(_likeness(short, long))
+
+
+def _peak(likeness: np.ndarray) -> tuple[float, float]:
+    """(place of the greatest value, to a fraction; the value); both 0 where there is none."""
+    if not len(likeness):
+        return 0.0, 0.0
+    peak = int(np.argmax(likeness))
+    place = float(peak)
+    if 0 < peak < len(likeness) - 1:
+        before, here, after = map(float, likeness[peak - 1 : peak + 2])
+        bend = before - 2 * here + after
+        if bend < 0:
+            place += float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
+    return place, float(likeness[peak])
+
+
+def _likeness(short: np.ndarray, long: np.ndarray) -> np.ndarray:
+    """The normalized correlation at every place of ``short`` in ``long``; empty where both have
+    nothing to compare."""
     from scipy.fft import irfft, next_fast_len, rfft
 
+    nothing = np.zeros(0, np.float32)
     if len(long) < len(short) or len(short) < 4 * _FRAME:
-        return 0.0, 0.0
+        return nothing
     # Differences instead of samples: low notes have broad peaks.
     short, long = np.diff(short).astype(np.float32), np.diff(long).astype(np.float32)
     # Circular, no longer than ``long``: what wraps around lies behind the last whole overlap.
@@ -191,16 +211,8 @@ def correlate(short: np.ndarray, long: np.ndarray) -> tuple[float, float]:
     energy = squares[len(short) :] - squares[: len(squares) - len(short)]
     energy = energy * np.square(short).sum(dtype=np.float64)
     if energy.max(initial=0.0) <= 0:
-        return 0.0, 0.0
-    likeness = products / np.sqrt(np.maximum(energy, energy.max() * 1e-6))
-    peak = int(np.argmax(likeness))
-    place = float(peak)
-    if 0 < peak < len(likeness) - 1:
-        before, here, after = likeness[peak - 1 : peak + 2]
-        bend = before - 2 * here + after
-        if bend < 0:
-            place += float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5))
-    return place, float(likeness[peak])
+        return nothing
+    return np.asarray(products / np.sqrt(np.maximum(energy, energy.max() * 1e-6)))
 
 
 def change_point(a: np.ndarray, b: np.ndarray) -> int:

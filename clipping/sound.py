@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -150,6 +151,7 @@ class _Source:
     ) -> None:
         self.path, self._container, self._stream = path, container, stream
         self._zero, self._tick = start + origin(container), tick(stream)
+        self._far_back = math.floor((self._zero - PREROLL) / self._tick)
         far = start > 2 * PREROLL
         # Twice as far back: MPEG's first packets after a seek may be torn or carry wrong times.
         back = self._zero - 2 * PREROLL
@@ -232,8 +234,7 @@ class _Source:
         """Whether a packet lies before the preroll, or does not say where it lies."""
         if packet.pts is None:
             return True
-        end = (packet.pts + (packet.duration or 0)) * self._tick
-        return end <= self._zero - PREROLL
+        return packet.pts + (packet.duration or 0) <= self._far_back
 
     def _decoded(self, source: Iterator[av.Packet]) -> Iterator[av.AudioFrame]:
         for packet in source:

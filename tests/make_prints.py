@@ -9,7 +9,7 @@ they say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from avtnet.cache import Cache
 from avtnet.evidence import NETWORKS, Candidate, fuse_candidates
+from avtnet.localization import network_share
 from avtnet.repetition import ALL_PAIRS, SOUND, Repetition, as_matches
 from avtnet.roles import assign_roles
 from avtnet.season import from_chapters, from_claim
@@ -155,10 +156,10 @@ class _Plan:
 def make_plan(seed: int) -> list[MadeEpisode]:
     """The episodes of a season."""
     rng = np.random.default_rng((seed, 4))
-    count = int(rng.choice([2, 3, 4, 5, 6], p=[0.3, 0.25, 0.2, 0.15, 0.1]))
+    count = int(rng.choice([1, 2, 3, 4, 5], p=[0.2, 0.3, 0.2, 0.2, 0.1]))
     plan = _Plan(rng, count, seed * 1000)
     opening, ending = plan.song("opening"), plan.song("ending")
-    card = Part(float(rng.uniform(3, 7)), plan.seed()) if rng.random() < 0.08 else None
+    card = Part(float(rng.uniform(3, 7)), plan.seed()) if rng.random() < 0.06 else None
     score = Part(float(rng.uniform(15, 60)), plan.seed()) if rng.random() < 0.35 else None
     episodes = []
     for _ in range(count):
@@ -255,7 +256,8 @@ def locate_made(
         candidates = [*own, *from_chapters(info)]
         # As avtnet.localization asks them.
         if len(episodes) < 3 and not {"opening", "ending"} <= {each.role for each in candidates}:
-            candidates += made.networks
+            share = network_share(len(episodes) - 1)
+            candidates += [replace(each, trust=share * each.trust) for each in made.networks]
         segments.append(
             fuse_candidates(candidates, made.duration, min_confidence=min_confidence)
         )

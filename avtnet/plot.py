@@ -45,9 +45,7 @@ def draw_episode(
     figure = Figure(figsize=(6.5 * len(seen), 7), layout="constrained")
     title = f"{name}: {_summary(found)}".encode("utf-8", "backslashreplace").decode()
     figure.suptitle(title, parse_math=False)  # a $ in a file's name is a $
-    grid = figure.subplots(
-        4, len(seen), squeeze=False, sharex="col", height_ratios=(3, 1, 2, 2)
-    )
+    grid = figure.subplots(4, len(seen), squeeze=False, sharex="col", height_ratios=(3, 1, 2, 2))
     of_side = {boundary.side: boundary for boundary in boundaries}
     for column, features in zip(grid.T, seen, strict=True):
         _draw_window(column, features, found)

@@ -12,8 +12,8 @@ folder, with nothing kept from earlier runs, and prints by role what benchmarks/
 counts; and the same of chromaprint matched as intro-skipper does (benchmarks/season_peer.py; its
 windows make sense for whole episodes only). ``--cost`` tells what decoding costs, what listening
 beyond it, and a pair. ``--only NAMES`` takes some scenarios, ``--make`` only makes them, ``--made``
-takes what is there, ``--json`` keeps everything. ``--curve`` says what 12 to 500 files in one folder
-cost (benchmarks/season_curve.py).
+takes what is there, ``--json`` keeps everything. ``--curve`` says what 12 to 500 files in one
+folder cost (benchmarks/season_curve.py).
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]  # before this folder, which has a preprocess.py
 
 from make_season import SCENARIOS, make_season
-from season_material import SYNTHESIZED, Recorded
 from season_curve import curve
+from season_material import SYNTHESIZED, Recorded
 from season_peer import peer
 from season_scores import Episode, figures, print_figures
 from shared import Episode as Sound

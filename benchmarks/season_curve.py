@@ -63,8 +63,8 @@ def curve(folder: Path, picture: Path | None = None) -> None:
         print(
             f"{cost.files:5d} {cost.pairs:6d} {cost.total:6.1f} {cost.total / size:7.3f} "
             f"{cost.listening / size:17.3f} {cost.comparing / cost.pairs * 1000:14.1f} ms "
-            f"{rest / size:12.3f} {cost.megabytes:5.0f} MB; {cost.right} of {2 * size} songs right, "
-            f"{cost.said} said",
+            f"{rest / size:12.3f} {cost.megabytes:5.0f} MB; "
+            f"{cost.right} of {2 * size} songs right, {cost.said} said",
             flush=True,
         )
     if picture is not None:
@@ -90,9 +90,11 @@ def measured(folder: Path, size: int) -> Cost:
 
         return call
 
-    with _replaced(repetition, "_listened", timed("listening", repetition._listened)), _replaced(
-        repetition, "compare", timed("comparing", repetition.compare)
-    ), tempfile.TemporaryDirectory() as kept:
+    with (
+        _replaced(repetition, "_listened", timed("listening", repetition._listened)),
+        _replaced(repetition, "compare", timed("comparing", repetition.compare)),
+        tempfile.TemporaryDirectory() as kept,
+    ):
         began = time.process_time()
         timelines = locate_all(
             LocateConfig(

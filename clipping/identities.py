@@ -356,9 +356,7 @@ def _without_parts(identities: Sequence[Identity]) -> list[Identity]:
 
 def _over(place: Stretch, inside: Sequence[tuple[int, Stretch]]) -> int | None:
     """The number of the first identity that has an occurrence over most of a place."""
-    numbers = [
-        number for number, each in inside if each.common(place) >= _COVERED * place.seconds
-    ]
+    numbers = [number for number, each in inside if each.common(place) >= _COVERED * place.seconds]
     return min(numbers, default=None)
 
 

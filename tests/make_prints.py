@@ -1,10 +1,10 @@
 """Seasons of which only what is compared is made: words and samples of chance, no files.
 
-A season costs a quarter of a second, so that hundreds tell how often what is said is right. They are
-harder than seasons are: every source errs somewhere. A third have music of the story's in several
-episodes, some have no opening or no ending at all, a card that always follows a song as if it were
-its end, copies that are damaged, chapters of another cut, and networks that are as often wrong as
-they say.
+A season costs a quarter of a second, so that hundreds tell how often what is said is right. They
+are harder than seasons are: every source errs somewhere. A third have music of the story's in
+several episodes, some have no opening or no ending at all, or a card that always follows a song as
+if it were its end, copies that are damaged, chapters of another cut, and networks that are right as
+often as they say.
 """
 
 from __future__ import annotations
@@ -258,7 +258,5 @@ def locate_made(
         if len(episodes) < 3 and not {"opening", "ending"} <= {each.role for each in candidates}:
             share = network_share(len(episodes) - 1)
             candidates += [replace(each, trust=share * each.trust) for each in made.networks]
-        segments.append(
-            fuse_candidates(candidates, made.duration, min_confidence=min_confidence)
-        )
+        segments.append(fuse_candidates(candidates, made.duration, min_confidence=min_confidence))
     return segments

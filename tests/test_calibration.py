@@ -5,9 +5,15 @@ parts from what is compared to what is said. The confidences were fitted on othe
 """
 
 import math
+import sys
 from collections import defaultdict
+from pathlib import Path
 
 from make_prints import locate_made, make_plan
+
+# Behind everything else: that folder has a preprocess.py.
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
 from season_scores import is_right, pairs
 
 SEASONS = range(20_000, 20_120)

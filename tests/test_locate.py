@@ -28,6 +28,7 @@ from avtnet.predict import main as predict_main
 from clipping.errors import ClippingError
 from clipping.formats.catalog import read as read_format
 from clipping.tables import WindowId, read_submission, read_timelines, write_labels
+from preprocess.features import feature_path, save
 from preprocess.settings import FeatureSettings
 
 
@@ -300,6 +301,36 @@ def test_episodes_that_weights_swallowed_are_told_and_no_demo_is_made(
     assert main(["--weights", "gone.safetensors"]) == 1
     assert "gone.safetensors" in capsys.readouterr().err
     assert not list(tmp_path.glob("avtnet-demo"))
+
+
+def test_where_no_network_is_asked_none_is_loaded(tmp_path, monkeypatch, capsys):
+    def loaded(*_):
+        raise AssertionError("a network was loaded")
+
+    for name in ("avtnet.dense.shipped", "avtnet.checkpoints.load"):
+        monkeypatch.setattr(name, loaded)
+    (tmp_path / "media").mkdir()
+    make_media(tmp_path / "media" / "ep.mkv", duration=3.0, size=(160, 90))
+    path = feature_path(tmp_path / "features", "ready", "start")
+    save(make_features("ready", "start", 60), path)
+    words = ["--network=never", "--workers=0", f"--plot={tmp_path}/plots"]
+    for folder in ("media", "features"):
+        assert main([str(tmp_path / folder), *words]) == 0
+        said = capsys.readouterr()
+        assert "nothing found" in said.out
+        assert "by a network" not in said.err
+    assert [path.name for path in tmp_path.rglob("*.png")] == ["ready.png"]
+
+
+def test_without_weights_the_picture_shows_the_network_that_was_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr("avtnet.checkpoints.load", lambda *_: pytest.fail("not this one"))
+    make_media(tmp_path / "ep.mkv", duration=3.0, size=(160, 90))
+    drawn = []
+    monkeypatch.setattr("avtnet.plot._draw_said", lambda axis, features, said: drawn.append(said))
+    words = ["--network=always", "--workers=1", "--min-confidence=0", f"--plot={tmp_path}/plots"]
+    assert main([str(tmp_path / "ep.mkv"), *words]) == 0
+    assert (tmp_path / "plots" / "ep.png").read_bytes()[:4] == b"\x89PNG"
+    assert len(drawn) == 2
 
 
 def test_a_moved_window_holds_the_same_seconds_earlier():

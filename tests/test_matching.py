@@ -179,6 +179,24 @@ def test_clocks_that_run_apart_are_followed_at_each_end():
     assert (placed.end_a, placed.end_b) == pytest.approx((85, 89.0016), abs=0.01)
 
 
+def test_a_chord_that_is_held_fits_at_every_wave_and_has_one_place_all_the_same():
+    """Two seconds of it alone say nothing, whatever their likeness is."""
+    rng = np.random.default_rng(8)
+    seconds = np.arange(5 * RATE) / RATE
+    chord = 0.2 * sum(np.sin(2 * np.pi * hertz * seconds) for hertz in (400, 800, 1200))
+    theme = np.concatenate([rng.normal(0, 0.2, 9 * RATE), chord])
+    sides = [
+        np.concatenate([rng.normal(0, 0.2, begin * RATE), theme, rng.normal(0, 0.2, 4 * RATE)])
+        for begin in (4, 7)
+    ]
+    sides = [side + rng.normal(0, 0.05, len(side)) for side in sides]
+    for late in range(-40, 41, 8):
+        coarse = Placed(4.0, 18.0, 7.0 + late / 1000, 21.0 + late / 1000, False)
+        placed = refine(reader(sides[0]), reader(sides[1]), coarse)
+        assert (placed.end_a, placed.end_b) == pytest.approx((18, 21), abs=0.002)
+        assert placed.end_b - placed.end_a == pytest.approx(3, abs=0.0002)
+
+
 def test_what_does_not_correlate_stays_where_it_was():
     rng = np.random.default_rng(6)
     sides = [rng.normal(0, 0.2, 40 * RATE) for _ in range(2)]

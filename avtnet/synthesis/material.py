@@ -31,7 +31,7 @@ SHARES: dict[Split, tuple[float, float]] = {
     "test": (0.8, 1.0),
 }
 """Which hashes, 0..1, belong to a split."""
-SOUND_SUFFIXES = frozenset(".ogg .opus .mp3 .flac .wav .m4a".split())
+SOUND_SUFFIXES = frozenset(".ogg .opus .mp3 .flac .wav .m4a .g722".split())
 PICTURE_SUFFIXES = frozenset(".jpg .jpeg .png .webp".split())
 FONT_SUFFIXES = frozenset(".ttf .otf .ttc".split())
 MOST_PIXELS = 40_000_000
@@ -150,10 +150,10 @@ def _files(folder: Path | None, kind: str, suffixes: Iterable[str]) -> list[Path
 
 
 def _split_evenly(folders: Sequence[Path], split: Split) -> list[Path]:
-    """The largest go first, in turn to train, test and val: three folders give each one."""
+    """The largest go first, in turn: three folders give each one, of more most go to train."""
     order = sorted(folders, key=lambda path: (-sum(1 for _ in path.iterdir()), path.name))
-    turn: tuple[Split, ...] = ("train", "test", "val")
-    return [path for index, path in enumerate(order) if turn[index % 3] == split]
+    turn: tuple[Split, ...] = ("train", "test", "val", "train", "train")
+    return [path for index, path in enumerate(order) if turn[index % len(turn)] == split]
 
 
 def _voice(path: Path) -> str:

@@ -38,13 +38,23 @@ for language in cs nl en; do
         ln -f "$file" "$folder/speech/$language/$name"
     done
 done
-for voice in asterisk/sounds/*/; do # a second and more: 8 KB of G.722
-    mkdir -p "$folder/speech/prompts-$(basename "$voice")"
-    find "$voice" -name '*.g722' -size +8k -not -path '*silence*' | while read -r file; do
-        name=$(echo "$file" | sed "s,^$voice,,; s,/,-,g")
-        ln -f "$file" "$folder/speech/prompts-$(basename "$voice")/$name"
-    done
-done
+python3 - asterisk/sounds "$folder/speech" <<'END'
+"""Prompts of a second and more, their G.722 put into WAV: a raw stream does not say what it is."""
+import pathlib, struct, sys
+
+sounds, speech = map(pathlib.Path, sys.argv[1:])
+for path in sorted(sounds.glob("*/**/*.g722")):
+    data = path.read_bytes()  # 8000 bytes are a second
+    voice, *name = path.relative_to(sounds).with_suffix(".wav").parts
+    if len(data) < 8000 or "silence" in name:
+        continue
+    form = struct.pack("<HHIIHHH", 0x028F, 1, 16000, 8000, 1, 4, 0)
+    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form
+    body += b"data" + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+    target = speech / f"prompts-{voice}" / "-".join(name)
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+END
 find backgrounds wallpapers \( -name '*.jpg' -o -name '*.png' -o -name '*.webp' \) -size +60k |
     grep -v -e Ubuntu -e screenshot | while read -r file; do
     ln -f "$file" "$folder/pictures/$(echo "$file" | sed 's,/,-,g')"

@@ -31,7 +31,7 @@ SHARES: dict[Split, tuple[float, float]] = {
     "test": (0.8, 1.0),
 }
 """Which hashes, 0..1, belong to a split."""
-SOUND_SUFFIXES = frozenset(".ogg .opus .mp3 .flac .wav .m4a .g722".split())
+SOUND_SUFFIXES = frozenset(".ogg .opus .mp3 .flac .wav .m4a".split())
 PICTURE_SUFFIXES = frozenset(".jpg .jpeg .png .webp".split())
 FONT_SUFFIXES = frozenset(".ttf .otf .ttc".split())
 MOST_PIXELS = 40_000_000
@@ -73,11 +73,7 @@ def find_material(folder: Path | None, split: Split) -> Material:
     fonts = _files(folder, "fonts", FONT_SUFFIXES)
     folders = sorted({path.parent for path in speech})
     held = _split_evenly(folders, split)
-    speakers = tuple(
-        tuple(path for path in speech if path.parent == each and voice == _voice(path))
-        for each in held
-        for voice in sorted({_voice(path) for path in speech if path.parent == each})
-    )
+    speakers = tuple(lines for each in held for lines in _voices(each, speech))
     families = sorted({_family(path) for path in fonts})
     mine = {family for family in families if _belongs(family, split)}
     faces = [path for path in fonts if _family(path) in mine]
@@ -154,6 +150,16 @@ def _split_evenly(folders: Sequence[Path], split: Split) -> list[Path]:
     order = sorted(folders, key=lambda path: (-sum(1 for _ in path.iterdir()), path.name))
     turn: tuple[Split, ...] = ("train", "test", "val", "train", "train")
     return [path for index, path in enumerate(order) if turn[index % len(turn)] == split]
+
+
+def _voices(folder: Path, speech: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """The files of each voice in a folder; a letter that few of them have is no voice."""
+    files = [path for path in speech if path.parent == folder]
+    by_voice = {
+        voice: tuple(path for path in files if _voice(path) == voice)
+        for voice in sorted({_voice(path) for path in files})
+    }
+    return [lines for lines in by_voice.values() if len(lines) >= 0.02 * len(files)]
 
 
 def _voice(path: Path) -> str:

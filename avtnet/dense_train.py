@@ -38,6 +38,8 @@ from clipping.files import require_writable
 PROG = "python -m avtnet.dense_train"
 NAME = "dense.safetensors"
 """The checkpoint in a run's folder."""
+TOLD_EVERY = 50
+"""Steps between two lines where there is no terminal to draw a bar on."""
 AVERAGING = 0.998
 """Of the weights: what is kept at each step."""
 
@@ -150,6 +152,8 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
             state.loss = loss if state.step == 0 else 0.98 * state.loss + 0.02 * loss
             state.step += 1
             bar.update(task, completed=state.step, description=f"loss {state.loss:.3f}")
+            if state.step % TOLD_EVERY == 0 and not console.is_terminal:
+                console.print(f"step {state.step}/{config.steps}: loss {state.loss:.3f}")
             if state.step % config.validate_every == 0 or state.step == config.steps:
                 metrics = keep(config, average, held, state.step, console)
                 state.rows.append({"step": state.step, "loss": state.loss, **metrics})

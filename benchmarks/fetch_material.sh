@@ -12,8 +12,8 @@ folder=$(cd "$folder" && pwd)
 cd "$folder/debs"
 apt-get download \
     wesnoth-1.16-music planetblupi-music-ogg fillets-ng-data fillets-ng-data-cs fillets-ng-data-nl \
-    warzone2100-music ufoai-music singularity-music asc-music hedgewars-data supertux-data \
-    widelands-data flare-game megaglest-data unknown-horizons freedroidrpg-data neverball-data \
+    warzone2100-music singularity-music asc-music hedgewars-data supertux-data \
+    widelands-data flare-game megaglest-data unknown-horizons freedroidrpg-data \
     lincity-ng-data frozen-bubble-data xmoto-data extremetuxracer-data \
     asterisk-core-sounds-en-g722 asterisk-core-sounds-fr-g722 asterisk-core-sounds-es-g722 \
     asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722 \

@@ -19,6 +19,7 @@ from avtnet import checkpoints, dense, outputs
 from avtnet.cache import Cache
 from avtnet.checkpoints import Checkpoint
 from avtnet.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
+from avtnet.dense import DenseCheckpoint
 from avtnet.evidence import Candidate, fuse_candidates
 from avtnet.gather import Gathered, gather, sort_inputs
 from avtnet.hints import library
@@ -192,7 +193,8 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
     Raises:
         ClippingError: where an input does not exist, or the weights cannot be used.
     """
-    models, settings = _networks(config)
+    networks = _networks(config)
+    settings = networks.settings
     if config.audio is not None:
         decimal = config.audio.isascii() and config.audio.isdecimal()
         audio = int(config.audio) if decimal else config.audio
@@ -219,7 +221,7 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
         names = sorted({*facts, *windows, *gathered.failures})
         for name in track(names, "episodes", console=Console(stderr=True), transient=True):
             fact = facts.get(name) or EpisodeFacts(name, Path(name))
-            located = _conclude(fact, windows.get(name, []), gathered, models, config)
+            located = _conclude(fact, windows.get(name, []), gathered, networks, config)
             located = replace(located, season=season_of.get(name, 0))
             if watch is not None:
                 watch(located)
@@ -227,18 +229,28 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
     return found
 
 
-def _networks(config: LocateConfig) -> tuple[list[Checkpoint], FeatureSettings]:
-    """The checkpoints of ``weights``, and the features that whoever is asked takes.
+@dataclass(frozen=True)
+class _Networks:
+    """Who is asked, if anybody is: nothing is loaded that is not going to be."""
 
-    Nothing is loaded that is not going to be asked.
-    """
-    if config.weights:
-        models = load_models(config)
-        return models, models[0].info.features
+    settings: FeatureSettings
+    """Of the features that they take."""
+    models: tuple[Checkpoint, ...] = ()
+    """Those of ``weights``."""
+    dense: tuple[DenseCheckpoint, ...] = ()
+    """Those that know both ends."""
+
+
+def _networks(config: LocateConfig) -> _Networks:
     find_device(config.device)
+    if config.weights:
+        models = tuple(load_models(config))
+        asked = models if config.network != "never" else ()
+        return _Networks(models[0].info.features, asked)
     if config.network == "never":
-        return [], FeatureSettings()
-    return [], dense.shipped().info.features
+        return _Networks(FeatureSettings())
+    shipped = dense.shipped()
+    return _Networks(shipped.info.features, dense=(shipped,))
 
 
 def _season(
@@ -287,7 +299,7 @@ def _conclude(
     fact: EpisodeFacts,
     windows: Sequence[Path],
     gathered: Gathered,
-    models: Sequence[Checkpoint],
+    networks: _Networks,
     config: LocateConfig,
 ) -> Located:
     """All sources to one timeline."""
@@ -295,12 +307,11 @@ def _conclude(
     error = fact.error or gathered.failures.get(fact.name)
     seen: list[Features] = []
     boundaries: list[Boundary] = []
-    asks = config.network != "never"
     for file in windows:
         try:
             seen.append(load_features(file))
-            if asks and config.weights:
-                boundaries.append(look(seen[-1], models, config.device))
+            if networks.models:
+                boundaries.append(look(seen[-1], networks.models, config.device))
         except ClippingError as failure:
             error = str(failure)
     if error is not None:
@@ -309,11 +320,11 @@ def _conclude(
     duration = fact.duration or max((features.duration for features in seen), default=0.0)
     candidates: list[Candidate] = with_text(fact.candidates, seen)
     share = network_share(fact.compared)
-    if asks and not config.weights:  # the shipped AVTNetDense knows both ends
+    for checkpoint in networks.dense:
         for features in seen:
-            candidates += dense.candidates(features, dense.shipped(), share=share)
+            candidates += dense.candidates(features, checkpoint, share=share)
     for boundary in boundaries:
-        candidate = candidate_of(boundary, describe(models), share=share)
+        candidate = candidate_of(boundary, describe(networks.models), share=share)
         if candidate is not None:
             candidates.append(candidate)
     segments = fuse_candidates(

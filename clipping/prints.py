@@ -38,7 +38,7 @@ MOST_BYTES = 1 << 26
 """No file of prints is larger: a day of sound and picture takes 10 MB."""
 FORM = Form("clipping.prints", 1, MOST_BYTES, "prints", "; delete it")
 """Another version where the same sound gives other words, too."""
-_BLOCK = 4 * RATE
+_BLOCK = 2 * RATE
 _EDGE = RATE // 10
 """Samples read beyond a block, which a resampler's edges would spoil otherwise."""
 _HEARD: Recent[np.ndarray] = Recent(3 << 27, lambda block: block.nbytes)

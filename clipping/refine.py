@@ -37,7 +37,7 @@ _FINE = 2 * _FRAME
 _MOST_STEPS = 12
 _SURE = 0.15
 """Normalized correlation from which two sounds count as the same waveform."""
-_PLAIN, _BESIDE, _ALONE = 0.6, 5, 0.8
+_PLAIN, _BESIDE, _ALONE = 0.6, 5, 0.9
 """The same for a brief piece, and of that what other places may have that are so many samples
 away: a chord that is held has a place at every wave of it."""
 TAPS = 16
@@ -85,6 +85,7 @@ def _end(
     read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool
 ) -> tuple[float, float] | None:
     """(time in a, offset), in seconds, of the end, or of the start."""
+    _read_all_about(read_a, read_b, coarse, forward=forward)
     shift = _shift(read_a, read_b, coarse, forward=forward)
     if shift is None:
         return None
@@ -109,6 +110,21 @@ def _end(
         about += sign * _OUTWARD
     at = first + agreed if forward else last - agreed
     return at / RATE, shift / RATE
+
+
+def _read_all_about(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> None:
+    """Read at one go what is mostly wanted about an end: readers keep it, and to find the place in
+    a file costs as much as to read some seconds of it."""
+    inward = RATE // 2 + min(_PIECE, _samples(coarse.end_a - coarse.start_a) * 3 // 5)
+    for read, start, end in (
+        (read_a, coarse.start_a, coarse.end_a),
+        (read_b, coarse.start_b, coarse.end_b),
+    ):
+        if forward:
+            first, last = _samples(end) - inward, _samples(end) + _OUTWARD
+        else:
+            first, last = _samples(start) - _OUTWARD, _samples(start) + inward
+        read(first - _REACH, last - first + 2 * _REACH)
 
 
 def _shift(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> float | None:

@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]  # before this folder, which has a preprocess.py
 
 from make_season import SCENARIOS, make_season
-from season_curve import curve
+from season_curve import SIZES, curve
 from season_material import SYNTHESIZED, Recorded
 from season_peer import peer
 from season_scores import Episode, figures, print_figures
@@ -69,11 +69,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-chromaprint", action="store_true")
     parser.add_argument("--cost", action="store_true", help="of the first season: what costs what")
     parser.add_argument("--json", type=Path, help="everything that was found")
-    parser.add_argument("--curve", action="store_true", help="cost of 12 to 500 episodes instead")
+    parser.add_argument(
+        "--curve", nargs="*", type=int, metavar="FILES", help="cost of so many files instead"
+    )
     parser.add_argument("--picture", type=Path, help="of that curve")
     options = parser.parse_args(argv)
-    if options.curve:
-        curve(options.folder / "curve", options.picture)
+    if options.curve is not None:
+        curve(options.folder / "curve", options.curve or SIZES, options.picture)
         return 0
     names = options.only or list(SCENARIOS)[: options.seasons]
     if not options.made:

@@ -41,13 +41,13 @@ class Cost:
     said: int
 
 
-def curve(folder: Path, picture: Path | None = None) -> None:
+def curve(folder: Path, sizes: Sequence[int] = SIZES, picture: Path | None = None) -> None:
     """Make the files (unless they are there), and print a row a size."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = [f"Curve S01E{number:03d}.mka" for number in range(1, max(SIZES) + 1)]
+    names = [f"Curve S01E{number:03d}.mka" for number in range(1, max(sizes) + 1)]
     print("files  pairs  CPU s  a file  listening a file  comparing a pair  rest a file  peak")
     rows = []
-    for size in SIZES:
+    for size in sizes:
         some = folder / f"{size}"
         some.mkdir(exist_ok=True)
         for number, name in enumerate(names[:size], 1):

@@ -26,6 +26,8 @@ from clipping.titles import role_of
 
 _SIGMA = {"exact": 0.03, "picture": 0.08, "coarse": 0.3}
 """Standard deviation of an end that repetition tells, in seconds, by how it was placed."""
+_NAMED = 6
+"""Sibling episodes that the evidence names."""
 _CHAPTER_SIGMA, _CHAPTER_TRUST = 0.6, 0.85
 _CHAPTER_SECONDS = (5.0, 300.0)
 """What a chapter that is an opening or an ending lasts."""
@@ -103,7 +105,7 @@ def look_at(
         claims = snap(part_from_talk(claims, heard, cache), heard, cache)
     written = [written_json(path, name, options.written_to) for name, path in files.items()]
     hints = take_hints(paths, heard, cache, themes, settings, written=written)
-    facts = []
+    facts, names = [], list(files)
     for number, (name, path) in enumerate(files.items()):
         if number in errors:
             facts.append(EpisodeFacts(name, path, error=errors[number]))
@@ -112,7 +114,7 @@ def look_at(
         own = tuple(claim for claim in claims if claim.place.file == number)
         candidates = [
             *hints.candidates.get(number, ()),
-            *map(from_claim, own),
+            *(from_claim(claim, names) for claim in own),
             *from_chapters(info),
         ]
         facts.append(
@@ -131,10 +133,20 @@ def look_at(
     return facts
 
 
-def from_claim(claim: Claim) -> Candidate:
-    """What repetition says."""
+def from_claim(claim: Claim, names: Sequence[str] = ()) -> Candidate:
+    """What repetition says.
+
+    Args:
+        names: of the episodes, by their numbers; the reasons then tell in which it is too.
+    """
     occurrence = claim.occurrence
     how = "picture" if occurrence.by == "picture" else "exact" if occurrence.exact else "coarse"
+    reasons = claim.reasons
+    others = [names[number] for number in occurrence.seen_with if number < len(names)]
+    if others:
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        sense = "seen" if occurrence.by == "picture" else "heard"
+        reasons = (*reasons, f"{sense} too in {', '.join(others[:_NAMED])}{more}")
     return Candidate(
         "repetition",
         claim.role,
@@ -142,7 +154,7 @@ def from_claim(claim: Claim) -> Candidate:
         claim.place.end,
         _SIGMA[how],
         claim.chance,
-        claim.reasons,
+        reasons,
     )
 
 

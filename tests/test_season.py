@@ -113,6 +113,8 @@ def test_the_command_tells_why_and_draws_the_season(tmp_path, capsys):
     said = capsys.readouterr()
     assert "sound repeated in 3 of 4 episodes" in said.out
     assert "compared with 3 other episodes" in said.out
+    names = sorted(path.stem for path in (tmp_path / "season").iterdir() if path.is_file())
+    assert f"heard too in {', '.join(names[:3])}" in " ".join(said.out.split())
     assert (out / "season.png").read_bytes()[:4] == b"\x89PNG"
     items = json.loads((out / "t.json").read_text())
     assert [len(item["segments"]) for item in items] == [1, 2, 2, 2]

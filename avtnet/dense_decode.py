@@ -10,7 +10,7 @@ from avtnet.dense_model import BINS, CLASSES, REACH
 
 PEAKS = 8
 """Candidates for each boundary."""
-SHORTEST, LONGEST = 6.0, 170.0
+SHORTEST, LONGEST = 4.0, 170.0
 """Seconds that an opening or an ending may last."""
 FLOOR = 0.02
 """Peaks below this are no candidates."""

@@ -28,6 +28,8 @@ FINE_SECONDS = 0.5
 """Ends that are no further off are not looked at."""
 QUALITY = 78
 """Of JPEG."""
+GAP = 2
+"""Pixels between close looks."""
 _NOTHING = 96
 """Grey that stands where no picture is."""
 
@@ -104,7 +106,7 @@ def look_at(judged: Judged) -> Seen:
     except ClippingError as error:
         return Seen(problem=str(error))
     looks = (
-        Look(told, _row([shown[each] for each in wanted[time]], CLOSE_SIZE))
+        Look(told, _row([shown[each] for each in wanted[time]], CLOSE_SIZE, GAP))
         for told, time in closer
     )
     return Seen(_row([shown[time] for time in even], STRIP_SIZE), tuple(looks))
@@ -139,12 +141,12 @@ def _time(span: Span | None, side: str) -> float | None:
     return span.start if side == "start" else span.end
 
 
-def _row(pictures: Sequence[np.ndarray | None], size: tuple[int, int]) -> str:
+def _row(pictures: Sequence[np.ndarray | None], size: tuple[int, int], gap: int = 0) -> str:
     """Pictures side by side, as a ``data:`` address."""
     from PIL import Image
 
     width, height = size
-    row = Image.new("RGB", (width * len(pictures), height), (_NOTHING,) * 3)
+    row = Image.new("RGB", ((width + gap) * len(pictures) - gap, height), (_NOTHING,) * 3)
     for number, picture in enumerate(pictures):
         if picture is None:
             continue
@@ -154,8 +156,9 @@ def _row(pictures: Sequence[np.ndarray | None], size: tuple[int, int]) -> str:
             (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         )
         left, top = (width - small.width) // 2, (height - small.height) // 2
-        row.paste((0, 0, 0), (number * width, 0, (number + 1) * width, height))
-        row.paste(small, (number * width + left, top))
+        begin = number * (width + gap)
+        row.paste((0, 0, 0), (begin, 0, begin + width, height))
+        row.paste(small, (begin + left, top))
     data = io.BytesIO()
     row.save(data, "JPEG", quality=QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()

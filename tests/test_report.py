@@ -229,7 +229,7 @@ def test_the_strip_shows_the_case_from_left_to_right_and_ends_are_looked_at_clos
         "said end of the opening, 2:32.00",
     ]
     close = decoded(seen.looks[0].data)
-    levels = close[33, 44::88, 0]
+    levels = close[33, 44::90, 0]
     assert (levels[:2] > 150).all()  # 138 and 139 s
     assert (levels[2:] < 150).all()
 

@@ -1,9 +1,11 @@
 """Reports: the figures on the page are those counted, nothing outside is needed, all is escaped."""
 
 import base64
+import importlib.util
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -245,6 +247,36 @@ def test_pictures_of_media_are_those_shown_at_the_time(tmp_path):
     assert not seen.strip
     assert "a.mkv" in seen.problem
     assert "no pictures" in " ".join(Page(page(Report("x", (), judge([case])))).texts)
+
+
+def test_the_accuracy_benchmark_fills_a_page_of_its_windows(tmp_path):
+    path = Path(__file__).parents[1] / "benchmarks" / "accuracy_report.py"
+    spec = importlib.util.spec_from_file_location("accuracy_report", path)
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    asked = [
+        SimpleNamespace(features=window(60, (20, 40), name="a"), side="start", truth=(20.0, 40.0)),
+        SimpleNamespace(features=window(60, name="b"), side="start", truth=None),
+        SimpleNamespace(features=window(60, name="c", side="end"), side="end", truth=None),
+    ]
+    answers = {"a": SimpleNamespace(start=None, end=41.5, score=0.8), "b": None}
+    answers["c"] = SimpleNamespace(start=5.0, end=30.0, score=0.6)
+    rows = {"AVTNetDense": {"score": 0.5, "f1": 0.9}, "constant": {"score": 32.0}}
+    benchmark.write_accuracy(
+        tmp_path / "a.html",
+        rows,
+        lambda given: answers[given.features.name],
+        asked,
+        {"start": "opening", "end": "ending"},
+        [("data", "made up")],
+    )
+    made = Page((tmp_path / "a.html").read_text())
+    assert made.table("score")["AVTNetDense"] == {"score": "0.5", "f1": "0.9"}
+    assert made.table("score")["constant"]["f1"] == ""
+    assert made.table("precision")["opening"]["right"] == "1"
+    assert made.table("precision")["ending"]["said where none is"] == "1 of 3"
+    assert made.table("mean error (s)")["opening end"]["mean error (s)"] == "1.500"
+    assert made.loaded
 
 
 def labels_of(folder: Path) -> dict[str, dict[str, str]]:

@@ -134,12 +134,8 @@ def window_case(window: Window, answer: Answer) -> Case:
         return Span(role, None, seconds) if role == "opening" else Span(role, seconds, None)
 
     said: tuple[Span, ...] = (one_end(answer.position),)
-    if answer.segments is not None:  # of the role that has a label
-        said = tuple(
-            Span(each.label, each.start, each.end, each.score)
-            for each in answer.segments
-            if each.label == role
-        )
+    if answer.segments is not None:
+        said = tuple(Span(each.label, each.start, each.end, each.score) for each in answer.segments)
 
     def pictures(times: Sequence[float]) -> Sequence[np.ndarray | None]:
         return of_features(load_features(window.path), 0.0)(times)
@@ -151,6 +147,7 @@ def window_case(window: Window, answer: Answer) -> Case:
         true=(one_end(window.seconds),),
         said=said,
         pictures=pictures if window.path.is_file() else None,
+        asked=frozenset((role,)),  # labels tell of no other
     )
 
 

@@ -48,6 +48,12 @@ class Case:
     """What it shows, read only when asked for."""
     note: str = ""
     """What a reader should know of it."""
+    asked: frozenset[str] = frozenset()
+    """The roles that are asked of it; empty: all that there are in any case."""
+
+    def asks(self, role: str) -> bool:
+        """Whether a role is asked of it."""
+        return not self.asked or role in self.asked
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,8 @@ def judge(cases: Iterable[Case]) -> Judgement:
     judged = []
     roles = _in_order(listed)
     for case in listed:
-        pairs = tuple(pair for role in roles for pair in _paired(case, role))
+        mine = [role for role in roles if case.asks(role)]
+        pairs = tuple(pair for role in mine for pair in _paired(case, role))
         cost = 0.0
         for said, true in pairs:
             if said is not None and said.score is not None:
@@ -174,7 +181,7 @@ def judge(cases: Iterable[Case]) -> Judgement:
                 else:
                     errors[end].append(off)
                     cost += min(WORST_SECONDS, abs(off))
-        for role in roles:
+        for role in mine:
             counts[role] = _counted(counts.get(role, RoleCounts()), case, role, pairs)
         judged.append(Judged(case, pairs, cost))
     ordered = [f"{role} {side}" for role in roles for side in ("start", "end")]
@@ -198,7 +205,9 @@ def end_error(said: Span, true: Span, side: str) -> float | None:
 
 def _in_order(cases: Sequence[Case]) -> list[str]:
     """The roles there are: openings and endings first."""
-    found = {span.role for case in cases for span in (*case.true, *case.said)}
+    found = {
+        span.role for case in cases for span in (*case.true, *case.said) if case.asks(span.role)
+    }
     first = [role for role in ("opening", "ending") if role in found]
     return [*first, *sorted(found - set(first))]
 

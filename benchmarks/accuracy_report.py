@@ -51,4 +51,5 @@ def case(window: Any, answer: Any, role: str) -> Case:
         said=said,
         pictures=of_features(features),
         note="; ".join(features.notes),
+        asked=frozenset((role,)),
     )

@@ -85,6 +85,18 @@ def test_an_end_that_a_method_never_names_is_not_asked_of_it():
     assert list(silent.ends) == ["opening start", "opening end"]
 
 
+def test_what_is_not_asked_of_a_case_counts_nowhere():
+    window_case = Case(
+        "a", 0, 200, (), (said("ending", 5, 90, 0.9),), asked=frozenset(("opening",))
+    )
+    found = judge([*CASES, window_case])
+    assert found.roles["ending"] == judge(CASES).roles["ending"]
+    assert found.roles["opening"].without == 3
+    assert found.bins == judge(CASES).bins
+    assert found.cases[-1].cost == 0
+    assert judge([window_case]).roles == {}
+
+
 def test_of_several_spans_the_nearest_are_paired():
     true = (said("opening", 10, 100), said("opening", 700, 790))
     answers = (said("opening", 702, 791, 0.5), said("opening", 9, 100, 0.5), said("opening", 5, 50))
@@ -274,7 +286,8 @@ def test_the_accuracy_benchmark_fills_a_page_of_its_windows(tmp_path):
     assert made.table("score")["AVTNetDense"] == {"score": "0.5", "f1": "0.9"}
     assert made.table("score")["constant"]["f1"] == ""
     assert made.table("precision")["opening"]["right"] == "1"
-    assert made.table("precision")["ending"]["said where none is"] == "1 of 3"
+    # A start window is not asked for an ending.
+    assert made.table("precision")["ending"]["said where none is"] == "1 of 1"
     assert made.table("mean error (s)")["opening end"]["mean error (s)"] == "1.500"
     assert made.loaded
 

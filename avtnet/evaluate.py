@@ -54,7 +54,8 @@ class EvaluateConfig:
     segments: Path | None = None
     """What avtnet locate wrote (JSON or CSV), to be scored against --labels instead."""
     labels: Path | None = None
-    """The true segments of the same files, in the same form."""
+    """The true segments of the same files, in the same form, or avtnet synthesize's
+    episodes.json."""
     windows: Literal["all", "val", "train"] = "all"
     """Which windows of data_root: all, or the validation or training share of data_seed."""
     data_seed: int = 0

@@ -16,11 +16,11 @@ from rich.table import Table as RichTable
 from avtnet.judgement import Case, Judgement, Pictures, Span, judge
 from avtnet.report import REPORT, Report, Table, made_now, page_tables, table_of, write_report
 from avtnet.report_pictures import of_media
-from clipping.errors import ClippingError
+from clipping.errors import ClippingError, TableError
 from clipping.files import MEDIA_SUFFIXES, write_text
 from clipping.metrics import evaluate_segments
 from clipping.segments import Segment, Timeline
-from clipping.tables import csv_text, read_timelines
+from clipping.tables import csv_text, read_text, read_timelines
 
 ROLES = ("opening", "ending")
 """What is always asked; other roles are where the labels have any."""
@@ -44,7 +44,7 @@ def evaluate_episodes(segments: Path, labels: Path) -> EpisodesEvaluation:
         TableError: where one of them cannot be read.
         ClippingError: naming a file that has labels, and of which nothing was said.
     """
-    pairs = join(read_timelines(segments), read_timelines(labels))
+    pairs = join(read_timelines(segments), read_truth(labels))
     found = [replace(one, source=true.source) for one, true in pairs]
     roles = _roles(pairs)
     return EpisodesEvaluation(
@@ -137,7 +137,7 @@ def join(found: Sequence[Timeline], labels: Sequence[Timeline]) -> list[tuple[Ti
     keys: tuple[Callable[[str], str], ...] = (
         str,
         lambda source: Path(source).name,
-        lambda source: Path(source).stem,
+        lambda source: Path(source).name.removesuffix(_suffix(source)),
     )
     pairs = []
     tables = [(_unique(found, key), _unique(labels, key), key) for key in keys]
@@ -150,6 +150,40 @@ def join(found: Sequence[Timeline], labels: Sequence[Timeline]) -> list[tuple[Ti
         else:
             raise ClippingError(f"{true.source}: has labels, and nothing was said of it")
     return pairs
+
+
+def read_truth(path: Path) -> list[Timeline]:
+    """The labels of a file: timelines, or ``episodes.json`` as ``avtnet synthesize`` writes it.
+
+    Raises:
+        TableError: where it is neither.
+    """
+    try:
+        return read_timelines(path)
+    except TableError:
+        made = _of_synthesis(read_text(path))
+        if made is None:
+            raise
+        return made
+
+
+def _of_synthesis(text: str) -> list[Timeline] | None:
+    """The timelines of made-up episodes; None for any other text."""
+    try:
+        return [
+            Timeline(
+                str(made["name"]),
+                float(made["duration"]),
+                tuple(
+                    Segment(float(made[role][0]), float(made[role][1]), role)
+                    for role in ROLES
+                    if made[role] is not None
+                ),
+            )
+            for made in json.loads(text)
+        ]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
 
 
 def timeline_cases(pairs: Sequence[tuple[Timeline, Timeline]], folder: Path) -> list[Case]:
@@ -190,6 +224,12 @@ def _end(span: Span | None, side: str) -> str:
 def _roles(pairs: Sequence[tuple[Timeline, Timeline]]) -> list[str]:
     labelled = {segment.label for _, true in pairs for segment in true.segments}
     return [*ROLES, *sorted(labelled - set(ROLES))]
+
+
+def _suffix(source: str) -> str:
+    """A file's suffix, if it is one of media: made-up episodes are named without."""
+    suffix = Path(source).suffix
+    return suffix if suffix.lower() in MEDIA_SUFFIXES else ""
 
 
 def _unique(timelines: Sequence[Timeline], key: Callable[[str], str]) -> dict[str, Timeline]:

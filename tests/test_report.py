@@ -338,6 +338,23 @@ def test_segments_of_episodes_are_scored_against_labels(tmp_path, capsys):
     assert "season/<b>01.mkv,opening,end,5.000,5.500,+0.500,0.9" in rows
 
 
+def test_made_up_episodes_are_labels_too(tmp_path, capsys):
+    write_timelines(
+        tmp_path / "found.json",
+        [Timeline("made/media/s001.e01.mp4", 300.0, (Segment(20, 110, "opening", 0.8),))],
+    )
+    truth = {"name": "s001.e01", "duration": 300.0, "opening": [20.0, 111.0], "ending": None}
+    (tmp_path / "episodes.json").write_text(json.dumps([truth]))
+    words = [f"--segments={tmp_path}/found.json", f"--labels={tmp_path}/episodes.json"]
+    assert main([*words, "-o", str(tmp_path / "report")]) == 0
+    assert labels_of(tmp_path / "report")["ends"]["opening end"]["mae"] == pytest.approx(1)
+    for wrong in ("[{}]", "[1]", "[[]]", json.dumps([{**truth, "opening": [5, 1]}]), "{", '"a"'):
+        (tmp_path / "episodes.json").write_text(wrong)
+        capsys.readouterr()
+        assert main(words) == 1
+        assert "episodes.json" in capsys.readouterr().err
+
+
 def test_a_label_without_an_answer_is_named(tmp_path, capsys):
     write_timelines(tmp_path / "found.json", [Timeline("01.mkv", 12.0)])
     write_timelines(tmp_path / "true.json", [Timeline("02.mkv", 12.0)])

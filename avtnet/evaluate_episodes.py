@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
@@ -57,16 +58,30 @@ def evaluate_episodes(segments: Path, labels: Path) -> EpisodesEvaluation:
 
 def print_episodes(evaluation: EpisodesEvaluation, worst: int, console: Console) -> None:
     """The figures, and the episodes that are furthest off."""
-    for told in (_seconds_table(evaluation), *page_tables(evaluation.judgement)):
-        table = RichTable(*told.head, title=told.title)
+    table = _narrow("seconds", "", title="all files")
+    for name, value in evaluation.seconds.items():
+        table.add_row(name, f"{value:.4g}")
+    console.print(table)
+    for told in page_tables(evaluation.judgement):
+        table = _narrow(*told.head, title=told.title)
         for row in told.rows:
             table.add_row(*map(escape, row))
         console.print(table)
     if worst:
-        table = RichTable("worst episodes", "seconds off, at most 60 an end")
+        table = _narrow("worst episodes", "seconds off, at most 60 an end")
         for judged in evaluation.judgement.cases[:worst]:
             table.add_row(escape(judged.case.name), f"{judged.cost:.2f}")
         console.print(table)
+
+
+def _narrow(*head: str, title: str = "") -> RichTable:
+    """A table of many columns that a usual terminal holds."""
+    table = RichTable(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for number, name in enumerate(head):
+        table.add_column(
+            name, justify="right" if number else "left", overflow="fold", min_width=7 * (not number)
+        )
+    return table
 
 
 def write_episodes(evaluation: EpisodesEvaluation, folder: Path, worst: int) -> None:

@@ -93,23 +93,6 @@ def read_info(path: Path | str) -> CheckpointInfo:
     return _info(path, metadata)
 
 
-def format_of(path: Path | str) -> str:
-    """What kind of checkpoint a file says it is, such as ``FORMAT``; nothing else is checked.
-
-    Raises:
-        CheckpointError: where it is missing, no safetensors file, cut short, or says nothing.
-    """
-    path = Path(path)
-    with opened(path) as file:
-        metadata = file.metadata() or {}
-    try:
-        return str(json.loads(metadata["avtnet"])["format"])
-    except (KeyError, ValueError, TypeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path}: these are weights, but no avtnet checkpoint: their architecture is not known"
-        ) from error
-
-
 def load(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
     """Rebuild the model of a checkpoint on ``device``, in evaluation mode and single precision.
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from avtnet import checkpoints, dense
-from avtnet.checkpoints import Checkpoint, format_of
+from avtnet.checkpoints import Checkpoint
 from avtnet.dataset import scale_frames
 from avtnet.dense import DenseCheckpoint
 from avtnet.dense_model import BINS, BOUNDARIES, CLASSES, PLACES, REACH, SLOTS, AVTNetDense
@@ -78,7 +78,7 @@ def export(checkpoint: Path | str | None = None, output: Path | str = "avtnet.on
         ClippingError: where the file cannot be written.
     """
     source, output = Path(checkpoint or dense.SHIPPED), Path(output)
-    if format_of(source) == dense.FORMAT:
+    if dense.is_dense(source):
         traced = _dense(dense.load(source))
     else:
         traced = _window(checkpoints.load(source))

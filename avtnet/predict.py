@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 
 from avtnet import checkpoints, dense
-from avtnet.checkpoints import Checkpoint, format_of
+from avtnet.checkpoints import Checkpoint
 from avtnet.dataset import to_batch
 from avtnet.dense import DenseCheckpoint
 from avtnet.dense_decode import likeliest
@@ -102,7 +102,7 @@ def load_any(weights: Path, device: torch.device) -> Checkpoint | DenseCheckpoin
     Raises:
         CheckpointError: where it is neither, or cannot be used.
     """
-    if format_of(weights) == dense.FORMAT:
+    if dense.is_dense(weights):
         return dense.load(weights, device)
     return checkpoints.load(weights, device)
 

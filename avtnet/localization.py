@@ -19,10 +19,11 @@ from avtnet import checkpoints, dense, outputs
 from avtnet.cache import Cache
 from avtnet.checkpoints import Checkpoint
 from avtnet.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
+from avtnet.devices import find_device
 from avtnet.evidence import Candidate, fuse_candidates
 from avtnet.gather import Gathered, gather, sort_inputs
 from avtnet.hints import library
-from avtnet.predict import check_settings, find_device, predict_windows
+from avtnet.predict import check_settings, predict_windows
 from avtnet.season import EpisodeFacts, SeasonOptions, look_at
 from avtnet.season_names import seasons
 from avtnet.text_support import with_text
@@ -93,7 +94,7 @@ class LocateConfig:
     workers: int | None = None
     """Processes that read the media; absent, one a core; 0 works in this one."""
     device: str = "cpu"
-    """Where the networks run: cpu, cuda, cuda:1."""
+    """Where the networks run: cpu, cuda, cuda:1, mps, or auto."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
@@ -146,7 +147,7 @@ def locate(
         weights: a checkpoint, or several to be fused; none takes the demo weights that are
             shipped, which were trained on made-up episodes only.
         min_confidence: below it nothing is said.
-        device: where the networks run.
+        device: where the networks run: cpu, cuda, cuda:1, mps, or auto.
         options: any other setting of :class:`LocateConfig` by its name.
 
     Returns:
@@ -274,7 +275,7 @@ def _conclude(
     boundaries: list[Boundary] = []
     for file in windows:
         try:
-            boundaries.append(look(load_features(file), models, config.device))
+            boundaries.append(look(load_features(file), models))
         except ClippingError as failure:
             error = str(failure)
     if error is not None:
@@ -288,7 +289,8 @@ def _conclude(
     share = 1.0 if fact.compared < 2 else _AGAINST_REPETITION
     for boundary in boundaries:
         if not config.weights:  # the shipped AVTNetDense knows both ends
-            candidates += dense.candidates(boundary.features, dense.shipped(), share=share)
+            shipped = dense.shipped(find_device(config.device))
+            candidates += dense.candidates(boundary.features, shipped, share=share)
             continue
         candidate = candidate_of(boundary, describe(models), share=share)
         if candidate is not None:
@@ -301,7 +303,7 @@ def _conclude(
     return Located(fact.name, timeline, told, tuple(boundaries))
 
 
-def look(features: Features, models: Sequence[Checkpoint], device: str = "cpu") -> Boundary:
+def look(features: Features, models: Sequence[Checkpoint]) -> Boundary:
     """Every model's views of one window, fused.
 
     Raises:
@@ -311,7 +313,7 @@ def look(features: Features, models: Sequence[Checkpoint], device: str = "cpu") 
     for index, model in enumerate(models):
         check_settings(model, features)
         moved = [shifted(features, seconds) for seconds in SHIFTS]
-        positions = predict_windows(model, moved, device=device)
+        positions = predict_windows(model, moved)
         name = f"{index + 1}:{model.path.parent.name}/{model.path.stem}"
         views[name] = [place + shift for place, shift in zip(positions, SHIFTS, strict=True)]
     return fuse_views(features, views)

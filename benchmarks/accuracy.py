@@ -32,9 +32,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from accuracy_report import write_accuracy
+
 from avtnet import checkpoints, dense
 from avtnet.dense_data import from_features
 from avtnet.dense_decode import decode
+from avtnet.devices import find_device
 from avtnet.localization import SHIPPED, look
 from avtnet.synthesize import SynthesizeConfig, synthesize
 from clipping.tables import Side
@@ -123,9 +126,9 @@ def network(path: Path) -> Method:
     return method
 
 
-def dense_network(path: Path, shown: Sequence[float] | None = None) -> Method:
+def dense_network(path: Path, shown: Sequence[float] | None = None, device: str = "cpu") -> Method:
     """AVTNetDense, with some of its senses if not all."""
-    checkpoint = dense.load(path)
+    checkpoint = dense.load(path, find_device(device))
 
     def method(window: Window) -> Answer | None:
         features = window.features
@@ -251,6 +254,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--weights", type=Path, nargs="*", default=[SHIPPED])
     parser.add_argument("--dense", type=Path, default=dense.SHIPPED)
+    parser.add_argument("--report", type=Path, help="HTML page of the figures and worst windows")
+    parser.add_argument("--device", default="cpu", help="where AVTNetDense runs")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     make(arguments)
@@ -268,16 +273,20 @@ def main() -> int:
     for path in arguments.weights:
         methods[f"{checkpoints.read_info(path).model.kind} {path.stem}"] = network(path)
     if arguments.dense.is_file():
-        methods["AVTNetDense"] = dense_network(arguments.dense)
+        methods["AVTNetDense"] = dense_network(arguments.dense, None, arguments.device)
         for number, sense in enumerate(("sound", "pictures", "text", "place")):
             shown = [float(other != number) for other in range(4)]
-            methods[f"  without {sense}"] = dense_network(arguments.dense, shown)
+            methods[f"  without {sense}"] = dense_network(arguments.dense, shown, arguments.device)
     with_one = sum(window.truth is not None for window in asked)
     print(f"{len(asked)} windows, {with_one} with a segment that is whole in them")
+    rows = {}
     for name, method in methods.items():
-        row = figures(method, asked, medians)
+        row = rows[name] = figures(method, asked, medians)
         told = ", ".join(f"{key} {value:.2f}" for key, value in row.items())
         print(f"{name}: {told}", flush=True)
+    if arguments.report and "AVTNetDense" in methods:
+        about = [("data", str(arguments.data)), ("windows", str(len(asked)))]
+        write_accuracy(arguments.report, rows, methods["AVTNetDense"], asked, LABELS, about)
     return 0
 
 

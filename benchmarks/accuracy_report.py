@@ -42,7 +42,11 @@ def case(window: Any, answer: Any, role: str) -> Case:
     """A window of the benchmark with what is true of it and what was said."""
     features = window.features
     true = () if window.truth is None else (Span(role, *window.truth),)
-    said = () if answer is None else (Span(role, answer.start, answer.end, answer.score),)
+    said = (
+        ()
+        if answer is None or not answer.says
+        else (Span(role, answer.start, answer.end, answer.score),)
+    )
     return Case(
         f"{features.name}_{features.side}",
         features.start,

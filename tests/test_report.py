@@ -271,8 +271,11 @@ def test_the_accuracy_benchmark_fills_a_page_of_its_windows(tmp_path):
         SimpleNamespace(features=window(60, name="b"), side="start", truth=None),
         SimpleNamespace(features=window(60, name="c", side="end"), side="end", truth=None),
     ]
-    answers = {"a": SimpleNamespace(start=None, end=41.5, score=0.8), "b": None}
-    answers["c"] = SimpleNamespace(start=5.0, end=30.0, score=0.6)
+    answers = {
+        "a": SimpleNamespace(start=None, end=41.5, score=0.8, says=True),
+        "b": SimpleNamespace(start=None, end=None, score=0.0, says=False),
+        "c": SimpleNamespace(start=5.0, end=30.0, score=0.6, says=True),
+    }
     rows = {"AVTNetDense": {"score": 0.5, "f1": 0.9}, "constant": {"score": 32.0}}
     benchmark.write_accuracy(
         tmp_path / "a.html",

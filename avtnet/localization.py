@@ -20,10 +20,11 @@ from avtnet.cache import Cache
 from avtnet.checkpoints import Checkpoint
 from avtnet.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
 from avtnet.dense import DenseCheckpoint
+from avtnet.devices import find_device
 from avtnet.evidence import Candidate, fuse_candidates
 from avtnet.gather import Gathered, gather, sort_inputs
 from avtnet.hints import library
-from avtnet.predict import check_settings, find_device, predict_windows
+from avtnet.predict import check_settings, predict_windows
 from avtnet.season import EpisodeFacts, SeasonOptions, look_at
 from avtnet.season_names import seasons
 from avtnet.text_support import with_text
@@ -95,7 +96,7 @@ class LocateConfig:
     workers: int | None = None
     """Processes that read the media; absent, one a core; 0 works in this one."""
     device: str = "cpu"
-    """Where the networks run: cpu, cuda, cuda:1."""
+    """Where the networks run: cpu, cuda, cuda:1, mps, or auto."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
@@ -150,7 +151,7 @@ def locate(
         weights: a checkpoint, or several to be fused; none takes the demo weights that are
             shipped, which were trained on made-up episodes only.
         min_confidence: below it nothing is said.
-        device: where the networks run.
+        device: where the networks run: cpu, cuda, cuda:1, mps, or auto.
         options: any other setting of :class:`LocateConfig` by its name.
 
     Returns:
@@ -242,14 +243,14 @@ class _Networks:
 
 
 def _networks(config: LocateConfig) -> _Networks:
-    find_device(config.device)
+    device = find_device(config.device)
     if config.weights:
         models = tuple(load_models(config))
         asked = models if config.network != "never" else ()
         return _Networks(models[0].info.features, asked)
     if config.network == "never":
         return _Networks(FeatureSettings())
-    shipped = dense.shipped()
+    shipped = dense.shipped(device)
     return _Networks(shipped.info.features, dense=(shipped,))
 
 
@@ -311,7 +312,7 @@ def _conclude(
         try:
             seen.append(load_features(file))
             if networks.models:
-                boundaries.append(look(seen[-1], networks.models, config.device))
+                boundaries.append(look(seen[-1], networks.models))
         except ClippingError as failure:
             error = str(failure)
     if error is not None:
@@ -335,7 +336,7 @@ def _conclude(
     return Located(fact.name, timeline, told, tuple(seen), tuple(boundaries))
 
 
-def look(features: Features, models: Sequence[Checkpoint], device: str = "cpu") -> Boundary:
+def look(features: Features, models: Sequence[Checkpoint]) -> Boundary:
     """Every model's views of one window, fused.
 
     Raises:
@@ -345,7 +346,7 @@ def look(features: Features, models: Sequence[Checkpoint], device: str = "cpu") 
     for index, model in enumerate(models):
         check_settings(model, features)
         moved = [shifted(features, seconds) for seconds in SHIFTS]
-        positions = predict_windows(model, moved, device=device)
+        positions = predict_windows(model, moved)
         name = f"{index + 1}:{model.path.parent.name}/{model.path.stem}"
         views[name] = [place + shift for place, shift in zip(positions, SHIFTS, strict=True)]
     return fuse_views(features, views)

@@ -256,6 +256,21 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> DenseCheckpoin
     return DenseCheckpoint(path, network.to(device).eval(), info)
 
 
+def is_dense(path: Path | str) -> bool:
+    """Whether a file's weights are AVTNetDense's, and not those of the original's family.
+
+    Raises:
+        CheckpointError: where it is missing, damaged, or a pickle.
+    """
+    with opened(Path(path)) as file:
+        text = (file.metadata() or {}).get("avtnet", "")
+    try:
+        about = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(about, dict) and about.get("format") == FORMAT
+
+
 def _keys(file: Any) -> Iterator[str]:
     yield from file.keys()
 

@@ -24,11 +24,14 @@ from avtnet.dense_data import Composer, Example, augmented, collate
 from avtnet.dense_decode import Found, Probabilities, decode
 from avtnet.dense_losses import dense_loss
 from avtnet.dense_model import BOUNDARIES, CLASSES, AVTNetDense, DenseConfig
+from avtnet.own_episodes import Examples, Mixed, OwnWindows
+from avtnet.own_source import OwnSource, read_source
 from avtnet.synthesis.library import Piece, make_shard, read_shard, shard_path
 from avtnet.synthesis.material import Split, find_material
 from clipping.config import dump, parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
+from preprocess.settings import FeatureSettings
 
 PROG = "python -m avtnet.dense_train"
 NAME = "dense.safetensors"
@@ -69,6 +72,15 @@ class DenseTrainConfig:
     """Of the processor."""
     init: Path | None = None
     """A checkpoint to start from."""
+    own: tuple[str, ...] = ()
+    """Your own labelled episodes to mix in: media files, or folders of them. Which labels count:
+    avtnet tune --help."""
+    own_labels: Path | None = None
+    """A table of their labels, or a folder of files; absent, these are beside the media."""
+    own_features: Path | None = None
+    """Folder to keep their features in; absent, OUTPUT/features."""
+    own_share: float = 0.3
+    """The share of the windows that are your own."""
     model: DenseConfig = field(default_factory=DenseConfig)
     """The network."""
 
@@ -76,6 +88,8 @@ class DenseTrainConfig:
         for name, low in (("shards", 1), ("validation_shards", 0), ("steps", 1), ("threads", 1)):
             if not low <= getattr(self, name) <= 1_000_000:
                 raise ConfigError(f"{name} is {low} to 1000000, got {getattr(self, name)}")
+        if not 0 <= self.own_share <= 1:
+            raise ConfigError(f"own_share is 0 to 1, got {self.own_share}")
         if not 1 <= self.batch_size <= 4096 or not 0 < self.lr < 1:
             raise ConfigError(f"batch_size 1 to 4096, lr 0 to 1: {self.batch_size}, {self.lr}")
 
@@ -95,7 +109,9 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
     if config.init is not None:
         network.load_state_dict(dense.load(config.init).network.state_dict())
     average.load_state_dict(network.state_dict())
-    composer = Composer(pieces, config.seed)
+    composer: Examples = Composer(pieces, config.seed)
+    if config.own:
+        composer = Mixed(composer, _own(config, console), config.own_share, config.seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=0.02)
     network.train()
     seen = 0.0
@@ -117,7 +133,7 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
 def fit_step(
     network: AVTNetDense,
     optimizer: torch.optim.Optimizer,
-    composer: Composer,
+    composer: Examples,
     config: DenseTrainConfig,
     step: int,
 ) -> float:
@@ -178,6 +194,17 @@ def _pieces(config: DenseTrainConfig, split: Split, count: int, console: Console
     return pieces
 
 
+def _own(config: DenseTrainConfig, console: Console) -> OwnWindows:
+    """Windows of a person's own episodes; those that cannot be used are named."""
+    features = config.own_features or config.output / "features"
+    source = OwnSource(config.own, features, config.own_labels)
+    episodes, problems = read_source(source, FeatureSettings())
+    for problem in problems:
+        console.print(f"left out: {problem}", style="yellow")
+    console.print(f"{len(episodes)} labelled episodes are mixed in")
+    return OwnWindows(episodes, config.seed)
+
+
 def _held(config: DenseTrainConfig, pieces: Sequence[Piece]) -> list[Example]:
     """Composed windows of other material."""
     if not pieces:
@@ -204,7 +231,8 @@ def keep(
         model=config.model,
         scale=scale,
         offset=offset,
-        trained_on=f"{step * config.batch_size} composed windows of 200 s, all made up",
+        trained_on=f"{step * config.batch_size} composed windows of 200 s, "
+        + (f"{config.own_share:.0%} own labelled ones" if config.own else "all made up"),
         training=dump(config),
         metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
         versions=versions(),

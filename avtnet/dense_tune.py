@@ -95,8 +95,7 @@ def tune(
         judged = [episodes[index] for index in held]
         trained = [each for index, each in enumerate(episodes) if index not in held]
         console.print(
-            f"training {number + 1}/{len(parts)}: {len(trained)} episodes, "
-            f"{len(judged)} held back"
+            f"training {number + 1}/{len(parts)}: {len(trained)} episodes, {len(judged)} held back"
         )
         fold = _fold(config, start, trained, judged, pieces, number, console)
         made.append(fold)

@@ -97,9 +97,7 @@ def _cepstrum(samples: np.ndarray, episode: Episode, seconds: int) -> np.ndarray
     return made[:, : round(seconds * COLUMNS_A_SECOND)].astype(np.float16)
 
 
-def window(
-    episode: OwnEpisode, start: float, seconds: int = int(WINDOW_SECONDS)
-) -> Example:
+def window(episode: OwnEpisode, start: float, seconds: int = int(WINDOW_SECONDS)) -> Example:
     """The seconds from ``start`` on (0 or later), and what should be said of them.
 
     Where the truth is not known, a second has no class (all zeros, see

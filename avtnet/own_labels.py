@@ -25,12 +25,14 @@ from clipping.formats import catalog
 from clipping.media import MediaInfo, probe
 from clipping.segments import Segment, Timeline
 from clipping.tables import read_timelines
-from clipping.titles import role_of
+from clipping.titles import TITLES, role_of
 
 KINDS = ("opening", "ending")
 UNCLEAR = frozenset(("mixed", "theme"))
 """Roles of which the network is told nothing: neither story nor one of KINDS."""
-BESIDE = tuple(dict.fromkeys([*(form.suffix for form in catalog.FORMATS.values()), ".json", ".csv"]))
+BESIDE = tuple(
+    dict.fromkeys([*(form.suffix for form in catalog.FORMATS.values()), ".json", ".csv"])
+)
 """What files of labels are called after the media's name. Not ``.txt`` or ``.vtt`` alone: words."""
 _NAMELESS = ("edl", "edl45")
 SHORTEST, LONGEST = 12.0, 170.0
@@ -124,9 +126,7 @@ def labels_of(name: str, path: Path, cache: Cache, where: Given) -> Labels | Non
     return Labels(_checked(path, info.duration, spans), frozenset(known), " and ".join(origins))
 
 
-def _written(
-    name: str, path: Path, info: MediaInfo, where: Given
-) -> tuple[Timeline | None, str]:
+def _written(name: str, path: Path, info: MediaInfo, where: Given) -> tuple[Timeline | None, str]:
     """What stands of a media file in the table, or in a file of its own."""
     if where.table is not None:
         return row_of(path, where.table), where.origin
@@ -157,7 +157,7 @@ def _named(timeline: Timeline, file: Path, duration: float) -> Timeline:
     """
     if any(each.label in KINDS for each in timeline.segments):  # Notrobro's dialect names them
         return timeline
-    named = []
+    named: list[Segment] = []
     for each in timeline.segments:
         kind = "opening" if each.start + each.end < duration else "ending"
         if not SHORTEST <= each.duration <= LONGEST:
@@ -185,7 +185,10 @@ def _told(timeline: Timeline, origin: str, where: Given) -> tuple[set[str], list
     Raises:
         TableError: where it has segments, and none of them means anything here.
     """
-    roles = [(role_of(each.label), each) for each in timeline.segments]
+    roles = [
+        (each.label if each.label in TITLES else role_of(each.label), each)
+        for each in timeline.segments
+    ]
     if roles and not any(role for role, _ in roles):
         names = ", ".join(sorted({each.label for each in timeline.segments}))
         raise TableError(f"{origin}: none of its labels names an opening or an ending: {names}")

@@ -1,4 +1,4 @@
-"""From files that a person labelled to episodes to train on: labels read, features made and kept."""
+"""From files that a person labelled to episodes to train on: labels read, features made."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ class OwnSource:
     """Processes that make features."""
 
 
-def read_source(
-    source: OwnSource, settings: FeatureSettings
-) -> tuple[list[OwnEpisode], list[str]]:
+def read_source(source: OwnSource, settings: FeatureSettings) -> tuple[list[OwnEpisode], list[str]]:
     """All labelled episodes, in the order of their names; and what is wrong with others.
 
     A bad episode, or one whose labels are wrong, does not stop the rest.

@@ -70,8 +70,8 @@ def _with_songs(outline: Outline, lengths: dict[str, float]) -> Outline:
     for stretch in outline.stretches:
         length = stretch.length
         if stretch.kind in lengths:
-            length = max(6.0, lengths[stretch.kind] - stretch.head)
-        stretches.append(replace(stretch, start=at, end=at + length))
+            length = lengths[stretch.kind]
+        stretches.append(replace(stretch, start=at, end=at + length, head=0.0))
         at += length
     return replace(outline, stretches=tuple(stretches))
 

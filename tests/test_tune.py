@@ -111,7 +111,7 @@ def test_a_series_is_learned_in_one_command_and_locate_uses_it(mine, untrained, 
     assert after > max(0.6, before)
     # The features and the trainings are kept: the same again takes them, and gives the same.
     content = result.read_bytes()
-    result.unlink()
+    result.rename(tmp_path / "series.safetensors")
     assert len(list((out / "features").glob("*.episode"))) == 3
     assert train(words) == 1
     assert capsys.readouterr().err.count("done by an earlier run") == 2
@@ -127,7 +127,7 @@ def test_a_series_is_learned_in_one_command_and_locate_uses_it(mine, untrained, 
     assert "tuned on 4 labelled" in dense.load(result).info.trained_on
 
     new = make_episode(tmp_path / "new.mkv", (25.0, 49.5))
-    found = locate(new, again.path, min_confidence=0.0)
+    found = locate(new, tmp_path / "series.safetensors", min_confidence=0.0)
     assert any("AVTNetDense" in line for each in found.segments for line in each.evidence)
 
 
@@ -181,8 +181,7 @@ def test_the_help_teaches(capsys):
 
 
 EPISODES = [
-    episode(260.0, ("opening", 20.0 + 7 * k, 60.0), ("ending", 190.0, 250.0 - k))
-    for k in range(4)
+    episode(260.0, ("opening", 20.0 + 7 * k, 60.0), ("ending", 190.0, 250.0 - k)) for k in range(4)
 ]
 
 

@@ -11,15 +11,20 @@ import torch
 from torch import Tensor
 
 from avtnet.dense_model import BOUNDARIES, CLASSES, SLOTS
-from avtnet.synthesis.library import Piece, halved
+from avtnet.synthesis.library import QUIETEST, STEP_DB, Piece, halved
 from avtnet.synthesis.outline import Outline, draw_outline
+from avtnet.synthesis.treatment import Treatment, draw_treatment, treat_pictures, treat_sound
 from clipping.tables import WINDOW_SECONDS
+from preprocess.audio import N_MELS
 from preprocess.features import Features
 
 COLUMNS_A_SECOND = 22050 / 512
 """Of MFCC."""
 FILES = {"title", "sponsor", "eyecatch", "logo", "warning"}
 """Kinds of stretches that are filled with cards."""
+SONGS = ("opening", "ending")
+OVER = 0.25
+"""Share of a song's ends at which something of the story is still, or already, heard."""
 
 
 class Inputs(NamedTuple):
@@ -166,7 +171,7 @@ class Composer:
             if begin < fraction:  # shorter than a window: it starts with the file
                 plan, duration = self._plan(outline, 0.0, rng)
                 start = 0.0
-        return self._fill(plan, start, duration, rng)
+        return self._fill(plan, start, duration, rng, draw_treatment(rng))
 
     def _pick(self, kind: str, rng: np.random.Generator) -> Piece:
         pieces = self._by_kind["card" if kind in FILES else "story" if kind == "recap" else kind]
@@ -180,7 +185,7 @@ class Composer:
         at = 0.0
         for stretch in outline.stretches:
             piece = self._pick(stretch.kind, rng)
-            if stretch.kind in ("opening", "ending"):
+            if stretch.kind in SONGS:
                 head = min(np.floor(stretch.head), np.floor(piece.length) - 4)
                 if at == 0.0:
                     head += (piece.phase - fraction) % 1
@@ -201,12 +206,17 @@ class Composer:
         return plan, at
 
     def _fill(
-        self, plan: list[_Placed], start: float, duration: float, rng: np.random.Generator
+        self,
+        plan: list[_Placed],
+        start: float,
+        duration: float,
+        rng: np.random.Generator,
+        treatment: Treatment,
     ) -> Example:
         count = self.seconds
         frames = np.zeros((count, 3, 33, 44), np.uint8)
         text = np.zeros((count, 27, 36), bool)
-        sound = np.zeros((20, count * SLOTS), np.float32)
+        mel = np.zeros((count * SLOTS, N_MELS), np.uint8)
         times = (np.arange(count * SLOTS) + 0.5) / SLOTS + start
         for placed in plan:
             if placed.end <= start or placed.start >= start + count:
@@ -224,7 +234,15 @@ class Composer:
             frames[first:last], text[first:last] = piece.frames[shown], piece.text[shown]
             low, high = np.searchsorted(times, (placed.start, placed.end))
             columns = np.rint((times[low:high] - zero) * COLUMNS_A_SECOND).astype(int)
-            sound[:, low:high] = piece.mfcc[:, np.clip(columns, 0, piece.mfcc.shape[1] - 1)]
+            mel[low:high] = piece.mel[np.clip(columns, 0, len(piece.mel) - 1)]
+        decibels = mel.astype(np.float32) * np.float32(STEP_DB) + np.float32(QUIETEST)
+        self._hear_over(decibels, plan, start, rng)
+        sound = treat_sound(decibels, treatment)
+        frames, text = treat_pictures(frames, text, treatment, rng)
+        # After the file's end there is nothing, not even silence (preprocess.audio.mfcc).
+        sound[:, times >= duration] = 0
+        gone = start + np.arange(count) >= duration
+        frames[gone], text[gone] = 0, False
         spans = {each.kind: (each.start, each.end) for each in plan if each.head is not None}
         return Example(
             sound,
@@ -234,6 +252,32 @@ class Composer:
             class_shares(spans, start, count),
             boundary_times(spans, start, count),
         )
+
+    def _hear_over(
+        self,
+        decibels: np.ndarray,
+        plan: Sequence[_Placed],
+        start: float,
+        rng: np.random.Generator,
+    ) -> None:
+        """Let the story be heard a little into some songs, fading."""
+        for placed in plan:
+            for edge, inwards in ((placed.start, 1), (placed.end, -1)):
+                if placed.kind not in SONGS or rng.random() > OVER:
+                    continue
+                length = rng.uniform(0.3, 5)
+                gain = rng.uniform(-14, 2)
+                story = self._pick("story", rng).mel
+                span = sorted((edge - start, edge - start + inwards * length))
+                low, high = (int(np.clip(round(t * SLOTS), 0, len(decibels))) for t in span)
+                if high - low < 2 or len(story) <= high - low:
+                    continue
+                first = int(rng.integers(len(story) - (high - low)))
+                heard = story[first : first + high - low].astype(np.float32) * np.float32(STEP_DB)
+                fade = np.linspace(0, -30, high - low, dtype=np.float32)[::inwards]
+                heard += np.float32(QUIETEST + gain) + fade[:, None]
+                power = 10 ** (decibels[low:high] / 10) + 10 ** (heard / 10)
+                decibels[low:high] = 10 * np.log10(power)
 
 
 @dataclass(frozen=True)

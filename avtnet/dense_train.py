@@ -8,8 +8,10 @@ validation is in the training: other songs, voices, pictures and typefaces.
 from __future__ import annotations
 
 import math
+import multiprocessing
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,13 +19,16 @@ import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from avtnet import dense
+from avtnet import dense, dense_run
 from avtnet.checkpoints import versions
-from avtnet.dense_data import Composer, Example, augmented, collate
-from avtnet.dense_decode import Found, Probabilities, decode
+from avtnet.dense_data import Composer, Example, Targets, augmented, collate
 from avtnet.dense_losses import dense_loss
-from avtnet.dense_model import BOUNDARIES, CLASSES, AVTNetDense, DenseConfig
+from avtnet.dense_measure import calibrate, measure
+from avtnet.dense_model import AVTNetDense, DenseConfig
+from avtnet.dense_run import DenseState
+from avtnet.fit import progress_bar, stop_on_signals
 from avtnet.own_episodes import Examples, Mixed, OwnWindows
 from avtnet.own_source import OwnSource, read_source
 from avtnet.synthesis.library import Piece, make_shard, read_shard, shard_path
@@ -36,22 +41,24 @@ from preprocess.settings import FeatureSettings
 PROG = "python -m avtnet.dense_train"
 NAME = "dense.safetensors"
 """The checkpoint in a run's folder."""
-PRESENT = 4
-"""The place that says whether a second is in the file."""
-EVERY = 90
-"""Steps between two validations, at which the weights are kept."""
-AVERAGING = 0.99
+TOLD_EVERY = 50
+"""Steps between two lines where there is no terminal to draw a bar on."""
+AVERAGING = 0.998
 """Of the weights: what is kept at each step."""
 
 
 @dataclass(frozen=True)
 class DenseTrainConfig:
-    """Train AVTNetDense on composed episodes, and keep the averaged weights."""
+    """Train AVTNetDense on composed episodes, and keep the averaged weights.
+
+    The run's folder receives config.yaml, metrics.csv, dense.safetensors and last.pt, from which an
+    interrupted run continues exactly (--resume); library/ in it holds what was rendered.
+    """
 
     output: Path = Path("runs/dense")
-    """Folder of the run: dense.safetensors, and library/ where --library names no other."""
+    """Folder of the run."""
     library: Path | None = None
-    """Folder of the rendered pieces."""
+    """Folder of the rendered pieces; absent: library/ in the run's."""
     material: Path | None = None
     """Folder with music/, speech/, pictures/ and fonts/; absent, all is made up."""
     shards: int = 24
@@ -60,16 +67,22 @@ class DenseTrainConfig:
     """Files of pieces to validate on."""
     validation: int = 96
     """Composed windows to validate on."""
-    steps: int = 1500
+    validate_every: int = 250
+    """Steps between two validations, at which the weights are kept."""
+    steps: int = 4000
     """Steps of the training."""
-    batch_size: int = 12
+    batch_size: int = 8
     """Windows of 200 s in a step."""
     lr: float = 2e-3
     """Peak learning rate of AdamW; up from a tenth over the first twentieth, then a cosine."""
     seed: int = 0
     """Decides pieces, compositions and first weights."""
     threads: int = 1
-    """Of the processor."""
+    """Of the processor, for the network."""
+    num_workers: int = 0
+    """Processes that compose the next batches meanwhile, and that render the pieces before."""
+    device: str = "cpu"
+    """Where to train: cpu, cuda, cuda:1."""
     init: Path | None = None
     """A checkpoint to start from."""
     own: tuple[str, ...] = ()
@@ -81,69 +94,149 @@ class DenseTrainConfig:
     """Folder to keep their features in; absent, OUTPUT/features."""
     own_share: float = 0.3
     """The share of the windows that are your own."""
+    resume: bool = False
+    """Go on from last.pt in the run's folder (start anew where there is none)."""
+    overwrite: bool = False
+    """Start anew where the run's folder already holds a run."""
     model: DenseConfig = field(default_factory=DenseConfig)
     """The network."""
 
     def __post_init__(self) -> None:
-        for name, low in (("shards", 1), ("validation_shards", 0), ("steps", 1), ("threads", 1)):
+        lows = {"shards": 1, "validation_shards": 0, "validate_every": 1, "steps": 1, "threads": 1}
+        for name, low in lows.items():
             if not low <= getattr(self, name) <= 1_000_000:
                 raise ConfigError(f"{name} is {low} to 1000000, got {getattr(self, name)}")
         if not 0 <= self.own_share <= 1:
             raise ConfigError(f"own_share is 0 to 1, got {self.own_share}")
+        if not 0 <= self.num_workers <= 256:
+            raise ConfigError(f"num_workers is 0 to 256, got {self.num_workers}")
         if not 1 <= self.batch_size <= 4096 or not 0 < self.lr < 1:
             raise ConfigError(f"batch_size 1 to 4096, lr 0 to 1: {self.batch_size}, {self.lr}")
+        if self.resume and self.overwrite:
+            raise ConfigError("--resume and --overwrite contradict each other")
 
 
 def train_dense(config: DenseTrainConfig, console: Console) -> Path:
     """Train; returns the checkpoint's file.
 
     Raises:
-        ClippingError: where a folder cannot be written, or a checkpoint cannot be used.
+        ClippingError: where a folder cannot be written, a checkpoint cannot be used, or the
+            device is not there.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, once the state is kept.
     """
     require_writable(config.output)
+    settings = dump(config)
+    state = dense_run.read_state(config.output, settings) if config.resume else None
+    dense_run.open_run(config.output, settings, resume=config.resume, overwrite=config.overwrite)
     torch.set_num_threads(config.threads)
+    device = _device(config.device)
     pieces = _pieces(config, "train", config.shards, console)
-    held = _pieces(config, "val", config.validation_shards, console)
+    held = _held(config, _pieces(config, "val", config.validation_shards, console))
     torch.manual_seed(config.seed)
-    network, average = AVTNetDense(config.model), AVTNetDense(config.model)
+    network, average = (AVTNetDense(config.model).to(device) for _ in range(2))
     if config.init is not None:
         network.load_state_dict(dense.load(config.init).network.state_dict())
     average.load_state_dict(network.state_dict())
-    composer: Examples = Composer(pieces, config.seed)
-    if config.own:
-        composer = Mixed(composer, _own(config, console), config.own_share, config.seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=0.02)
+    if state is None:
+        state = DenseState({}, {}, {})
+    else:
+        console.print(f"going on from step {state.step}")
+        network.load_state_dict(state.network)
+        average.load_state_dict(state.average)
+        optimizer.load_state_dict(state.optimizer)
     network.train()
-    seen = 0.0
-    for step in range(config.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate(config, step)
-        loss = fit_step(network, optimizer, composer, config, step)
-        blend(average, network, min(AVERAGING, (step + 1) / (step + 10)))
-        seen = loss if step == 0 else 0.95 * seen + 0.05 * loss
-        if not math.isfinite(loss):
-            raise ClippingError(f"the loss is {loss} at step {step}: lower --lr")
-        if (step + 1) % 10 == 0:
-            console.print(f"step {step + 1}/{config.steps}: loss {seen:.3f}")
-        if (step + 1) % EVERY == 0 or step + 1 == config.steps:
-            keep(config, average, _held(config, held), step + 1, console)
+    source: Examples = Composer(pieces, config.seed)
+    if config.own:
+        source = Mixed(source, _own(config, console), config.own_share, config.seed)
+    batches = iter(_loader(Compositions(source, config), state.step))
+
+    def save() -> None:
+        state.network, state.average = network.state_dict(), average.state_dict()
+        state.optimizer = optimizer.state_dict()
+        dense_run.save_state(config.output, settings, state)
+
+    with stop_on_signals() as stop, progress_bar(console) as bar:
+        task = bar.add_task("training", total=config.steps, completed=state.step)
+        while state.step < config.steps:
+            if stop.is_set():
+                save()
+                raise KeyboardInterrupt
+            loss = fit_step(network, optimizer, next(batches), config, state.step)
+            if not math.isfinite(loss):
+                raise ClippingError(f"the loss is {loss} at step {state.step}: lower --lr")
+            blend(average, network, min(AVERAGING, (state.step + 1) / (state.step + 10)))
+            state.loss = loss if state.step == 0 else 0.98 * state.loss + 0.02 * loss
+            state.step += 1
+            bar.update(task, completed=state.step, description=f"loss {state.loss:.3f}")
+            if state.step % TOLD_EVERY == 0 and not console.is_terminal:
+                console.print(f"step {state.step}/{config.steps}: loss {state.loss:.3f}")
+            if state.step % config.validate_every == 0 or state.step == config.steps:
+                metrics = keep(config, average, held, state.step, console)
+                state.rows.append({"step": state.step, "loss": state.loss, **metrics})
+                dense_run.write_metrics(config.output, state.rows)
+                save()
     return config.output / NAME
+
+
+@dataclass(frozen=True)
+class Compositions:
+    """Batch after batch of composed examples: what step n sees hangs on n and the seed alone."""
+
+    composer: Examples
+    config: DenseTrainConfig
+
+    def __len__(self) -> int:
+        return self.config.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        first = step * self.config.batch_size
+        rows = range(first, first + self.config.batch_size)
+        inputs, targets = collate([self.composer.example(row) for row in rows])
+        key = (self.config.seed << 32) + step
+        return augmented(inputs, key), _shown(self.config.batch_size, key), targets
+
+
+Batch = tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor, Targets]
+"""What the network is given, which of it each row sees, and what it should say."""
+
+
+def _loader(compositions: Compositions, first: int) -> DataLoader[Batch]:
+    """The batches from step ``first`` on, each made by one process as a whole."""
+    return DataLoader(
+        compositions,  # type: ignore[arg-type]
+        batch_size=None,
+        sampler=range(first, len(compositions)),
+        num_workers=compositions.config.num_workers,
+    )
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise ClippingError(f"--device {name} cannot be used here: {reason}") from error
+    return device
 
 
 def fit_step(
     network: AVTNetDense,
     optimizer: torch.optim.Optimizer,
-    composer: Examples,
+    batch: Batch,
     config: DenseTrainConfig,
     step: int,
 ) -> float:
     """One batch forwards and backwards; returns its loss."""
-    first = step * config.batch_size
-    examples = [composer.example(first + row) for row in range(config.batch_size)]
-    inputs, targets = collate(examples)
-    key = (config.seed << 32) + step
-    numbers = augmented(inputs, key)
-    loss = dense_loss(network(*numbers, _shown(config.batch_size, key)), targets)
+    device = next(network.parameters()).device
+    numbers, shown, targets = batch
+    for group in optimizer.param_groups:
+        group["lr"] = rate(config, step)
+    # Dropout hangs on the step alone: a resumed run repeats it.
+    torch.manual_seed((config.seed << 32) + step)
+    out = network(*(tensor.to(device) for tensor in numbers), shown.to(device))
+    loss = dense_loss(out, Targets(*(tensor.to(device) for tensor in targets)))
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
@@ -182,16 +275,18 @@ def blend(average: AVTNetDense, network: AVTNetDense, kept: float) -> None:
 def _pieces(config: DenseTrainConfig, split: Split, count: int, console: Console) -> list[Piece]:
     """The pieces of a split, those that are missing rendered first."""
     folder = config.library or config.output / "library"
-    material = None
-    pieces: list[Piece] = []
-    for number in range(count):
-        path = shard_path(folder, split, number)
-        if not path.is_file():
-            material = material or find_material(config.material, split)
-            make_shard(path, number, config.seed, material)
-            console.print(f"rendered: {path}")
-        pieces += read_shard(path)
-    return pieces
+    paths = [shard_path(folder, split, number) for number in range(count)]
+    if missing := [number for number, path in enumerate(paths) if not path.is_file()]:
+        material = find_material(config.material, split)
+        jobs = [(paths[number], number, config.seed, material) for number in missing]
+        workers = min(len(jobs), max(1, config.num_workers))
+        context = multiprocessing.get_context("spawn")
+        with progress_bar(console) as bar, ProcessPoolExecutor(workers, context) as pool:
+            task = bar.add_task(f"rendering {split}", total=len(jobs))
+            for done in as_completed([pool.submit(make_shard, *job) for job in jobs]):
+                done.result()
+                bar.advance(task)
+    return [piece for path in paths for piece in read_shard(path)]
 
 
 def _own(config: DenseTrainConfig, console: Console) -> OwnWindows:
@@ -219,14 +314,15 @@ def keep(
     examples: Sequence[Example],
     step: int,
     console: Console,
-) -> None:
-    """Validate and calibrate the averaged network, and write it."""
+) -> dict[str, float]:
+    """Validate and calibrate the averaged network, and write it; returns its figures."""
     network.eval()
     metrics, scale, offset = {}, 1.0, 0.0
     if examples:
         metrics = measure(network, examples)
         scale, offset = calibrate(network, examples)
-        console.print("validation: " + ", ".join(f"{k} {v:.3f}" for k, v in metrics.items()))
+        told = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        console.print(f"step {step}: {told}")
     info = dense.DenseInfo(
         model=config.model,
         scale=scale,
@@ -238,89 +334,6 @@ def keep(
         versions=versions(),
     )
     dense.save(config.output / NAME, network, info)
-
-
-def answer(network: AVTNetDense, example: Example) -> dict[str, Found]:
-    """What is found in an example, by label."""
-    inputs, _ = collate([example])
-    with torch.inference_mode():
-        out = network(*inputs.numbers())
-    given = Probabilities(
-        out.classes[0].softmax(-1).numpy(),
-        out.peaks[0].sigmoid().numpy(),
-        out.offsets[0].softmax(-1).numpy(),
-    )
-    exists = float((example.place[:, PRESENT] > 0).sum())
-    return {each.label: each for each in decode(given, exists)}
-
-
-def calibrate(network: AVTNetDense, examples: Sequence[Example]) -> tuple[float, float]:
-    """Scale and offset that make scores shares of right segments (Platt's logistic regression).
-
-    Right is a segment of which every end that lies in the example is within 2 s of the truth.
-    """
-    logits, right = [], []
-    for example in examples:
-        for label, found in answer(network, example).items():
-            first = 2 * CLASSES[1:].index(label)
-            errors = [
-                abs(mark - float(time))
-                for mark, time in zip(
-                    (found.start, found.end), example.times[first : first + 2], strict=True
-                )
-                if not np.isnan(time)
-            ]
-            score = min(max(found.score, 1e-4), 1 - 1e-4)
-            logits.append(math.log(score / (1 - score)))
-            right.append(float(bool(errors) and max(errors) <= 2))
-    if not logits:
-        return 1.0, 0.0
-    # Newton's method, held near scale 1 and offset 0 by a weak prior, for sets that one can divide.
-    x = np.stack([np.array(logits), np.ones(len(logits))], axis=1)
-    prior, weights = np.array([1.0, 0.0]), np.array([1.0, 0.0])
-    for _ in range(30):
-        chance = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
-        slope = x.T @ (chance - right) + (weights - prior)
-        curve = (x * (chance * (1 - chance))[:, None]).T @ x + np.eye(2)
-        weights = weights - np.linalg.solve(curve, slope)
-    return max(0.05, float(weights[0])), float(weights[1])
-
-
-def measure(network: AVTNetDense, examples: Sequence[Example]) -> dict[str, float]:
-    """Per-second F1 of both classes, share of ends within 1 s, mean error, false alarms."""
-    hits: dict[str, list[float]] = {name: [] for name in BOUNDARIES}
-    false, without, right, said, true = 0, 0, 0.0, 0.0, 0.0
-    for example in examples:
-        found = answer(network, example)
-        for number, label in enumerate(CLASSES[1:], start=1):
-            share, mine = example.classes[:, number], np.zeros(len(example.classes))
-            if label in found:
-                mine = np.clip(
-                    np.minimum(np.arange(1, len(mine) + 1), found[label].end)
-                    - np.maximum(np.arange(len(mine)), found[label].start),
-                    0,
-                    1,
-                )
-            right += float(np.minimum(share, mine).sum())
-            said, true = said + float(mine.sum()), true + float(share.sum())
-            if share.sum() == 0:
-                without, false = without + 1, false + (label in found)
-            for side in range(2):
-                time = example.times[2 * number - 2 + side]
-                if np.isnan(time):
-                    continue
-                mark = (found[label].start, found[label].end)[side] if label in found else np.inf
-                hits[BOUNDARIES[2 * number - 2 + side]].append(abs(mark - float(time)))
-    errors = np.concatenate([np.array(each) for each in hits.values()])
-    known = errors[np.isfinite(errors)]
-    metrics = {
-        "f1": 2 * right / max(1e-9, said + true),
-        "hit1": float(np.mean(errors <= 1)),
-        "hit0.5": float(np.mean(errors <= 0.5)),
-        "missed": float(np.mean(~np.isfinite(errors))),
-        "mean_error": float(known.mean()) if len(known) else math.inf,
-        "false": false / max(1, without),
-    }
     return metrics
 
 

@@ -33,7 +33,7 @@ from avtnet.dense_data import Composer, Example, collate
 from avtnet.dense_decode import decode
 from avtnet.dense_losses import dense_loss
 from avtnet.dense_model import AVTNetDense
-from avtnet.dense_train import DenseTrainConfig, blend, fit_step, rate
+from avtnet.dense_train import Compositions, DenseTrainConfig, blend, fit_step
 from avtnet.own_episodes import Examples, Mixed, OwnEpisode, OwnWindows, part_of, window
 from avtnet.own_labels import KINDS
 from avtnet.synthesis.library import Piece, read_shard
@@ -186,25 +186,22 @@ def _trained(
     console: Console,
 ) -> tuple[AVTNetDense, int]:
     """The weights that the held-back windows like best, and the step that they are of."""
-    torch.manual_seed((config.seed << 8) + number)
     network, average = copy.deepcopy(start.network), copy.deepcopy(start.network)
     steps = config.steps if held else max(1, config.steps // BLIND)
-    # On the processor and with the weights as they are: DenseTrainConfig's other fields are unused.
     plan = DenseTrainConfig(
         steps=steps, batch_size=config.batch_size, lr=config.lr, seed=config.seed + number
     )
+    batches = Compositions(source, plan)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=0.0)
     least, best, best_step = judge(average, held, config.batch_size), None, 0
     if held:
         console.print(f"  step 0: held back {least:.4f}")
     for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate(plan, step)
         network.train()
         for part in network.modules():
             if isinstance(part, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
                 part.eval()
-        loss = fit_step(network, optimizer, source, plan, step)
+        loss = fit_step(network, optimizer, batches[step], plan, step)
         if not math.isfinite(loss):
             raise ClippingError(f"the loss is {loss} at step {step}: lower --lr")
         blend(average, network, min(AVERAGING, (step + 1) / (step + 10)))

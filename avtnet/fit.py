@@ -45,7 +45,7 @@ def fit(
 
     Runs in each process of ``fabric``; the one of rank 0 writes and talks.
     """
-    with _stop_on_signals() as stop:
+    with stop_on_signals() as stop:
         training = Training(fabric, config, trained, validated)
         for epoch in range(training.epoch, config.max_epoch):
             training.train_epoch(stop)
@@ -124,7 +124,7 @@ class Training:
         self.waiting = Waiting()
         reader = read_batches(self.data, batches, self.config.num_workers, self.waiting)
         self.network.train()
-        with _progress(self.console) as progress, closing(reader) as loaded:
+        with progress_bar(self.console) as progress, closing(reader) as loaded:
             bar = progress.add_task("", total=total, completed=self.batch)
             for batch, target in loaded:
                 moved = self._step(batch, target, total)
@@ -279,7 +279,8 @@ def learning_rate(config: TrainConfig, epochs: float) -> float:
     return config.lr * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def _progress(console: Console) -> Progress:
+def progress_bar(console: Console) -> Progress:
+    """What is done and how long the rest takes, on terminals only."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -292,7 +293,7 @@ def _progress(console: Console) -> Progress:
 
 
 @contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[threading.Event]:
     """An event that Ctrl-C or SIGTERM sets, so that the loop ends between two steps.
 
     A second Ctrl-C ends it at once. In a thread, where signals cannot be had, it is never set.

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from avtnet.synthesis.outline import Outline
     from avtnet.synthesis.script import Script
 
+MATERIAL = ("material", "music", "speech", "pictures", "fonts")
+"""Settings that name folders of material."""
 RECIPE_VERSION = 1
 """To be raised when the same settings make other episodes than before."""
 
@@ -64,6 +66,14 @@ class SynthesizeConfig:
     """varied: whose songs, voices, pictures and fonts these are; splits share nothing."""
     material: Path | None = None
     """varied: a folder with music/, speech/, pictures/ and fonts/ to use beside what is made up."""
+    music: Path | None = None
+    """varied: a folder of music, if not --material's."""
+    speech: Path | None = None
+    """varied: a folder with a folder of recordings for each speaker or language."""
+    pictures: Path | None = None
+    """varied: a folder of photos and paintings to stand in backgrounds."""
+    fonts: Path | None = None
+    """varied: a folder of fonts."""
     workers: int | None = None
     """Processes; absent, one a core; 0 works in this one. The episodes do not depend on it."""
 
@@ -276,7 +286,8 @@ def _identity(config: SynthesizeConfig) -> dict[str, Any]:
     for name in ("output", "episodes", "workers"):
         del values[name]
     if config.kind != "varied":
-        del values["split"], values["material"]
+        for name in ("split", *MATERIAL):
+            del values[name]
     return {"recipe": RECIPE_VERSION, **values, "cjk_font": font.name if font else None}
 
 

@@ -51,7 +51,7 @@ def arrange(
             plain.append(word)
             continue
         typed, equals, value = word.partition("=")
-        name = "output" if typed == "-o" else typed[2:].replace("-", "_")
+        name = "output" if typed in ("-o", "--out") else typed[2:].replace("-", "_")
         kind = Path if name == "config" else types.get(name)
         if kind is None:
             switch = name.removeprefix("no_")

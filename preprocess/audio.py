@@ -47,6 +47,11 @@ def _fast(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     float32 all through, as in librosa: with another precision the bands near the 80 dB floor,
     where rounding is all there is, would differ by more than 1e-3.
     """
+    return cepstrum(mel_decibels(samples, settings), settings.n_mfcc)
+
+
+def mel_decibels(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
+    """How loud each mel band is, -100 dB and more: float32 ``(columns, N_MELS)``."""
     import scipy.fft
 
     n_fft, hop = settings.n_fft, settings.hop_samples
@@ -59,10 +64,20 @@ def _fast(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     for start in range(0, columns, _BLOCK_COLUMNS):
         spectrum = scipy.fft.rfft(windows[start : start + _BLOCK_COLUMNS] * hann, axis=1)
         mel[start : start + _BLOCK_COLUMNS] = np.abs(spectrum) ** 2 @ bands.T
-    decibels = 10 * np.log10(np.maximum(mel, np.float32(FLOOR_POWER)))
-    decibels = np.maximum(decibels, decibels.max() - np.float32(RANGE_DB))
-    cepstrum: np.ndarray = scipy.fft.dct(decibels, axis=1, type=2, norm="ortho")
-    return cepstrum[:, : settings.n_mfcc].T
+    decibels: np.ndarray = 10 * np.log10(np.maximum(mel, np.float32(FLOOR_POWER)))
+    return decibels
+
+
+def cepstrum(decibels: np.ndarray, n_mfcc: int) -> np.ndarray:
+    """Mel bands in dB, ``(columns, N_MELS)`` → MFCC, ``(n_mfcc, columns)``.
+
+    What is RANGE_DB below the loudest of all the bands given counts as that.
+    """
+    import scipy.fft
+
+    limited = np.maximum(decibels, decibels.max() - np.float32(RANGE_DB))
+    made: np.ndarray = scipy.fft.dct(limited, axis=1, type=2, norm="ortho")
+    return made[:, :n_mfcc].T
 
 
 def _librosa(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:

@@ -239,7 +239,7 @@ def test_a_text_detector_can_see_the_credits(tmp_path):
 
 def test_a_folder_that_is_a_file_is_one_line_and_exit_code_1(tmp_path, capsys):
     (tmp_path / "taken").write_text("mine")
-    assert main(["-o", str(tmp_path / "taken"), "--episodes", "1", "--workers", "0"]) == 1
+    assert main(["--out", str(tmp_path / "taken"), "--episodes", "1", "--workers", "0"]) == 1
     assert "taken" in capsys.readouterr().err.strip().splitlines()[-1]
     assert (tmp_path / "taken").read_text() == "mine"
 

@@ -132,6 +132,11 @@ def test_no_file_belongs_to_two_splits(tmp_path):
         assert len(held[0] | held[1] | held[2]) == sum(map(len, held))
     with pytest.raises(ClippingError, match="no folder"):
         find_material(tmp_path / "gone", "train")
+    with pytest.raises(ClippingError, match="gone: no folder with music"):
+        find_material(None, "train", {"music": tmp_path / "gone"})
+    alone = [find_material(None, split, {"music": tmp_path / "music"}) for split in SPLITS]
+    assert [each.music for each in alone] == [each.music for each in found]
+    assert not any(each.pictures or each.speakers for each in alone)
 
 
 def test_varied_files_are_made_with_their_truth(tmp_path):

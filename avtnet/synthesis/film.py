@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -43,6 +43,10 @@ class Manner:
     subtitled: bool
 
 
+PLAIN = Manner(1.0, 1.0, 1.0, (1.0, 1.0, 1.0), 0.0, 0.0, 0, 0.0, False, False)
+"""Pictures as they are drawn: what happens to a whole copy is done later."""
+
+
 def draw_manner(rng: np.random.Generator) -> Manner:
     """The look of one copy of one episode."""
     bars = rng.uniform(0.05, 0.13) if rng.random() < 0.12 else 0.0
@@ -67,12 +71,20 @@ class Film:
 
     Args:
         size: (width, height) in pixels; texts and figures scale with the height.
+        manner: what is done to its pictures; None: drawn by chance.
     """
 
-    def __init__(self, outline: Outline, size: tuple[int, int], material: Material) -> None:
+    def __init__(
+        self,
+        outline: Outline,
+        size: tuple[int, int],
+        material: Material,
+        manner: Manner | None = None,
+    ) -> None:
         self.outline, self.size, self.material = outline, size, material
         rng = np.random.default_rng([outline.seed, 12])
-        self.manner = draw_manner(rng)
+        drawn = draw_manner(rng)
+        self.manner = drawn if manner is None else manner
         self._mixer = Mixer(outline.series_seed, draw_mix(rng), material)
         self._look = _look(outline.series_seed, size)
         self._writer = _writer(outline.series_seed, size, material)
@@ -132,6 +144,8 @@ class Film:
 
     def _treated(self, image: Image.Image, key: int) -> Image.Image:
         manner = self.manner
+        if replace(manner, subtitled=False) == PLAIN:
+            return image
         if manner.saturation < 0.8 or manner.saturation > 1.25:
             image = ImageEnhance.Color(image).enhance(manner.saturation)
         if manner.blur:

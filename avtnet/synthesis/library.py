@@ -2,32 +2,40 @@
 
 Rendering is what costs: so openings, endings, stories and cards are rendered once each, and every
 training example is a new outline filled with pieces drawn by chance (:mod:`avtnet.dense_data`).
+Pieces are plain: what is done to a whole copy of an episode, its loudness, its colours, its
+borders, is done to the composed example (:mod:`avtnet.synthesis.treatment`). Else every boundary
+would be marked by a change that real episodes do not have.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from avtnet.synthesis.direct import Detector, thumbnail
-from avtnet.synthesis.film import Film, draw_size
+from avtnet.synthesis.direct import Detector
+from avtnet.synthesis.film import PLAIN, Film
 from avtnet.synthesis.material import SPLITS, Material, Split
 from avtnet.synthesis.outline import single, song_length
 from avtnet.synthesis.script import stream
 from clipping.errors import FeatureError
 from clipping.files import atomic_path
 from clipping.tensor_file import check_header
-from preprocess.audio import mfcc
+from preprocess.audio import FLOOR_POWER, mel_decibels
 from preprocess.settings import FeatureSettings
 from preprocess.text import fill
 
-FORMAT = "avtnet.library.1"
-HEIGHT = 80
+FORMAT = "avtnet.library.2"
+SIZE = (142, 80)
 """Pixels of the pictures that thumbnails are made of."""
+QUIETEST = 10 * math.log10(FLOOR_POWER)
+"""dB of a mel band that is kept as 0."""
+STEP_DB = 0.6
+"""Of mel bands as they are kept: up to 53 dB, which full scale does not reach."""
 KINDS = ("opening", "ending", "story", "preview", "card")
 SHARD = ("opening",) * 14 + ("ending",) * 14 + ("story",) * 15 + ("preview",) * 3 + ("card",) * 6
 """The pieces of one file."""
@@ -45,11 +53,11 @@ class Piece:
     phase: float
     """Second of the piece that its first picture shows, 0..1."""
     frames: np.ndarray
-    """uint8 (n, 3, 33, 44): pictures at phase, phase + 1, …: thumbnails, two by two averaged."""
+    """uint8 (n, 3, 33, 44): pictures at phase, phase + 1, …, 16:9, drawn out to fill that."""
     text: np.ndarray
-    """bool (n, 27, 36)."""
-    mfcc: np.ndarray
-    """float16 (20, columns)."""
+    """bool (n, 27, 36): where text stands, drawn out as the picture is."""
+    mel: np.ndarray
+    """uint8 (columns, 128): mel bands in steps of STEP_DB from QUIETEST on."""
 
 
 def make_piece(kind: str, seed: int, material: Material) -> Piece:
@@ -59,30 +67,26 @@ def make_piece(kind: str, seed: int, material: Material) -> Piece:
     length = LENGTHS[kind](rng)
     shown = str(rng.choice(CARDS)) if kind == "card" else kind
     outline = single(shown, length, (seed * len(SPLITS) + SPLITS[material.split]) % 2**31)
-    film = Film(outline, draw_size(rng, HEIGHT), material)
+    film = Film(outline, SIZE, material, replace(PLAIN, subtitled=bool(rng.random() < 0.4)))
     phase, detector = (
         float(rng.uniform(0, 1)),
         Detector(false_boxes=float(rng.choice([0.0, 0.03, 0.1]))),
     )
+    width, height = settings.frame_width // 2, settings.frame_height // 2
+    cells = (settings.mask_width, settings.mask_height)
     count = max(1, math.ceil(length - phase))
-    frames = np.zeros((count, 3, settings.frame_height, settings.frame_width), np.uint8)
-    text = np.zeros((count, settings.mask_height, settings.mask_width), bool)
+    frames = np.zeros((count, 3, height, width), np.uint8)
+    text = np.zeros((count, cells[1], cells[0]), bool)
     for number in range(count):
         image, boxes = film.picture(min(phase + number, length - 1e-3))
-        frames[number] = thumbnail(image, settings)
-        seen = detector.see(boxes, image.size, seed, number)
-        text[number] = fill(seen, image.size, (settings.mask_width, settings.mask_height))
-    sound = film.mastered(0.0, length)
-    columns = len(sound) // settings.hop_samples
-    long = FeatureSettings(window=float(math.ceil(length) + 1))
-    return Piece(
-        kind,
-        length,
-        phase,
-        halved(frames),
-        text,
-        mfcc(sound, long)[:, :columns].astype(np.float16),
-    )
+        small = image.resize((width, height), Image.Resampling.BOX)
+        frames[number] = np.asarray(small).transpose(2, 0, 1)
+        # As if the mask's shape were the picture's: no letterbox.
+        text[number] = fill(detector.see(boxes, image.size, seed, number), cells, cells)
+    sound = film.sound(0.0, length)
+    decibels = mel_decibels(sound, settings)[: len(sound) // settings.hop_samples]
+    mel = np.clip(np.rint((decibels - QUIETEST) / STEP_DB), 0, 255).astype(np.uint8)
+    return Piece(kind, length, phase, frames, text, mel)
 
 
 def halved(frames: np.ndarray) -> np.ndarray:
@@ -119,7 +123,7 @@ def make_shard(path: Path, number: int, seed: int, material: Material) -> None:
     pieces = [make_piece(kind, int(rng.integers(2**40)), material) for kind in SHARD]
     arrays, about = {}, []
     for index, piece in enumerate(pieces):
-        arrays[f"{index}.frames"], arrays[f"{index}.mfcc"] = piece.frames, piece.mfcc
+        arrays[f"{index}.frames"], arrays[f"{index}.mel"] = piece.frames, piece.mel
         arrays[f"{index}.text"] = np.packbits(piece.text)
         about.append({"kind": piece.kind, "length": piece.length, "phase": piece.phase})
     metadata = {"format": FORMAT, "pieces": json.dumps(about)}
@@ -160,7 +164,5 @@ def _read_piece(file: object, index: int, about: dict[str, object]) -> Piece:
     text = np.unpackbits(bits, count=count * 27 * 36).reshape(count, 27, 36).astype(bool)
     kind, length, phase = str(about["kind"]), float(about["length"]), float(about["phase"])  # type: ignore[arg-type]
     if kind not in KINDS or not (0 <= phase <= 1 and 0 < length < 3600):
-        raise FeatureError(
-            f"piece {index} is {asdict(Piece(kind, length, phase, bits, bits, bits))}"
-        )
-    return Piece(kind, length, phase, frames, text, get(f"{index}.mfcc"))
+        raise FeatureError(f"piece {index} is a {kind} of {length} s, its first picture at {phase}")
+    return Piece(kind, length, phase, frames, text, get(f"{index}.mel"))

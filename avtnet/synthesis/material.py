@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +34,13 @@ SHARES: dict[Split, tuple[float, float]] = {
 SOUND_SUFFIXES = frozenset(".ogg .opus .mp3 .flac .wav .m4a".split())
 PICTURE_SUFFIXES = frozenset(".jpg .jpeg .png .webp".split())
 FONT_SUFFIXES = frozenset(".ttf .otf .ttc".split())
+SUFFIXES = {
+    "music": SOUND_SUFFIXES,
+    "speech": SOUND_SUFFIXES,
+    "pictures": PICTURE_SUFFIXES,
+    "fonts": FONT_SUFFIXES,
+}
+"""Of the files of each kind of material."""
 MOST_PIXELS = 40_000_000
 """Larger pictures are left out."""
 LONGEST_MUSIC = 600.0
@@ -58,26 +65,31 @@ class Material:
     korean: tuple[Path, ...] = ()
 
 
-def find_material(folder: Path | None, split: Split) -> Material:
+def find_material(
+    folder: Path | None, split: Split, given: Mapping[str, Path | None] | None = None
+) -> Material:
     """What a split may use of a folder; None takes only what is installed.
 
     Speech is split by folder (one a language or a speaker), fonts by family, the rest by file.
 
+    Args:
+        given: folders of ``music``, ``speech``, ``pictures`` or ``fonts`` that lie elsewhere.
+
     Raises:
-        ClippingError: where the folder does not exist.
+        ClippingError: where a folder does not exist.
     """
     if folder is not None and not folder.is_dir():
         raise ClippingError(f"{folder}: no folder with music/, speech/, pictures/ and fonts/")
-    music = _files(folder, "music", SOUND_SUFFIXES)
-    speech = _files(folder, "speech", SOUND_SUFFIXES)
-    fonts = _files(folder, "fonts", FONT_SUFFIXES)
+    folders = {kind: None if folder is None else folder / kind for kind in SUFFIXES}
+    for kind, each in (given or {}).items():
+        if each is not None:
+            if not each.is_dir():
+                raise ClippingError(f"{each}: no folder with {kind}")
+            folders[kind] = each
+    music, speech, pictures, fonts = (_files(folders[kind], SUFFIXES[kind]) for kind in SUFFIXES)
     folders = sorted({path.parent for path in speech})
     held = _split_evenly(folders, split)
-    speakers = tuple(
-        tuple(path for path in speech if path.parent == each and voice == _voice(path))
-        for each in held
-        for voice in sorted({_voice(path) for path in speech if path.parent == each})
-    )
+    speakers = tuple(lines for each in held for lines in _voices(each, speech))
     families = sorted({_family(path) for path in fonts})
     mine = {family for family in families if _belongs(family, split)}
     faces = [path for path in fonts if _family(path) in mine]
@@ -88,11 +100,7 @@ def find_material(folder: Path | None, split: Split) -> Material:
         split=split,
         music=tuple(path for path in music if _belongs(path.name, split)),
         speakers=speakers,
-        pictures=tuple(
-            path
-            for path in _files(folder, "pictures", PICTURE_SUFFIXES)
-            if _belongs(path.name, split)
-        ),
+        pictures=tuple(path for path in pictures if _belongs(path.name, split)),
         latin=latin,
         cjk=cjk or ((installed,) if installed else ()),
         korean=tuple(path for path in faces if KOREAN.search(path.name)),
@@ -142,18 +150,28 @@ def _normal(sound: Sound, level: float) -> Sound:
     return (loud * (level / (float(np.sqrt(np.mean(loud**2))) + 1e-6))).astype(np.float16)
 
 
-def _files(folder: Path | None, kind: str, suffixes: Iterable[str]) -> list[Path]:
+def _files(folder: Path | None, suffixes: Iterable[str]) -> list[Path]:
     if folder is None:
         return []
     known = frozenset(suffixes)
-    return sorted(path for path in (folder / kind).rglob("*") if path.suffix.lower() in known)
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in known)
 
 
 def _split_evenly(folders: Sequence[Path], split: Split) -> list[Path]:
-    """The largest go first, in turn to train, test and val: three folders give each one."""
+    """The largest go first, in turn: three folders give each one, of more most go to train."""
     order = sorted(folders, key=lambda path: (-sum(1 for _ in path.iterdir()), path.name))
-    turn: tuple[Split, ...] = ("train", "test", "val")
-    return [path for index, path in enumerate(order) if turn[index % 3] == split]
+    turn: tuple[Split, ...] = ("train", "test", "val", "train", "train")
+    return [path for index, path in enumerate(order) if turn[index % len(turn)] == split]
+
+
+def _voices(folder: Path, speech: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """The files of each voice in a folder; a letter that few of them have is no voice."""
+    files = [path for path in speech if path.parent == folder]
+    by_voice = {
+        voice: tuple(path for path in files if _voice(path) == voice)
+        for voice in sorted({_voice(path) for path in files})
+    }
+    return [lines for lines in by_voice.values() if len(lines) >= 0.02 * len(files)]
 
 
 def _voice(path: Path) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from avtnet.synthesis.encode import encode
 from avtnet.synthesis.film import Film, draw_size
-from avtnet.synthesis.material import SPLITS, Material, Split, find_material
+from avtnet.synthesis.material import SPLITS, SUFFIXES, Material, Split, find_material
 from avtnet.synthesis.outline import Outline, draw_outline
 from clipping.files import atomic_path
 
@@ -34,7 +34,7 @@ def render(outline: Outline, path: Path, config: SynthesizeConfig) -> None:
     """Write an episode's file: H.264 of some quality and AAC in MP4."""
     rng = np.random.default_rng([outline.seed, 24])
     size = draw_size(rng, config.picture_size[1])
-    film = Film(outline, size, _material(config.material, config.split))
+    film = Film(outline, size, _material(config))
     with atomic_path(path) as temporary:
         encode(
             temporary,
@@ -64,7 +64,14 @@ def describe(outline: Outline, media: Path, config: SynthesizeConfig) -> dict[st
     }
 
 
+def _material(config: SynthesizeConfig) -> Material:
+    given = tuple((kind, getattr(config, kind)) for kind in SUFFIXES)
+    return _found(config.material, config.split, given)
+
+
 @lru_cache(maxsize=1)
-def _material(folder: Path | None, split: Split) -> Material:
+def _found(
+    folder: Path | None, split: Split, given: tuple[tuple[str, Path | None], ...]
+) -> Material:
     """What a worker finds once."""
-    return find_material(folder, split)
+    return find_material(folder, split, dict(given))

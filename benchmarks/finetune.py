@@ -4,9 +4,9 @@
 
 DATA is made first where it is not there yet: series of the split ``test``, each with its own songs,
 look and lettering, an opening and an ending of one length, and every copy with colours, loudness
-and codec of its own; through H.264, AAC, the decoder and the text engine. Of each series
-``--labelled`` episodes are tuned on by the command itself; ``--held`` others are looked at before
-and after, whole. The held episodes of all other series tell what is lost elsewhere.
+and codec of its own; through H.264, AAC, the decoder and the text engine. Of each of the first
+``--tuned`` series ``--labelled`` episodes are tuned on by the command itself; ``--held`` others are
+looked at before and after, whole. The held episodes of all other series tell what is lost elsewhere.
 
 Printed are, of whole episodes:
 
@@ -121,6 +121,7 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--material", type=Path)
     parser.add_argument("--series", type=int, default=2)
+    parser.add_argument("--tuned", type=int, default=2)
     parser.add_argument("--labelled", type=int, default=5)
     parser.add_argument("--held", type=int, default=6)
     parser.add_argument("--seed", type=int, default=11)
@@ -143,9 +144,10 @@ def main() -> int:
     console = Console(stderr=True, soft_wrap=True, markup=False)
     before: list[list[Answer]] = [asked(start, episodes) for episodes in held]
     mine: list[Answer] = []
+    mine_before: list[Answer] = []
     others: list[Answer] = []
     others_before: list[Answer] = []
-    for series in range(arguments.series):
+    for series in range(arguments.tuned):
         given = source(arguments, series, "labelled")
         config = TuneConfig(
             given.inputs,
@@ -168,15 +170,16 @@ def main() -> int:
         row(f"series {series + 1} before", before[series])
         row(f"series {series + 1} tuned", own)
         mine += own
+        mine_before += before[series]
         for other in range(arguments.series):
             if other != series:
                 others += asked(tuned, held[other])
                 others_before += before[other]
-    row("all series before", [answer for each in before for answer in each])
-    row("all series, each tuned on its own", mine)
+    row("their own series before", mine_before)
+    row("their own series tuned", mine)
     if others:
         row("other series before", others_before)
-        row("other series, tuned on another one", others)
+        row("other series tuned", others)
     return 0
 
 

@@ -28,7 +28,7 @@ SMALL = DenseConfig(
     sound=(8, 8, 8), frames=(8, 8), text=(4, 8), width=32, dilations=(1, 2, 4), dropout=0.0
 )
 OPENINGS = {"01": (6.5, 30.0), "02": (20.25, 44.0), "03": (13.0, 36.5)}
-FINE = "--steps 60 --batch-size 4 --lr 1e-2 --folds 2 --workers 0".split()
+FINE = "--steps 30 --batch-size 2 --lr 1e-2 --folds 2 --workers 0".split()
 
 
 @pytest.fixture(autouse=True)

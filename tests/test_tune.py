@@ -40,7 +40,7 @@ def user(tmp_path_factory, monkeypatch):
 
 
 def make_episode(path: Path, opening: tuple[float, float]) -> Path:
-    """A minute that is bright and loud in the opening, dark and quiet else."""
+    """Fifty seconds that are bright and loud in the opening, dark and quiet else."""
 
     def draw(number, time, size):
         level = 200 if opening[0] <= time < opening[1] else 40
@@ -51,7 +51,7 @@ def make_episode(path: Path, opening: tuple[float, float]) -> Path:
         return loud * np.sin(2 * np.pi * 440 * times)
 
     return make_media(
-        path, duration=60.0, size=(96, 64), rate=4, audio_rate=22050, layout="mono", draw=draw,
+        path, duration=50.0, size=(96, 64), rate=2, audio_rate=22050, layout="mono", draw=draw,
         sound=sound,
     )  # fmt: skip
 
@@ -219,6 +219,12 @@ def test_norms_keep_their_statistics_and_what_it_began_with_stays(tmp_path):
     after = made.network.state_dict()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved
+    assert not [name for name in moved if "running" in name or "tracked" in name]
+    assert not [name for name in moved if name.startswith(("sound.", "frames.", "text."))]
+    whole = config(tmp_path / "whole", steps=10, lr=1e-3, senses=True)
+    after = dense_tune.tune(whole, start, EPISODES[:2], QUIET).network.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert "sound.second.weight" in moved
     assert not [name for name in moved if "running" in name or "tracked" in name]
     for name, value in start.network.state_dict().items():
         assert torch.equal(before[name], value)

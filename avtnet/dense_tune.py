@@ -6,8 +6,8 @@ A handful of episodes is soon learned by heart, and what was known before soon f
   where the held-back ones gain no more (at once, where they never do), and says what was gained;
 * the weights of these trainings, which all began with the same ones, are averaged: all labels
   count, and an average of such weights is known to forget less than any of them;
-* what sees and hears a second by itself stays as it is, the batch norms' statistics in any case;
-  only what judges the seconds together is moved, at a quarter of the first training's rate;
+* the rate is a seventh of the first training's, and the batch norms keep their statistics; what
+  sees and hears a second by itself is moved too, for a song is known by its sound (docs/tune.md);
 * windows are cut anywhere and changed as composed ones are (other colours, other loudness, senses
   hidden);
 * with a library of pieces, composed episodes are mixed in.

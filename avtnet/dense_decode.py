@@ -75,7 +75,7 @@ def decode(given: Probabilities, covered: float | None = None) -> list[Found]:
                 if share < 0.3:
                     continue
                 rank = (
-                    0.25 * _between(gain, start, end)
+                    0.1 * _between(gain, start, end)
                     + 2.0 * np.log(first * last)
                     + usual(end - start)
                 )

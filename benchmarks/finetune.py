@@ -6,7 +6,7 @@ DATA is made first where it is not there yet: series of the split ``test``, each
 look and lettering, an opening and an ending of one length, and every copy with colours, loudness
 and codec of its own; through H.264, AAC, the decoder and the text engine. Of each of the first
 ``--tuned`` series ``--labelled`` episodes are tuned on by the command itself; ``--held`` others are
-looked at before and after, whole. The held episodes of all other series tell what is lost elsewhere.
+looked at before and after, whole. The held ones of all other series tell what is lost elsewhere.
 
 Printed are, of whole episodes:
 

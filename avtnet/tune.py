@@ -67,8 +67,9 @@ class TuneConfig:
     folds: int = 3
     """Parts of the episodes. Each is held back once, to stop in time and to measure the gain; the
     weights of all these trainings are averaged."""
-    steps: int = 100
-    """Steps of each training at most; it ends before where the held-back episodes gain no more."""
+    steps: int = 30
+    """Steps of each training at most; it ends before where the held-back episodes gain no more.
+    Enough for five episodes."""
     batch_size: int = 6
     """Windows of 200 s in a step."""
     lr: float = 3e-4

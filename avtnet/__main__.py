@@ -19,6 +19,7 @@ COMMANDS = {
     "dense_train": ("avtnet.dense_train", "train AVTNetDense on made-up episodes"),
     "evaluate": ("avtnet.evaluate", "score a checkpoint or a submission"),
     "predict": ("avtnet.predict", "write a submission of the challenge"),
+    "export": ("avtnet.export", "write a checkpoint as ONNX"),
     "fuse": ("ensemble.fuse", "fuse several submissions into one"),
     "synthesize": ("avtnet.synthesize", "make a labelled set of made-up episodes"),
     "recipe": ("avtnet.recipe", "reproduce the whole recipe, small"),

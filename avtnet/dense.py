@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,23 @@ from avtnet.evidence import Candidate
 from clipping.config import dump, restore
 from clipping.errors import CheckpointError, ConfigError, FeatureError
 from clipping.segments import Segment
+from clipping.tables import WINDOW_SECONDS
 from preprocess.episode import Episode
 from preprocess.features import Features
 from preprocess.settings import FeatureSettings
 
 FORMAT = "avtnet-dense-1"
+CPU = torch.device("cpu")
 SHIPPED = Path(__file__).parent / "weights" / "dense.safetensors"
 """The weights that come with the package (docs/model-card.md)."""
 SIGMA = 1.5
 """Standard deviation of its ends in seconds, where a segment is right."""
 CHUNK = 480
 """Seconds that the network looks at at once, besides its reach on both sides."""
+BATCH_SIZE = 8
+"""Windows of 200 s, or seconds that make as many, that go through the network together."""
+Part = Callable[[int, int], Inputs]
+"""(first, last) → Inputs of these seconds, one row."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +84,48 @@ def look_dense(features: Features, checkpoint: DenseCheckpoint | None = None) ->
     """
     checkpoint = checkpoint or shipped()
     check_settings(checkpoint.info.features, features)
-    seconds = features.settings.seconds
+    given = evidence(checkpoint, partial(from_features, features), features.settings.seconds)
+    return segments(features, given, checkpoint)
 
-    def part(first: int, last: int) -> Inputs:
-        return from_features(features, first, last)
 
-    given = evidence(checkpoint, part, seconds)
-    found = decode(given, covered=features.covered)
+def look_dense_many(
+    features: Iterable[Features],
+    checkpoint: DenseCheckpoint | None = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[list[Segment]]:
+    """What :func:`look_dense` says of each, in their order, several at once.
+
+    Args:
+        features: read as they are needed, ``batch_size`` of them at a time; of any lengths.
+        batch_size: see ``BATCH_SIZE``.
+
+    Raises:
+        FeatureError, CheckpointError: as :func:`look_dense`.
+    """
+    checkpoint = checkpoint or shipped()
+    for window, given in see_many(features, checkpoint, batch_size=batch_size):
+        yield segments(window, given, checkpoint)
+
+
+def see_many(
+    features: Iterable[Features], checkpoint: DenseCheckpoint, *, batch_size: int = BATCH_SIZE
+) -> Iterator[tuple[Features, Probabilities]]:
+    """Each of many windows or episodes with its evidence; see :func:`look_dense_many`."""
+    waiting = iter(features)
+    while some := list(islice(waiting, batch_size)):
+        for window in some:
+            check_settings(checkpoint.info.features, window)
+        parts = [(partial(from_features, each), each.settings.seconds) for each in some]
+        yield from zip(some, evidence_of_many(checkpoint, parts, batch_size), strict=True)
+
+
+def segments(
+    features: Features, given: Probabilities, checkpoint: DenseCheckpoint
+) -> list[Segment]:
+    """The opening and the ending that evidence tells of, in media time."""
     edges = (0.0, features.covered)
+    found = decode(given, covered=features.covered)
     return [_segment(each, features.start, edges, checkpoint) for each in found]
 
 
@@ -95,10 +136,10 @@ def look_dense_episode(
     return look_dense(episode.window(0, "start", episode.seconds), checkpoint)
 
 
-@lru_cache(maxsize=1)
-def shipped() -> DenseCheckpoint:
-    """The weights that come with the package, read once."""
-    return load(SHIPPED)
+@lru_cache(maxsize=2)
+def shipped(device: torch.device = CPU) -> DenseCheckpoint:
+    """The weights that come with the package, read once a device."""
+    return load(SHIPPED, device)
 
 
 def candidates(
@@ -135,7 +176,7 @@ def candidates(
 
 def evidence(
     checkpoint: DenseCheckpoint,
-    part: Callable[[int, int], Inputs],
+    part: Part,
     seconds: int,
     shown: Sequence[float] | None = None,
 ) -> Probabilities:
@@ -145,37 +186,83 @@ def evidence(
     answer depends on.
 
     Args:
-        part: (first, last) → Inputs of these seconds, one row.
         shown: which of sound, pictures, text and place are used, of 0 and 1; None: all.
     """
+    (given,) = evidence_of_many(checkpoint, [(part, seconds)], 1, shown)
+    return given
+
+
+def evidence_of_many(
+    checkpoint: DenseCheckpoint,
+    parts: Sequence[tuple[Part, int]],
+    batch_size: int = BATCH_SIZE,
+    shown: Sequence[float] | None = None,
+) -> list[Probabilities]:
+    """The evidence for each of many, of so many seconds; chunks of one length go together."""
     network, reach = checkpoint.network, checkpoint.network.config.reach
     device = next(network.parameters()).device
-    pieces: list[Probabilities] = []
-    for first in range(0, seconds, CHUNK):
-        last = min(seconds, first + CHUNK)
-        low, high = max(0, first - reach), min(seconds, last + reach)
-        tensors = [tensor.to(device) for tensor in part(low, high).numbers()]
-        seen = None if shown is None else torch.tensor([shown], dtype=torch.float32, device=device)
-        with torch.inference_mode():
-            out = network(*tensors, seen)
-        pieces.append(_probabilities(out, first - low, last - low))
-    return Probabilities(
-        *(np.concatenate([getattr(piece, name) for piece in pieces]) for name in NAMES)
-    )
+    same: dict[int, list[_Chunk]] = {}
+    for number, (_, seconds) in enumerate(parts):
+        for first in range(0, seconds, CHUNK):
+            last = min(seconds, first + CHUNK)
+            chunk = _Chunk(number, first, last, max(0, first - reach), min(seconds, last + reach))
+            same.setdefault(chunk.high - chunk.low, []).append(chunk)
+    done: dict[tuple[int, int], Probabilities] = {}
+    for length, chunks in same.items():
+        rows = max(1, batch_size * int(WINDOW_SECONDS) // length)
+        for begin in range(0, len(chunks), rows):
+            some = chunks[begin : begin + rows]
+            inputs = [parts[each.number][0](each.low, each.high) for each in some]
+            # Pictures travel as bytes and become numbers where the network is.
+            given = Inputs(*(torch.cat(each).to(device) for each in zip(*inputs, strict=True)))
+            seen = (
+                None if shown is None else torch.tensor(shown, device=device).repeat(len(some), 1)
+            )
+            with torch.inference_mode():
+                out = network(*given.numbers(), seen)
+            whole = _probabilities(out)
+            for row, each in enumerate(some):
+                inside = slice(each.first - each.low, each.last - each.low)
+                done[each.number, each.first] = Probabilities(
+                    *(getattr(whole, name)[row, inside] for name in NAMES)
+                )
+    return [
+        _joined([done[number, first] for first in range(0, seconds, CHUNK)])
+        for number, (_, seconds) in enumerate(parts)
+    ]
 
 
 NAMES = ("classes", "peaks", "offsets")
 
 
-def _probabilities(out: Evidence, first: int, last: int) -> Probabilities:
+@dataclass(frozen=True)
+class _Chunk:
+    """Seconds ``[first, last)`` of one of many, seen with those of ``[low, high)``."""
+
+    number: int
+    first: int
+    last: int
+    low: int
+    high: int
+
+
+def _probabilities(out: Evidence) -> Probabilities:
+    """All rows at once, with an axis for them in front."""
+
     def numbers(tensor: Tensor) -> np.ndarray:
-        array: np.ndarray = tensor[0, first:last].float().cpu().numpy()
+        array: np.ndarray = tensor.float().cpu().numpy()
         return array
 
     return Probabilities(
         numbers(out.classes.softmax(-1)),
         numbers(out.peaks.sigmoid()),
         numbers(out.offsets.softmax(-1)),
+    )
+
+
+def _joined(pieces: Sequence[Probabilities]) -> Probabilities:
+    return Probabilities(
+        *(np.concatenate([getattr(piece, name) for piece in pieces]) for name in NAMES)
     )
 
 

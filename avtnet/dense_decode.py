@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avtnet.dense_model import BINS, CLASSES, REACH
+from avtnet.dense_model import BINS, BOUNDARIES, CLASSES, REACH
 
 PEAKS = 8
 """Candidates for each boundary."""
-SHORTEST, LONGEST = 6.0, 170.0
+SHORTEST, LONGEST = 4.0, 170.0
 """Seconds that an opening or an ending may last."""
 FLOOR = 0.02
 """Peaks below this are no candidates."""
@@ -87,6 +87,14 @@ def decode(given: Probabilities, covered: float | None = None) -> list[Found]:
     if len(found) == 2 and min(f.end for f in found) > max(f.start for f in found):
         found = [max(found, key=lambda each: each.score)]
     return sorted(found, key=lambda each: each.start)
+
+
+def likeliest(given: Probabilities, boundary: str, covered: float | None = None) -> float:
+    """Where one of BOUNDARIES is, if it is anywhere: seconds from the evidence's first."""
+    total = float(len(given.classes) if covered is None else min(covered, len(given.classes)))
+    number = BOUNDARIES.index(boundary)
+    exists = given.peaks[: max(1, int(np.ceil(total))), number]
+    return _refined(given, number, int(np.argmax(exists)), total)
 
 
 def usual(seconds: float) -> float:

@@ -1,27 +1,36 @@
-"""How good predictions are: ``python -m avtnet.evaluate --data_root DATA --weights CHECKPOINT``."""
+"""How good predictions are: ``python -m avtnet.evaluate --data_root DATA --weights CHECKPOINT``.
+
+Windows here; segments of whole episodes in :mod:`avtnet.evaluate_episodes`.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from avtnet import checkpoints
 from avtnet.dataset import Window, read_windows, split
-from avtnet.predict import find_device, predict_windows
+from avtnet.devices import find_device
+from avtnet.evaluate_episodes import evaluate_episodes, print_episodes, write_episodes
+from avtnet.judgement import Case, Span, judge
+from avtnet.predict import ASKED, Answer, answer_windows, load_any
+from avtnet.report import REPORT, Report, made_now, table_of, write_report
+from avtnet.report_pictures import of_features
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import atomic_path, require_writable, write_text
 from clipping.metrics import evaluate as score
 from clipping.metrics import signed_errors
 from clipping.tables import WINDOW_SECONDS, WindowId, csv_text, read_labels, read_submission
+from preprocess.features import load as load_features
 
 PROG = "python -m avtnet.evaluate"
 SIDES = {"start": "opening ends", "end": "ending starts"}
@@ -29,32 +38,40 @@ SIDES = {"start": "opening ends", "end": "ending starts"}
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Score a checkpoint on labelled windows, or a submission against labels.
+    """Score a checkpoint on labelled windows, a submission, or the segments of whole episodes.
 
-    Prints the figures of each side and the worst windows; with --output also writes metrics.json,
-    errors.csv (every window, worst first) and errors.png.
+    Prints the figures and the worst; with --output also writes metrics.json, errors.csv (worst
+    first), report.html (one file with figures, curves and pictures of the worst) and, of windows,
+    errors.png.
     """
 
     data_root: Path = Path("data")
     """Folder with labels.txt, and features/ where a checkpoint is to be scored."""
     weights: Path | None = None
-    """The checkpoint to score."""
+    """The checkpoint to score: of the original's family, or of AVTNetDense."""
     submission: Path | None = None
     """A submission to score instead of a checkpoint."""
+    segments: Path | None = None
+    """What avtnet locate wrote (JSON or CSV), to be scored against --labels instead."""
+    labels: Path | None = None
+    """The true segments of the same files, in the same form, or avtnet synthesize's
+    episodes.json."""
     windows: Literal["all", "val", "train"] = "all"
     """Which windows of data_root: all, or the validation or training share of data_seed."""
     data_seed: int = 0
     """The split that the checkpoint was trained with."""
     worst: int = 10
-    """How many of the worst windows are printed."""
+    """How many of the worst windows or episodes are printed and shown."""
     output: Path | None = None
-    """Folder for metrics.json, errors.csv and errors.png."""
+    """Folder for metrics.json, errors.csv, report.html and errors.png."""
     device: str = "cpu"
-    """Where the network runs: cpu, cuda, cuda:1."""
+    """Where the network runs: cpu, cuda, cuda:1, mps, or auto."""
 
     def __post_init__(self) -> None:
-        if (self.weights is None) == (self.submission is None):
-            raise ConfigError("name what to score: either --weights or --submission")
+        if sum(each is not None for each in (self.weights, self.submission, self.segments)) != 1:
+            raise ConfigError("name what to score: one of --weights, --submission, --segments")
+        if (self.segments is None) != (self.labels is None):
+            raise ConfigError("--segments FOUND and --labels TRUE go together")
         if self.worst < 0:
             raise ConfigError(f"worst is 0 or more windows, got {self.worst}")
 
@@ -69,6 +86,8 @@ class Evaluation:
     """Predicted minus true, seconds."""
     true: dict[WindowId, float]
     predicted: dict[WindowId, float]
+    cases: tuple[Case, ...] = ()
+    """The windows for a report: one end is true of each, AVTNetDense may say more."""
 
 
 def evaluate(config: EvaluateConfig) -> Evaluation:
@@ -77,22 +96,60 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     Raises:
         ClippingError: for missing data or predictions, or weights that cannot be used.
     """
+    answers: dict[WindowId, Answer]
     if config.submission is not None:
         labels = read_labels(config.data_root / "labels.txt")
-        chosen = _choose([Window(key, value, Path()) for key, value in labels.items()], config)
-        predicted = dict(read_submission(config.submission))
+        chosen = _choose(
+            [
+                Window(key, value, config.data_root / "features" / f"{key}.safetensors")
+                for key, value in labels.items()
+            ],
+            config,
+        )
+        submitted = read_submission(config.submission)
+        answers = {window: Answer(position) for window, position in submitted.items()}
     else:
         assert config.weights is not None  # EvaluateConfig checks it
-        device = find_device(config.device)
-        checkpoint = checkpoints.load(config.weights, device)
+        checkpoint = load_any(config.weights, find_device(config.device))
         windows, missing = read_windows(config.data_root)
         if missing:
             told = f"{len(missing)} labels without features are left out: {missing[0]} …"
             print(told, file=sys.stderr)
         chosen = _choose(windows, config)
-        positions = predict_windows(checkpoint, [window.path for window in chosen], device=device)
-        predicted = dict(zip([window.id for window in chosen], positions, strict=True))
-    return compare(predicted, {window.id: window.seconds for window in chosen})
+        said = answer_windows(checkpoint, [window.path for window in chosen])
+        answers = dict(zip([window.id for window in chosen], said, strict=True))
+    evaluation = compare(
+        {window: answer.position for window, answer in answers.items()},
+        {window.id: window.seconds for window in chosen},
+    )
+    return replace(
+        evaluation, cases=tuple(window_case(window, answers[window.id]) for window in chosen)
+    )
+
+
+def window_case(window: Window, answer: Answer) -> Case:
+    """A window, in its own seconds, with what is true and what was said."""
+    role, _ = ASKED[window.id.side]
+
+    def one_end(seconds: float) -> Span:
+        return Span(role, None, seconds) if role == "opening" else Span(role, seconds, None)
+
+    said: tuple[Span, ...] = (one_end(answer.position),)
+    if answer.segments is not None:
+        said = tuple(Span(each.label, each.start, each.end, each.score) for each in answer.segments)
+
+    def pictures(times: Sequence[float]) -> Sequence[np.ndarray | None]:
+        return of_features(load_features(window.path), 0.0)(times)
+
+    return Case(
+        str(window.id),
+        0.0,
+        WINDOW_SECONDS,
+        true=(one_end(window.seconds),),
+        said=said,
+        pictures=pictures if window.path.is_file() else None,
+        asked=frozenset((role,)),  # labels tell of no other
+    )
 
 
 def compare(predicted: Mapping[WindowId, float], true: Mapping[WindowId, float]) -> Evaluation:
@@ -176,11 +233,42 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(config: EvaluateConfig) -> None:
     if config.output is not None:
         require_writable(config.output)
-    evaluation = evaluate(config)
-    print_evaluation(evaluation, config.worst, Console())
+    if config.segments is not None:
+        assert config.labels is not None  # EvaluateConfig checks it
+        episodes = evaluate_episodes(config.segments, config.labels)
+        print_episodes(episodes, config.worst, Console())
+        if config.output is not None:
+            write_episodes(episodes, config.output, config.worst)
+    else:
+        evaluation = evaluate(config)
+        print_evaluation(evaluation, config.worst, Console())
+        if config.output is not None:
+            write_evaluation(evaluation, config.output)
+            write_report(config.output / REPORT, _report(evaluation, config))
     if config.output is not None:
-        write_evaluation(evaluation, config.output)
         print(f"written: {config.output}", file=sys.stderr)
+
+
+def _report(evaluation: Evaluation, config: EvaluateConfig) -> Report:
+    scored = config.weights or config.submission
+    return Report(
+        f"Evaluation of {scored.name if scored is not None else ''}",
+        (
+            ("scored", str(scored)),
+            ("data", f"{config.data_root}, {config.windows} windows"),
+            *made_now(),
+        ),
+        judge(evaluation.cases),
+        (
+            table_of(
+                "The challenge's figures",
+                evaluation.figures,
+                "Seconds; score: mean of max(|error| - 1 s, 0); hit@2: share of windows at most "
+                "2 s off.",
+            ),
+        ),
+        worst=config.worst,
+    )
 
 
 def _choose(windows: list[Window], config: EvaluateConfig) -> list[Window]:

@@ -223,7 +223,7 @@ class Training:
         info = CheckpointInfo(self.config.model, self.config.if_normal, self.data.settings)
         checkpoint = Checkpoint(self.config.save_prefix, network, info)
         paths = [window.path for window in self.validated[rank::ranks]]
-        positions = predict_windows(checkpoint, paths, device=self.fabric.device)
+        positions = predict_windows(checkpoint, paths)
         if ranks == 1:
             return positions
         shares: list[list[float]] = [[] for _ in range(ranks)]

@@ -20,10 +20,11 @@ from avtnet.cache import Cache
 from avtnet.checkpoints import Checkpoint
 from avtnet.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
 from avtnet.dense import DenseCheckpoint
+from avtnet.devices import find_device
 from avtnet.evidence import Candidate, fuse_candidates
 from avtnet.gather import Gathered, gather, sort_inputs
 from avtnet.hints import library
-from avtnet.predict import check_settings, find_device, predict_windows
+from avtnet.predict import check_settings, predict_windows
 from avtnet.season import EpisodeFacts, SeasonOptions, look_at
 from avtnet.season_names import seasons
 from avtnet.text_support import with_text
@@ -95,7 +96,7 @@ class LocateConfig:
     workers: int | None = None
     """Processes that read the media; absent, one a core; 0 works in this one."""
     device: str = "cpu"
-    """Where the networks run: cpu, cuda, cuda:1."""
+    """Where the networks run: cpu, cuda, cuda:1, mps, or auto."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
@@ -148,7 +149,7 @@ def locate(
         weights: a checkpoint, or several to be fused; none takes the demo weights that are
             shipped, which were trained on made-up episodes only.
         min_confidence: below it nothing is said.
-        device: where the networks run.
+        device: where the networks run: cpu, cuda, cuda:1, mps, or auto.
         options: any other setting of :class:`LocateConfig` by its name.
 
     Returns:
@@ -277,7 +278,7 @@ def _conclude(
     boundaries: list[Boundary] = []
     for file in windows:
         try:
-            boundaries.append(look(load_features(file), models, config.device))
+            boundaries.append(look(load_features(file), models))
         except ClippingError as failure:
             error = str(failure)
     if error is not None:
@@ -305,7 +306,7 @@ def _conclude(
     return Located(fact.name, timeline, told, tuple(boundaries))
 
 
-def look(features: Features, models: Sequence[Checkpoint], device: str = "cpu") -> Boundary:
+def look(features: Features, models: Sequence[Checkpoint]) -> Boundary:
     """Every model's views of one window, fused.
 
     Raises:
@@ -315,7 +316,7 @@ def look(features: Features, models: Sequence[Checkpoint], device: str = "cpu") 
     for index, model in enumerate(models):
         check_settings(model, features)
         moved = [shifted(features, seconds) for seconds in SHIFTS]
-        positions = predict_windows(model, moved, device=device)
+        positions = predict_windows(model, moved)
         name = f"{index + 1}:{model.path.parent.name}/{model.path.stem}"
         views[name] = [place + shift for place, shift in zip(positions, SHIFTS, strict=True)]
     return fuse_views(features, views)
@@ -344,9 +345,10 @@ def load_dense(config: LocateConfig) -> list[DenseCheckpoint]:
     Raises:
         CheckpointError: where one cannot be used.
     """
+    device = find_device(config.device)
     if not config.weights:
-        return [dense.shipped()]
-    return [dense.load(path) for path in config.weights if dense.is_dense(path)]
+        return [dense.shipped(device)]
+    return [dense.load(path, device) for path in config.weights if dense.is_dense(path)]
 
 
 def describe(models: Sequence[Checkpoint]) -> str:

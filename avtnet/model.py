@@ -99,7 +99,9 @@ class AVTNet_YOLT(Backbone):
         cell = cell_of(coarse, cells)
         # A 1x1 convolution of the cell's steps is the cell's steps of the convolution.
         values = self.conv2(sequence).squeeze(1).unflatten(1, (cells, -1))
-        chosen = values[torch.arange(len(cell), device=cell.device), cell]
+        # Gathered, not indexed by a row's number, which an export would count once for all.
+        where = cell[:, None, None].expand(-1, 1, values.shape[2])
+        chosen = values.gather(1, where).squeeze(1)
         fine = self.regress2(chosen).squeeze(1)
         return Positions((cell + fine) / cells, coarse, cell, fine)
 

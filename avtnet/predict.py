@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from avtnet import checkpoints
+from avtnet import checkpoints, dense
 from avtnet.checkpoints import Checkpoint
 from avtnet.dataset import to_batch
+from avtnet.dense import DenseCheckpoint
+from avtnet.dense_decode import likeliest
+from avtnet.devices import find_device
 from avtnet.gather import gather
 from clipping.config import parse, run
 from clipping.errors import CheckpointError, ClippingError, ConfigError, FeatureError
 from clipping.files import require_output
-from clipping.tables import WINDOW_SECONDS, WindowId, write_submission
+from clipping.segments import Segment
+from clipping.tables import WINDOW_SECONDS, Side, WindowId, write_submission
 from preprocess.features import Features
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings
@@ -29,28 +34,34 @@ PROG = "python -m avtnet.predict"
 class PredictConfig:
     """Predict where openings end and endings start, as a submission of the challenge.
 
-    Writes a row a window: NAME_start.mp4,s,64.684 (seconds after the window's start).
+    Writes a row a window: NAME_start.mp4,s,64.684 (seconds after the window's start). AVTNetDense,
+    which may also say that there is nothing, is asked for the likeliest place all the same: a
+    submission has a row for every window.
     """
 
     inputs: tuple[str, ...] = field(
         default=(), metadata={"help": "feature files, videos, or folders of them"}
     )
     weights: Path | None = None
-    """The checkpoint (.safetensors) to predict with."""
+    """The checkpoint (.safetensors) to predict with: of the original's family or AVTNetDense."""
     output: Path = Path("submission.csv")
     """Where the rows go."""
     features: Path | None = None
     """Folder to keep the features of videos in; absent, they are made for now only."""
     workers: int | None = None
     """Processes that make features; absent, one a core."""
+    batch_size: int = 8
+    """Windows that go through the network together."""
     device: str = "cpu"
-    """Where the network runs: cpu, cuda, cuda:1."""
+    """Where the network runs: cpu, cuda, cuda:1, mps, or auto."""
 
     def __post_init__(self) -> None:
         if not self.inputs:
             raise ConfigError("give at least one video, feature file, or folder of them")
         if self.weights is None:
             raise ConfigError("name the checkpoint: --weights RUN/best.safetensors")
+        if not 1 <= self.batch_size <= 4096:
+            raise ConfigError(f"batch_size is 1 to 4096 windows, got {self.batch_size}")
 
 
 def predict(config: PredictConfig) -> tuple[dict[WindowId, float], dict[str, str]]:
@@ -60,38 +71,95 @@ def predict(config: PredictConfig) -> tuple[dict[WindowId, float], dict[str, str
         ClippingError: where the weights cannot be used, or an input does not exist.
     """
     assert config.weights is not None  # PredictConfig checks it
-    checkpoint = checkpoints.load(config.weights, find_device(config.device))
+    checkpoint = load_any(config.weights, find_device(config.device))
     settings = checkpoint.info.features
+    positions: dict[WindowId, float] = {}
     with gather(config.inputs, settings, keep=config.features, workers=config.workers) as gathered:
-        positions: dict[WindowId, float] = {}
         failures = dict(gathered.failures)
-        for window, path in gathered.features.items():
-            try:
-                (positions[window],) = predict_windows(checkpoint, [path], device=config.device)
-            except FeatureError as error:
-                failures[str(window)] = str(error)
+        waiting = _readable(gathered.features, checkpoint, failures)
+        while some := dict(islice(waiting, config.batch_size)):
+            answers = answer_windows(checkpoint, list(some.values()), batch_size=config.batch_size)
+            positions |= {
+                window: answer.position for window, answer in zip(some, answers, strict=True)
+            }
     return positions, failures
 
 
-def predict_windows(
-    checkpoint: Checkpoint,
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of a window."""
+
+    position: float
+    """Where the opening ends or the ending starts: seconds after the window's start (0..200)."""
+    segments: tuple[Segment, ...] | None = None
+    """What AVTNetDense finds, in seconds after the window's start; None where the network knows
+    nothing but the position."""
+
+
+def load_any(weights: Path, device: torch.device) -> Checkpoint | DenseCheckpoint:
+    """A checkpoint of the original's family or of AVTNetDense, as its file says.
+
+    Raises:
+        CheckpointError: where it is neither, or cannot be used.
+    """
+    if dense.is_dense(weights):
+        return dense.load(weights, device)
+    return checkpoints.load(weights, device)
+
+
+def answer_windows(
+    checkpoint: Checkpoint | DenseCheckpoint,
     windows: Sequence[Path | Features],
     *,
-    device: torch.device | str = "cpu",
     batch_size: int = 8,
+) -> list[Answer]:
+    """What either kind of network says of windows, so many at a time.
+
+    Raises:
+        FeatureError, CheckpointError: as :func:`predict_windows`.
+    """
+    if isinstance(checkpoint, Checkpoint):
+        positions = predict_windows(checkpoint, windows, batch_size=batch_size)
+        return [Answer(position) for position in positions]
+    seen = dense.see_many(map(_features, windows), checkpoint, batch_size=batch_size)
+    answers = []
+    for window, given in seen:
+        label, boundary = ASKED[window.side]
+        found = tuple(
+            replace(each, start=each.start - window.start, end=each.end - window.start)
+            for each in dense.segments(window, given, checkpoint)
+        )
+        known = next((each for each in found if each.label == label), None)
+        if known is None:
+            place = likeliest(given, boundary, window.covered)
+        else:
+            place = known.end if window.side == "start" else known.start
+        answers.append(Answer(min(max(place, 0.0), WINDOW_SECONDS), found))
+    return answers
+
+
+ASKED: dict[Side, tuple[str, str]] = {
+    "start": ("opening", "opening end"),
+    "end": ("ending", "ending start"),
+}
+"""The role that a submission asks for, and its boundary."""
+
+
+def predict_windows(
+    checkpoint: Checkpoint, windows: Sequence[Path | Features], *, batch_size: int = 8
 ) -> list[float]:
     """Where the boundary of each window is, in seconds after the window's start (0..200).
+
+    Computed where the network is (:func:`avtnet.checkpoints.load` puts it on a device).
 
     Raises:
         FeatureError: where features were made with other settings than the network's.
         CheckpointError: where the weights are so large that the answer is no number.
     """
+    device = next(checkpoint.network.parameters()).device
     positions: list[float] = []
     for first in range(0, len(windows), batch_size):
-        features = [
-            load_features(window) if isinstance(window, Path) else window
-            for window in windows[first : first + batch_size]
-        ]
+        features = [_features(window) for window in windows[first : first + batch_size]]
         for window in features:
             check_settings(checkpoint, window)
         inputs = to_batch(features).to(device).inputs(if_normal=checkpoint.info.if_normal)
@@ -101,6 +169,29 @@ def predict_windows(
             raise CheckpointError(f"{checkpoint.path}: the network's answers are no numbers")
         positions += (out.position.float() * WINDOW_SECONDS).tolist()
     return positions
+
+
+def _features(window: Path | Features) -> Features:
+    return load_features(window) if isinstance(window, Path) else window
+
+
+def _readable(
+    files: Mapping[WindowId, Path],
+    checkpoint: Checkpoint | DenseCheckpoint,
+    failures: dict[str, str],
+) -> Iterator[tuple[WindowId, Features]]:
+    """Windows that can be read and are right for a network; of others, ``failures`` says why."""
+    for window, path in files.items():
+        try:
+            features = load_features(path)
+            if isinstance(checkpoint, Checkpoint):
+                check_settings(checkpoint, features)
+            else:
+                dense.check_settings(checkpoint.info.features, features)
+        except FeatureError as error:
+            failures[str(window)] = str(error)
+            continue
+        yield window, features
 
 
 def check_settings(checkpoint: Checkpoint, window: Features) -> None:
@@ -118,21 +209,6 @@ def check_settings(checkpoint: Checkpoint, window: Features) -> None:
             f"{window.name}_{window.side}: made with other settings than {checkpoint.path} was "
             f"trained on: {told}"
         )
-
-
-def find_device(name: str) -> torch.device:
-    """A torch device by name.
-
-    Raises:
-        ConfigError: for a name torch does not know, or a GPU that is not there.
-    """
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"--device is cpu, cuda or cuda:1, got {name!r}") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"--device {name}: torch sees {torch.cuda.device_count()} GPUs")
-    return device
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -49,7 +49,7 @@ def train(config: TrainConfig) -> Path:
         assert config.weights is not None  # TrainConfig checks it
         checkpoint = checkpoints.load(config.weights, fabric.device)
         paths = [window.path for window in validated]
-        positions = predict_windows(checkpoint, paths, device=fabric.device)
+        positions = predict_windows(checkpoint, paths)
         console.print(summary_line(score_windows(validated, positions)))
         return config.save_prefix
     require_writable(config.save_prefix)

@@ -7,7 +7,8 @@ codecs (``python -m avtnet.synthesize --kind varied --split test``) and their fe
 one row a method:
 
 * score: the challenge's, mean of max(|error| - 1 s, 0), for the opening's end and the ending's
-  start, over the windows that have one. A method that says nothing there is given the median.
+  start, over the windows that have one. A method that says nothing there is asked for the
+  likeliest place all the same (a row of the challenge has to name one), else given the median.
 * mae: mean error in seconds of each of the four ends, where the method names it.
 * hit: share of all true ends of that method's kind found within 0.5, 1, 2 and 5 s.
 * f1: of seconds that are opening or ending.
@@ -32,9 +33,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from accuracy_report import write_accuracy
+
 from avtnet import checkpoints, dense
 from avtnet.dense_data import from_features
-from avtnet.dense_decode import decode
+from avtnet.dense_decode import decode, likeliest
+from avtnet.devices import find_device
 from avtnet.localization import SHIPPED, look
 from avtnet.synthesize import SynthesizeConfig, synthesize
 from clipping.tables import Side
@@ -54,6 +58,13 @@ class Answer:
     start: float | None
     end: float | None
     score: float = 1.0
+    likeliest: float | None = None
+    """Where the challenge's boundary would be, from a method that says there is none."""
+
+    @property
+    def says(self) -> bool:
+        """Whether it is a segment."""
+        return self.start is not None or self.end is not None
 
 
 @dataclass(frozen=True)
@@ -123,9 +134,9 @@ def network(path: Path) -> Method:
     return method
 
 
-def dense_network(path: Path, shown: Sequence[float] | None = None) -> Method:
+def dense_network(path: Path, shown: Sequence[float] | None = None, device: str = "cpu") -> Method:
     """AVTNetDense, with some of its senses if not all."""
-    checkpoint = dense.load(path)
+    checkpoint = dense.load(path, find_device(device))
 
     def method(window: Window) -> Answer | None:
         features = window.features
@@ -139,7 +150,9 @@ def dense_network(path: Path, shown: Sequence[float] | None = None) -> Method:
             if found.label == LABELS[window.side]:
                 score = dense.calibrated(found.score, checkpoint.info)
                 return Answer(features.start + found.start, features.start + found.end, score)
-        return None
+        boundary = "opening end" if window.side == "start" else "ending start"
+        place = features.start + likeliest(given, boundary, features.covered)
+        return Answer(None, None, 0.0, place)
 
     return method
 
@@ -171,7 +184,7 @@ def figures(
                 shared += max(0.0, min(high, true[1]) - max(low, true[0]))
         if window.truth is None:
             without, false = without + 1, false + (answer is not None)
-            if given is not None:
+            if given is not None and given.says:
                 sure.append(given.score)
                 right.append(False)
             continue
@@ -179,11 +192,13 @@ def figures(
         ends = {"start": window.truth[0], "end": window.truth[1]}
         named = {} if given is None else {"start": given.start, "end": given.end}
         wrong = [abs(time_ - ends[which]) for which, time_ in named.items() if time_ is not None]
-        if given is not None:
+        if wrong and given is not None:
             sure.append(given.score)
             right.append(max(wrong) <= 2)
         challenge = "end" if window.side == "start" else "start"
         guess = named.get(challenge)
+        if guess is None and given is not None:
+            guess = given.likeliest
         if guess is None:
             guess = features.start + medians[window.side]
         scores[window.side].append(max(abs(guess - ends[challenge]) - 1, 0))
@@ -251,6 +266,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--weights", type=Path, nargs="*", default=[SHIPPED])
     parser.add_argument("--dense", type=Path, default=dense.SHIPPED)
+    parser.add_argument("--report", type=Path, help="HTML page of the figures and worst windows")
+    parser.add_argument("--device", default="cpu", help="where AVTNetDense runs")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     make(arguments)
@@ -268,16 +285,20 @@ def main() -> int:
     for path in arguments.weights:
         methods[f"{checkpoints.read_info(path).model.kind} {path.stem}"] = network(path)
     if arguments.dense.is_file():
-        methods["AVTNetDense"] = dense_network(arguments.dense)
+        methods["AVTNetDense"] = dense_network(arguments.dense, None, arguments.device)
         for number, sense in enumerate(("sound", "pictures", "text", "place")):
             shown = [float(other != number) for other in range(4)]
-            methods[f"  without {sense}"] = dense_network(arguments.dense, shown)
+            methods[f"  without {sense}"] = dense_network(arguments.dense, shown, arguments.device)
     with_one = sum(window.truth is not None for window in asked)
     print(f"{len(asked)} windows, {with_one} with a segment that is whole in them")
+    rows = {}
     for name, method in methods.items():
-        row = figures(method, asked, medians)
+        row = rows[name] = figures(method, asked, medians)
         told = ", ".join(f"{key} {value:.2f}" for key, value in row.items())
         print(f"{name}: {told}", flush=True)
+    if arguments.report and "AVTNetDense" in methods:
+        about = [("data", str(arguments.data)), ("windows", str(len(asked)))]
+        write_accuracy(arguments.report, rows, methods["AVTNetDense"], asked, LABELS, about)
     return 0
 
 

@@ -9,8 +9,10 @@ import os
 
 import pytest
 import torch
+from dense_windows import taught, window
 from windows import make_data
 
+from avtnet import dense
 from avtnet.config import ModelConfig, TrainConfig
 from avtnet.evaluate import EvaluateConfig, evaluate
 from avtnet.train import train
@@ -63,3 +65,17 @@ def test_all_gpus_share_a_batch(gpus, tmp_path):
     )
     (row,) = csv.DictReader((train(config) / "metrics.csv").read_text().splitlines())
     assert 0 < float(row["train_loss"]) < 200
+
+
+def test_avtnetdense_says_on_a_gpu_what_it_says_on_the_cpu(gpus, tmp_path):
+    dense.save(tmp_path / "a.safetensors", taught().network, taught().info)
+    windows = [window(seconds, (12.0, 40.0), seed=seconds) for seconds in (60, 200, 60)]
+    answers = [
+        list(dense.look_dense_many(windows, dense.load(tmp_path / "a.safetensors", device)))
+        for device in ("cpu", "cuda")
+    ]
+    for some, others in zip(*answers, strict=True):
+        assert [each.label for each in some] == [each.label for each in others] == ["opening"]
+        for one, other in zip(some, others, strict=True):
+            assert (one.start, one.end) == pytest.approx((other.start, other.end), abs=0.05)
+            assert one.score == pytest.approx(other.score, abs=0.02)

@@ -220,11 +220,11 @@ def test_ctrl_c_keeps_what_was_found(season, tmp_path, weights, monkeypatch, cap
     """
     asked = []
 
-    def look_until_interrupted(features, models, device):
+    def look_until_interrupted(features, models):
         asked.append(features.name)
         if features.name == "ep02":
             raise KeyboardInterrupt
-        return look(features, models, device)
+        return look(features, models)
 
     monkeypatch.setattr("avtnet.localization.look", look_until_interrupted)
     words = [str(season), f"--weights={weights[0]}", f"--json={tmp_path}/t.json", "--workers=1"]

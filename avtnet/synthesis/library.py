@@ -91,10 +91,10 @@ def make_piece(kind: str, seed: int, material: Material) -> Piece:
 
 def halved(frames: np.ndarray) -> np.ndarray:
     """Two by two pixels averaged: uint8 (n, 3, 66, 88) → uint8 (n, 3, 33, 44)."""
-    n, channels, height, width = frames.shape
-    blocks = frames.reshape(n, channels, height // 2, 2, width // 2, 2)
-    mean: np.ndarray = (blocks.sum((3, 5), dtype=np.uint16) + 2) // 4
-    return mean.astype(np.uint8)
+    # By slices: a sum over two axes of blocks takes ten times as long, half of all of a window.
+    rows = frames[..., 0::2, :].astype(np.uint16) + frames[..., 1::2, :]
+    sums: np.ndarray = rows[..., 0::2] + rows[..., 1::2]
+    return ((sums + 2) >> 2).astype(np.uint8)
 
 
 LENGTHS = {

@@ -80,13 +80,13 @@ def find_material(
     """
     if folder is not None and not folder.is_dir():
         raise ClippingError(f"{folder}: no folder with music/, speech/, pictures/ and fonts/")
-    folders = {kind: None if folder is None else folder / kind for kind in SUFFIXES}
+    places = {kind: None if folder is None else folder / kind for kind in SUFFIXES}
     for kind, each in (given or {}).items():
         if each is not None:
             if not each.is_dir():
                 raise ClippingError(f"{each}: no folder with {kind}")
-            folders[kind] = each
-    music, speech, pictures, fonts = (_files(folders[kind], SUFFIXES[kind]) for kind in SUFFIXES)
+            places[kind] = each
+    music, speech, pictures, fonts = (_files(places[kind], SUFFIXES[kind]) for kind in SUFFIXES)
     folders = sorted({path.parent for path in speech})
     held = _split_evenly(folders, split)
     speakers = tuple(lines for each in held for lines in _voices(each, speech))

@@ -1,0 +1,290 @@
+"""A checkpoint as an ONNX file that says itself what it is: ``python -m avtnet.export -o X.onnx``.
+
+The inputs are what feature files and :func:`avtnet.dense_data.from_features` hold (pictures stay
+bytes), and the answers are probabilities or positions, so a program that runs the file needs none
+of this code: what each tensor means stands in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from avtnet import checkpoints, dense
+from avtnet.checkpoints import Checkpoint
+from avtnet.dataset import scale_frames
+from avtnet.dense import DenseCheckpoint
+from avtnet.dense_model import BINS, BOUNDARIES, CLASSES, PLACES, REACH, SLOTS, AVTNetDense
+from avtnet.model import AVTNet, AVTNet_YOLT
+from avtnet.parts import AudioNet
+from clipping.config import dump, parse, run
+from clipping.errors import CheckpointError, ConfigError
+from clipping.files import atomic_path, require_output
+from clipping.tables import WINDOW_SECONDS
+
+PROG = "python -m avtnet.export"
+FORMAT = "avtnet-onnx-1"
+OPSET = 17
+"""Of ONNX: the first that has layer norms."""
+TRACED_SECONDS = 6
+"""What AVTNetDense is shown while it is written down; the file takes any length."""
+TRACED_ROWS = 1
+"""Windows at once meanwhile; the file takes any number. A GRU's first state of one row is spread
+over as many as there are; one of two would stay two."""
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Write a checkpoint as ONNX, for programs without torch.
+
+    The file takes any number of windows at once, and AVTNetDense any number of seconds. What its
+    inputs and answers are, the classes, the calibration and the whole config are in its metadata.
+    """
+
+    checkpoint: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "a checkpoint (.safetensors); none: the shipped AVTNetDense"},
+    )
+    output: Path = Path("avtnet.onnx")
+    """The file to write."""
+
+    def __post_init__(self) -> None:
+        if len(self.checkpoint) > 1:
+            raise ConfigError(f"one checkpoint makes one file, got {' '.join(self.checkpoint)}")
+        if self.output.suffix != ".onnx":
+            raise ConfigError(f"--output ends in .onnx, got {self.output}")
+
+
+def export(checkpoint: Path | str | None = None, output: Path | str = "avtnet.onnx") -> Path:
+    """Write a checkpoint as ONNX, atomically; returns the file.
+
+    Args:
+        checkpoint: of AVTNetDense or of the original's family; None takes the shipped AVTNetDense.
+
+    Raises:
+        CheckpointError: where the checkpoint cannot be used.
+        ClippingError: where the file cannot be written.
+    """
+    source, output = Path(checkpoint or dense.SHIPPED), Path(output)
+    if dense.is_dense(source):
+        traced = _dense(dense.load(source))
+    else:
+        traced = _window(checkpoints.load(source))
+    model = _with_metadata(
+        _written_down(traced),
+        {**traced.about, "checkpoint": source.name, "checkpoint_sha256": _checksum(source)},
+    )
+    with atomic_path(output) as temporary:
+        temporary.write_bytes(model)
+    return output
+
+
+@dataclass(frozen=True)
+class _Traced:
+    """What is written down: a module, inputs to follow it with, and what all of it means."""
+
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    outputs: tuple[str, ...]
+    axes: dict[str, dict[int, str]]
+    """The axes of inputs and outputs that may have any length, by name."""
+    about: dict[str, Any]
+
+
+class _Dense(nn.Module):
+    """AVTNetDense from bytes to probabilities."""
+
+    def __init__(self, network: AVTNetDense) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, sound: Tensor, frames: Tensor, text: Tensor, place: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        out = self.network(sound, frames.float() / 255, text.float(), place)
+        return out.classes.softmax(-1), out.peaks.sigmoid(), out.offsets.softmax(-1)
+
+
+class _Window(nn.Module):
+    """A network of the original's family from bytes to seconds of the window."""
+
+    def __init__(self, network: AVTNet | AVTNet_YOLT, if_normal: bool) -> None:
+        super().__init__()
+        self.network, self.if_normal = network, if_normal
+
+    def forward(self, mfcc: Tensor, frames: Tensor, text: Tensor) -> Tensor:
+        pictures = scale_frames(frames, if_normal=self.if_normal)
+        position: Tensor = self.network(mfcc, pictures, text.float()).position
+        return position * WINDOW_SECONDS
+
+
+class _Means(nn.Module):
+    """Adaptive mean pooling of a known length, as a product that ONNX knows, too."""
+
+    weights: Tensor
+
+    def __init__(self, length: int, steps: int) -> None:
+        super().__init__()
+        weights = torch.zeros(length, steps)
+        for step in range(steps):  # the same bounds as torch's adaptive_avg_pool1d
+            first, last = step * length // steps, -(-(step + 1) * length // steps)
+            weights[first:last, step] = 1 / (last - first)
+        self.register_buffer("weights", weights)
+
+    def forward(self, columns: Tensor) -> Tensor:
+        return columns @ self.weights
+
+
+def _dense(checkpoint: DenseCheckpoint) -> _Traced:
+    info, count = checkpoint.info, TRACED_SECONDS
+    inputs = {
+        "sound": torch.zeros(TRACED_ROWS, 20, SLOTS * count),
+        "frames": torch.zeros(TRACED_ROWS, count, 3, 33, 44, dtype=torch.uint8),
+        "text": torch.zeros(TRACED_ROWS, count, 27, 36, dtype=torch.bool),
+        "place": torch.zeros(TRACED_ROWS, count, PLACES),
+    }
+    outputs = ("classes", "peaks", "offsets")
+    long = {0: "windows", 1: "seconds"}
+    means = {
+        "sound": f"MFCC: {SLOTS} of the columns of each second, those nearest to its {SLOTS} equal "
+        "parts' middles",
+        "frames": "RGB 0..255 of the frame shown at each whole second, thumbnails halved",
+        "text": "where text stands on that frame",
+        "place": "where each second stands in its file: log(1 + s / 10) / 5 of the seconds before "
+        "it and after it, exp(-s / 30) of both, and 1 where it exists",
+        "classes": "the probability of each class for each second",
+        "peaks": "the probability that each boundary is within about a second",
+        "offsets": f"where it is: probabilities of {BINS} places from {-REACH:g} to {REACH:g} s "
+        "from the second's middle",
+    }
+    return _Traced(
+        _Dense(checkpoint.network),
+        inputs,
+        outputs,
+        {"sound": {0: "windows", 2: f"{SLOTS} * seconds"}}
+        | {name: long for name in (*inputs, *outputs) if name != "sound"},
+        {
+            "kind": "AVTNetDense",
+            "tensors": means,
+            "classes": CLASSES,
+            "boundaries": BOUNDARIES,
+            "offset_seconds": np.linspace(-REACH, REACH, BINS).tolist(),
+            "calibration": {"scale": info.scale, "offset": info.offset},
+            "config": dump(info),
+        },
+    )
+
+
+def _window(checkpoint: Checkpoint) -> _Traced:
+    network, info = deepcopy(checkpoint.network), checkpoint.info
+    shapes, steps = info.features.shapes, info.model.steps
+    if network.audio is not None:
+        length = _columns(network.audio, shapes["mfcc"][1])
+        network.audio.add_module("pool", _Means(length, steps))
+    if network.video is not None:
+        network.video.add_module("pool", _Means(shapes["frames"][0], steps))
+    inputs = {
+        "mfcc": torch.zeros(TRACED_ROWS, *shapes["mfcc"]),
+        "frames": torch.zeros(TRACED_ROWS, *shapes["frames"], dtype=torch.uint8),
+        "text": torch.zeros(TRACED_ROWS, *shapes["text"], dtype=torch.bool),
+    }
+    means = {
+        "mfcc": "of the window's sound",
+        "frames": "RGB 0..255 of the frame shown at each whole second",
+        "text": "where text stands on that frame",
+        "seconds": "after the window's start: where the opening ends in a window of the first "
+        "seconds, where the ending starts in one of the last",
+    }
+    return _Traced(
+        _Window(network, info.if_normal),
+        inputs,
+        ("seconds",),
+        {name: {0: "windows"} for name in (*inputs, "seconds")},
+        {
+            "kind": type(network).__name__,
+            "tensors": means,
+            "config": dump(info),
+        },
+    )
+
+
+def _columns(audio: AudioNet, columns: int) -> int:
+    """How many steps the sound has where it is pooled: followed, nothing is computed."""
+    with torch.device("meta"):
+        empty = torch.empty(1, 20, columns)
+    stages = deepcopy(nn.Sequential(audio.stem, audio.stages)).to("meta")
+    return int(stages(empty).shape[2])
+
+
+def _written_down(traced: _Traced) -> bytes:
+    """The module as ONNX.
+
+    By torch's first exporter, which needs no other package than ``onnx``; the second needs more.
+    """
+    with tempfile.TemporaryDirectory(prefix="avtnet-") as folder, warnings.catch_warnings():
+        path = Path(folder, "traced.onnx")
+        # It says that it is the first one, and asks about GRUs; a test runs other numbers of rows.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            traced.module.eval(),
+            tuple(traced.inputs.values()),
+            path,
+            input_names=list(traced.inputs),
+            output_names=list(traced.outputs),
+            dynamic_axes=traced.axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        return path.read_bytes()
+
+
+def _with_metadata(model: bytes, about: Mapping[str, Any]) -> bytes:
+    """The same model with what is said about it: text as it is, all else as JSON."""
+    import onnx
+
+    proto = onnx.load_from_string(model)
+    told = {
+        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        for name, value in {"format": FORMAT, **about}.items()
+    }
+    onnx.helper.set_model_props(proto, told)
+    proto.doc_string = f"{about['kind']}: openings and endings of episodes, by avtnet"
+    onnx.checker.check_model(proto)
+    written: bytes = proto.SerializeToString()
+    return written
+
+
+def _checksum(path: Path) -> str:
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m avtnet.export``."""
+    config = parse(ExportConfig, argv, prog=PROG, positional="checkpoint")
+
+    def command() -> None:
+        require_output(config.output)
+        written = export(config.checkpoint[0] if config.checkpoint else None, config.output)
+        print(f"written: {written} ({written.stat().st_size / 1e6:.1f} MB)")
+
+    return run(command, PROG)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,6 +19,7 @@ from avtnet import checkpoints, dense, outputs
 from avtnet.cache import Cache
 from avtnet.checkpoints import Checkpoint
 from avtnet.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
+from avtnet.dense import DenseCheckpoint
 from avtnet.devices import find_device
 from avtnet.evidence import Candidate, fuse_candidates
 from avtnet.gather import Gathered, gather, sort_inputs
@@ -56,7 +57,8 @@ class LocateConfig:
         default=(), metadata={"help": "videos, feature files, or folders of them"}
     )
     weights: tuple[Path, ...] = ()
-    """Checkpoints; several are fused. Absent: the demo weights that are shipped."""
+    """Checkpoints, of AVTNetDense (avtnet tune) and of others; several are fused. Absent: those
+    that are shipped."""
     json: Path | None = None
     """Write the timelines as JSON."""
     csv: Path | None = None
@@ -190,7 +192,7 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
     Raises:
         ClippingError: where an input does not exist, or the weights cannot be used.
     """
-    models = load_models(config)
+    models, seers = load_models(config), load_dense(config)
     settings = models[0].info.features
     if config.audio is not None:
         decimal = config.audio.isascii() and config.audio.isdecimal()
@@ -218,7 +220,7 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
         names = sorted({*facts, *windows, *gathered.failures})
         for name in track(names, "episodes", console=Console(stderr=True), transient=True):
             fact = facts.get(name) or EpisodeFacts(name, Path(name))
-            located = _conclude(fact, windows.get(name, []), gathered, models, config)
+            located = _conclude(fact, windows.get(name, []), gathered, models, seers, config)
             located = replace(located, season=season_of.get(name, 0))
             if watch is not None:
                 watch(located)
@@ -267,6 +269,7 @@ def _conclude(
     windows: Sequence[Path],
     gathered: Gathered,
     models: Sequence[Checkpoint],
+    seers: Sequence[DenseCheckpoint],
     config: LocateConfig,
 ) -> Located:
     """All sources to one timeline."""
@@ -288,9 +291,9 @@ def _conclude(
     )
     share = 1.0 if fact.compared < 2 else _AGAINST_REPETITION
     for boundary in boundaries:
-        if not config.weights:  # the shipped AVTNetDense knows both ends
-            shipped = dense.shipped(find_device(config.device))
-            candidates += dense.candidates(boundary.features, shipped, share=share)
+        for seer in seers:
+            candidates += dense.candidates(boundary.features, seer, share=share)
+        if len(config.weights) <= len(seers):  # AVTNetDense alone: it knows both ends
             continue
         candidate = candidate_of(boundary, describe(models), share=share)
         if candidate is not None:
@@ -327,12 +330,25 @@ def load_models(config: LocateConfig) -> list[Checkpoint]:
         ConfigError: where two want other features.
     """
     device = find_device(config.device)
-    models = [checkpoints.load(path, device) for path in config.weights or (SHIPPED,)]
+    paths = [path for path in config.weights if not dense.is_dense(path)]
+    models = [checkpoints.load(path, device) for path in paths or (SHIPPED,)]
     first = models[0]
     for model in models[1:]:
         if model.info.features.decisive() != first.info.features.decisive():
             raise ConfigError(f"{first.path} and {model.path} were trained on different features")
     return models
+
+
+def load_dense(config: LocateConfig) -> list[DenseCheckpoint]:
+    """The checkpoints of AVTNetDense to ask; the shipped one where no weights are named.
+
+    Raises:
+        CheckpointError: where one cannot be used.
+    """
+    device = find_device(config.device)
+    if not config.weights:
+        return [dense.shipped(device)]
+    return [dense.load(path, device) for path in config.weights if dense.is_dense(path)]
 
 
 def describe(models: Sequence[Checkpoint]) -> str:
@@ -354,7 +370,8 @@ def _command(config: LocateConfig) -> int:
     notes = Console(stderr=True, soft_wrap=True, markup=False)
     outputs.check(config)
     for path in config.weights:
-        checkpoints.read_info(path)  # a wrong one is told before a season is made
+        if not dense.is_dense(path):  # a wrong one is told before a season is made
+            checkpoints.read_info(path)
     if not config.inputs:
         config = replace(config, inputs=(str(outputs.demo_season(notes)),))
     report = outputs.Report(config, notes)

@@ -15,6 +15,7 @@ COMMANDS = {
     "cache": ("avtnet.cache", "what is kept about media files, and room for more"),
     "preprocess": ("preprocess.batch", "make the features of videos"),
     "train": ("avtnet.train", "train a network on labelled features"),
+    "tune": ("avtnet.tune", "tune the network on your own labelled episodes"),
     "dense_train": ("avtnet.dense_train", "train AVTNetDense on made-up episodes"),
     "evaluate": ("avtnet.evaluate", "score a checkpoint or a submission"),
     "predict": ("avtnet.predict", "write a submission of the challenge"),

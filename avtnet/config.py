@@ -81,6 +81,9 @@ class TrainConfig:
     makes them. A run's folder (--save_prefix) receives config.yaml, metrics.csv, TensorBoard
     events, a curve, best.safetensors, the late epochs, and last.pt, from which an interrupted run
     continues exactly (--resume).
+
+    With --init shipped the words are those of avtnet tune: AVTNetDense, as it is shipped, is tuned
+    on your own labelled episodes (avtnet train --init shipped SEASON -o runs/mine).
     """
 
     data_root: Path = Path("data")

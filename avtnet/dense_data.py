@@ -48,7 +48,8 @@ class Targets(NamedTuple):
     """What should be said of them."""
 
     classes: Tensor
-    """float32 (B, T, 3): the share of each second that is story, opening, ending."""
+    """float32 (B, T, 3): the share of each second that is story, opening, ending; all 0 where
+    that is not known."""
     times: Tensor
     """float32 (B, 4): seconds of BOUNDARIES; not a number where there is none."""
 

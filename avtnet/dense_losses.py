@@ -24,7 +24,8 @@ def dense_terms(out: Evidence, targets: Targets) -> dict[str, Tensor]:
     Classes: cross entropy with the share of each class in a second. Peaks: cross entropy with a
     bell over the boundary, the many seconds without one weighed down where they are known
     (a focal loss, as in CenterNet). Offsets: cross entropy with the two bins next to the boundary
-    (distribution focal loss), over the seconds within REACH of one.
+    (distribution focal loss), over the seconds within REACH of one. A second without any class is
+    one of which nothing is known: what is said of it costs nothing.
     """
     logs = functional.log_softmax(out.classes, dim=-1)
     classes = -(targets.classes * logs).sum(-1).mean()
@@ -34,7 +35,8 @@ def dense_terms(out: Evidence, targets: Targets) -> dict[str, Tensor]:
     chance = out.peaks.sigmoid()
     entropy = functional.binary_cross_entropy_with_logits(out.peaks, bell, reduction="none")
     count = (~targets.times.isnan()).sum().clamp(min=1)
-    peaks = (entropy * (bell - chance).abs()).sum() / count
+    told = targets.classes.sum(-1, keepdim=True) > 0
+    peaks = (entropy * (bell - chance).abs() * told).sum() / count
     near = known & (distance.abs() < REACH)
     place = (distance[near] + REACH) / (2 * REACH) * (BINS - 1)
     low = place.floor().clamp(0, BINS - 2)

@@ -29,11 +29,14 @@ from avtnet.dense_measure import calibrate, measure
 from avtnet.dense_model import AVTNetDense, DenseConfig
 from avtnet.dense_run import DenseState
 from avtnet.fit import progress_bar, stop_on_signals
+from avtnet.own_episodes import Examples, Mixed, OwnWindows
+from avtnet.own_source import OwnSource, read_source
 from avtnet.synthesis.library import Piece, make_shard, read_shard, shard_path
 from avtnet.synthesis.material import Split, find_material
 from clipping.config import dump, parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
+from preprocess.settings import FeatureSettings
 
 PROG = "python -m avtnet.dense_train"
 NAME = "dense.safetensors"
@@ -82,6 +85,15 @@ class DenseTrainConfig:
     """Where to train: cpu, cuda, cuda:1."""
     init: Path | None = None
     """A checkpoint to start from."""
+    own: tuple[str, ...] = ()
+    """Your own labelled episodes to mix in: media files, or folders of them. Which labels count:
+    avtnet tune --help."""
+    own_labels: Path | None = None
+    """A table of their labels, or a folder of files; absent, these are beside the media."""
+    own_features: Path | None = None
+    """Folder to keep their features in; absent, OUTPUT/features."""
+    own_share: float = 0.3
+    """The share of the windows that are your own."""
     resume: bool = False
     """Go on from last.pt in the run's folder (start anew where there is none)."""
     overwrite: bool = False
@@ -94,6 +106,8 @@ class DenseTrainConfig:
         for name, low in lows.items():
             if not low <= getattr(self, name) <= 1_000_000:
                 raise ConfigError(f"{name} is {low} to 1000000, got {getattr(self, name)}")
+        if not 0 <= self.own_share <= 1:
+            raise ConfigError(f"own_share is 0 to 1, got {self.own_share}")
         if not 0 <= self.num_workers <= 256:
             raise ConfigError(f"num_workers is 0 to 256, got {self.num_workers}")
         if not 1 <= self.batch_size <= 4096 or not 0 < self.lr < 1:
@@ -132,7 +146,10 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
         average.load_state_dict(state.average)
         optimizer.load_state_dict(state.optimizer)
     network.train()
-    batches = iter(_loader(Compositions(Composer(pieces, config.seed), config), state.step))
+    source: Examples = Composer(pieces, config.seed)
+    if config.own:
+        source = Mixed(source, _own(config, console), config.own_share, config.seed)
+    batches = iter(_loader(Compositions(source, config), state.step))
 
     def save() -> None:
         state.network, state.average = network.state_dict(), average.state_dict()
@@ -166,7 +183,7 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
 class Compositions:
     """Batch after batch of composed examples: what step n sees hangs on n and the seed alone."""
 
-    composer: Composer
+    composer: Examples
     config: DenseTrainConfig
 
     def __len__(self) -> int:
@@ -272,6 +289,17 @@ def _pieces(config: DenseTrainConfig, split: Split, count: int, console: Console
     return [piece for path in paths for piece in read_shard(path)]
 
 
+def _own(config: DenseTrainConfig, console: Console) -> OwnWindows:
+    """Windows of a person's own episodes; those that cannot be used are named."""
+    features = config.own_features or config.output / "features"
+    source = OwnSource(config.own, features, config.own_labels)
+    episodes, problems = read_source(source, FeatureSettings())
+    for problem in problems:
+        console.print(f"left out: {problem}", style="yellow")
+    console.print(f"{len(episodes)} labelled episodes are mixed in")
+    return OwnWindows(episodes, config.seed)
+
+
 def _held(config: DenseTrainConfig, pieces: Sequence[Piece]) -> list[Example]:
     """Composed windows of other material."""
     if not pieces:
@@ -299,7 +327,8 @@ def keep(
         model=config.model,
         scale=scale,
         offset=offset,
-        trained_on=f"{step * config.batch_size} composed windows of 200 s, all made up",
+        trained_on=f"{step * config.batch_size} composed windows of 200 s, "
+        + (f"{config.own_share:.0%} own labelled ones" if config.own else "all made up"),
         training=dump(config),
         metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
         versions=versions(),

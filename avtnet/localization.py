@@ -58,7 +58,8 @@ class LocateConfig:
         default=(), metadata={"help": "videos, feature files, or folders of them"}
     )
     weights: tuple[Path, ...] = ()
-    """Checkpoints; several are fused. Absent: the demo weights that are shipped."""
+    """Checkpoints, of AVTNetDense (avtnet tune) and of others; several are fused. Absent: those
+    that are shipped."""
     json: Path | None = None
     """Write the timelines as JSON."""
     csv: Path | None = None
@@ -243,15 +244,14 @@ class _Networks:
 
 
 def _networks(config: LocateConfig) -> _Networks:
-    device = find_device(config.device)
-    if config.weights:
-        models = tuple(load_models(config))
-        asked = models if config.network != "never" else ()
-        return _Networks(models[0].info.features, asked)
-    if config.network == "never":
+    if config.network == "never" and not config.weights:
+        find_device(config.device)
         return _Networks(FeatureSettings())
-    shipped = dense.shipped(device)
-    return _Networks(shipped.info.features, dense=(shipped,))
+    models, seers = tuple(load_models(config)), tuple(load_dense(config))
+    settings = [each.info.features for each in (*models, *seers)]
+    if config.network == "never":
+        models, seers = (), ()
+    return _Networks(settings[0], models, seers)
 
 
 def _season(
@@ -353,19 +353,32 @@ def look(features: Features, models: Sequence[Checkpoint]) -> Boundary:
 
 
 def load_models(config: LocateConfig) -> list[Checkpoint]:
-    """The checkpoints to ask, which must take the same features.
+    """The checkpoints of the challenge's networks to ask, which must take the same features.
 
     Raises:
         CheckpointError: where one cannot be used.
         ConfigError: where two want other features.
     """
     device = find_device(config.device)
-    models = [checkpoints.load(path, device) for path in config.weights or (SHIPPED,)]
-    first = models[0]
+    paths = [path for path in config.weights if not dense.is_dense(path)]
+    models = [checkpoints.load(path, device) for path in paths]
     for model in models[1:]:
-        if model.info.features.decisive() != first.info.features.decisive():
-            raise ConfigError(f"{first.path} and {model.path} were trained on different features")
+        if model.info.features.decisive() != models[0].info.features.decisive():
+            one, other = models[0].path, model.path
+            raise ConfigError(f"{one} and {other} were trained on different features")
     return models
+
+
+def load_dense(config: LocateConfig) -> list[DenseCheckpoint]:
+    """The checkpoints of AVTNetDense to ask; the shipped one where no weights are named.
+
+    Raises:
+        CheckpointError: where one cannot be used.
+    """
+    device = find_device(config.device)
+    if not config.weights:
+        return [dense.shipped(device)]
+    return [dense.load(path, device) for path in config.weights if dense.is_dense(path)]
 
 
 def describe(models: Sequence[Checkpoint]) -> str:
@@ -387,7 +400,8 @@ def _command(config: LocateConfig) -> int:
     notes = Console(stderr=True, soft_wrap=True, markup=False)
     outputs.check(config)
     for path in config.weights:
-        checkpoints.read_info(path)  # a wrong one is told before a season is made
+        if not dense.is_dense(path):  # a wrong one is told before a season is made
+            checkpoints.read_info(path)
     if not config.inputs:
         config = replace(config, inputs=(str(outputs.demo_season(notes)),))
     report = outputs.Report(config, notes)

@@ -95,8 +95,13 @@ def _fabric(config: TrainConfig, console: Console) -> Fabric:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``python -m avtnet.train``."""
-    config = parse(TrainConfig, argv, prog=PROG)
+    """``python -m avtnet.train``; with ``--init``, ``python -m avtnet.tune``."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if any(word.partition("=")[0] == "--init" for word in words):
+        from avtnet import tune
+
+        return tune.main(words)
+    config = parse(TrainConfig, words, prog=PROG)
 
     def command() -> None:
         train(config)

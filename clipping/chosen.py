@@ -96,7 +96,7 @@ def _from_table(files: Sequence[str], table: Path, wanted: set[str]) -> list[Cho
             f"there are {', '.join(sorted(known)) or 'none'}"
         )
     if files:
-        rows = [(path, name, _row_of(path, timelines)) for name, path in _find(files).items()]
+        rows = [(path, name, row_of(path, timelines)) for name, path in _find(files).items()]
     else:
         paths = [_place(timeline, table) for timeline in timelines]
         uses = Counter(path.stem for path in paths)
@@ -124,7 +124,7 @@ def _from_row(
     return Choice(path, name, tuple(chosen))
 
 
-def _row_of(path: Path, timelines: Sequence[Timeline]) -> Timeline | None:
+def row_of(path: Path, timelines: Sequence[Timeline]) -> Timeline | None:
     """The row whose file is this one: by path, else by a name that is unique."""
     for timeline in timelines:
         if Path(timeline.source) == path or Path(timeline.source).resolve() == path.resolve():

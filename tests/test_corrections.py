@@ -68,6 +68,8 @@ def test_the_command_says_lists_and_takes_back(season, capsys):
     assert main([str(path), "opening", "43.0", "2:12.95"]) == 0
     assert main([str(path), "OP", "0", "1:30"]) == 0
     assert main([str(path), "recap", "none"]) == 0
+    assert main([str(path), "mixed", "none"]) == 0
+    assert main([str(path), "mixed", "--undo"]) == 0
     assert main([str(path), "opening", "0:01:40", "170.5", "--add"]) == 0
     told = capsys.readouterr().out.splitlines()[-4:]
     assert told[0] == f"{path}:"

@@ -248,7 +248,7 @@ def _networks(config: LocateConfig) -> _Networks:
         find_device(config.device)
         return _Networks(FeatureSettings())
     models, seers = tuple(load_models(config)), tuple(load_dense(config))
-    settings = [each.info.features for each in (*models, *seers)]
+    settings = [model.info.features for model in models] + [seer.info.features for seer in seers]
     if config.network == "never":
         models, seers = (), ()
     return _Networks(settings[0], models, seers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import struct
@@ -67,7 +68,7 @@ def save(path: Path, network: torch.nn.Module, info: CheckpointInfo, *, half: bo
 def write_weights(
     path: Path, network: torch.nn.Module, about: Mapping[str, Any], *, half: bool = False
 ) -> None:
-    """Write the weights (float16 where ``half``) and JSON values about them, atomically."""
+    """Write weights (float16 where ``half``), JSON values about them, and a checksum of both."""
     state = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor)
         .detach()
@@ -77,7 +78,29 @@ def write_weights(
     }
     text = json.dumps(about, sort_keys=True)
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"avtnet": text})
+        save_file(state, temporary, metadata={"avtnet": text, "sha256": checksum(text, state)})
+
+
+def checksum(text: str, state: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of what a checkpoint says and of its weights, as kept in its metadata."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(state.items()):
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def check_sum(path: Path, metadata: Mapping[str, str], state: Mapping[str, torch.Tensor]) -> None:
+    """See that a file holds what was written; one without a checksum (before 2026-11-26) may.
+
+    Raises:
+        CheckpointError: where it does not.
+    """
+    kept = metadata.get("sha256")
+    if kept is not None and kept != checksum(metadata.get("avtnet", ""), state):
+        raise CheckpointError(
+            f"{path}: damaged or changed: its checksum is another; fetch or train it again"
+        )
 
 
 def read_info(path: Path | str) -> CheckpointInfo:
@@ -118,9 +141,12 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
                 f"{info.model.kind}: {first} is {found.get(first, 'missing')}, "
                 f"should be {wanted.get(first, 'absent')}"
             )
-        state = {name: file.get_tensor(name).to(template[name].dtype) for name in wanted}
+        metadata = file.metadata() or {}
+        held = {name: file.get_tensor(name) for name in wanted}
+    state = {name: tensor.to(template[name].dtype) for name, tensor in held.items()}
     if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
         raise CheckpointError(f"{path}: {bad[0]} holds values that are not finite")
+    check_sum(path, metadata, held)
     network.load_state_dict(state, assign=True)
     return Checkpoint(path, network.to(device).eval(), info)
 

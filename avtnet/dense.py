@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avtnet.checkpoints import opened, write_weights
+from avtnet.checkpoints import check_sum, opened, write_weights
 from avtnet.dense_data import Inputs, from_features
 from avtnet.dense_decode import Found, Probabilities, decode
 from avtnet.dense_model import AVTNetDense, DenseConfig, Evidence
@@ -327,18 +327,21 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> DenseCheckpoin
     """
     path = Path(path)
     with opened(path) as file:
-        info = _info(path, file.metadata() or {})
+        metadata = file.metadata() or {}
+        info = _info(path, metadata)
         # Without memory at first: what the config claims is compared with what the file holds.
         with torch.device("meta"):
             network = AVTNetDense(info.model)
         template = network.state_dict()
-        held = {name: tuple(file.get_slice(name).get_shape()) for name in _keys(file)}
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in _keys(file)}
         wanted = {name: tuple(tensor.shape) for name, tensor in template.items()}
-        if held != wanted:
+        if shapes != wanted:
             raise CheckpointError(f"{path}: its tensors are not those of the AVTNetDense it claims")
-        state = {name: file.get_tensor(name).to(template[name].dtype) for name in wanted}
+        held = {name: file.get_tensor(name) for name in wanted}
+    state = {name: tensor.to(template[name].dtype) for name, tensor in held.items()}
     if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
         raise CheckpointError(f"{path}: {bad[0]} holds values that are not finite")
+    check_sum(path, metadata, held)
     network.load_state_dict(state, assign=True)
     return DenseCheckpoint(path, network.to(device).eval(), info)
 

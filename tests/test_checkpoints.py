@@ -61,9 +61,9 @@ def path(tmp_path):
 
 
 def rewrite(path, metadata=None, **changes):
-    """The file again with other metadata, or with other tensors."""
+    """The file again with other metadata, or with other tensors, and no checksum."""
     with safe_open(path, framework="pt") as opened:
-        before = opened.metadata()
+        before = {"avtnet": opened.metadata()["avtnet"]}
     state = load_file(path)
     save_file({**state, **changes}, path, metadata=before if metadata is None else metadata)
 
@@ -201,6 +201,18 @@ def test_another_architecture_than_the_file_says_is_refused(path):
     text = json.dumps({"format": FORMAT, **dump(dataclasses.replace(INFO, model=ModelConfig()))})
     rewrite(path, {"avtnet": text})
     refused(path, r"\d+ tensors are not those of a full avtnet: \S+ is .*, should be ")
+
+
+def test_a_changed_weight_or_word_is_noticed_by_the_checksum(path):
+    whole = path.read_bytes()
+    middle = len(whole) - len(whole) // 4
+    for place, new in ((middle, bytes([whole[middle] ^ 1])), (whole.index(b"made-up"), b"real")):
+        path.write_bytes(whole[:place] + new + whole[place + len(new) :])
+        refused(path, "its checksum is another")
+    path.write_bytes(whole)
+    assert load(path).info == INFO
+    rewrite(path)  # as versions without a checksum wrote it
+    assert load(path).info == INFO
 
 
 def test_a_missing_or_added_or_misshapen_tensor_is_named(path):

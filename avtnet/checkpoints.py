@@ -76,14 +76,15 @@ def write_weights(
         .contiguous()
         for name, tensor in network.state_dict().items()
     }
-    text = json.dumps(about, sort_keys=True)
+    # Inside of the one text: safetensors writes several in an order that changes.
+    text = json.dumps({**about, "sha256": checksum(about, state)}, sort_keys=True)
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"avtnet": text, "sha256": checksum(text, state)})
+        save_file(state, temporary, metadata={"avtnet": text})
 
 
-def checksum(text: str, state: Mapping[str, torch.Tensor]) -> str:
+def checksum(about: Mapping[str, Any], state: Mapping[str, torch.Tensor]) -> str:
     """SHA-256 of what a checkpoint says and of its weights, as kept in its metadata."""
-    digest = hashlib.sha256(text.encode())
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name, tensor in sorted(state.items()):
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
@@ -96,8 +97,9 @@ def check_sum(path: Path, metadata: Mapping[str, str], state: Mapping[str, torch
     Raises:
         CheckpointError: where it does not.
     """
-    kept = metadata.get("sha256")
-    if kept is not None and kept != checksum(metadata.get("avtnet", ""), state):
+    about = json.loads(metadata["avtnet"])
+    kept = about.pop("sha256", None)
+    if kept is not None and kept != checksum(about, state):
         raise CheckpointError(
             f"{path}: damaged or changed: its checksum is another; fetch or train it again"
         )
@@ -202,6 +204,7 @@ def _info(path: Path, metadata: dict[str, str]) -> CheckpointInfo:
         values: dict[str, Any] = json.loads(metadata["avtnet"])
         if values.pop("format") != FORMAT:
             raise ValueError
+        values.pop("sha256", None)  # see check_sum
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: these are weights, but no avtnet checkpoint ({FORMAT}): "

@@ -370,6 +370,7 @@ def _info(path: Path, metadata: Mapping[str, str]) -> DenseInfo:
         values: dict[str, Any] = json.loads(metadata["avtnet"])
         if values.pop("format") != FORMAT:
             raise ValueError
+        values.pop("sha256", None)  # avtnet.checkpoints.check_sum
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: is no checkpoint of AVTNetDense ({FORMAT})") from error
     try:

@@ -6,21 +6,13 @@ averaged weights) and ``last.pt``, from which an interrupted run continues exact
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-
-from avtnet.checkpoints import read_pickle, versions
-from clipping.config import differences
-from clipping.errors import CheckpointError, ConfigError
-from clipping.files import atomic_path, write_text
+from avtnet.run import read_last, write_head, write_last
+from clipping.errors import ConfigError
 
 MAY_DIFFER = ("output", "threads", "num_workers", "device", "resume", "overwrite", "validate_every")
 """Settings that may change between the parts of one run: where it computes, not what."""
@@ -62,14 +54,12 @@ def open_run(folder: Path, config: Mapping[str, Any], *, resume: bool, overwrite
                 f"{folder} already holds a run: go on with --resume, start anew with --overwrite, "
                 "or name another --output"
             )
-    write_text(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
-    write_text(folder / "versions.json", json.dumps(versions(), indent=1) + "\n")
+    write_head(folder, config)
 
 
 def save_state(folder: Path, config: Mapping[str, Any], state: DenseState) -> None:
     """Write last.pt, whole or not at all."""
-    with atomic_path(folder / "last.pt") as temporary:
-        torch.save({"config": _decisive(config), **vars(state)}, temporary)
+    write_last(folder, _decisive(config), state)
 
 
 def read_state(folder: Path, config: Mapping[str, Any]) -> DenseState | None:
@@ -79,32 +69,8 @@ def read_state(folder: Path, config: Mapping[str, Any]) -> DenseState | None:
         ConfigError: where the run was begun with other settings (they are named).
         CheckpointError: where the file is damaged.
     """
-    path = folder / "last.pt"
-    if not path.exists():
-        return None
-    try:
-        values = read_pickle(path)
-        then = dict(values.pop("config"))
-        state = DenseState(**values)
-    except (CheckpointError, TypeError, ValueError, AttributeError, KeyError) as error:
-        raise CheckpointError(
-            f"{path}: damaged, the run cannot go on from it ({error}); start anew with --overwrite"
-        ) from error
-    if told := differences(then, _decisive(config)):
-        raise ConfigError(f"{path}: the run to resume has other settings: {told}")
-    return state
+    return read_last(folder, _decisive(config), DenseState)
 
 
 def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in MAY_DIFFER}
-
-
-def write_metrics(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """metrics.csv: a row a validation."""
-    text = io.StringIO()
-    writer = csv.DictWriter(
-        text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(folder / "metrics.csv", text.getvalue())

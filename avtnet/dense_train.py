@@ -28,9 +28,11 @@ from avtnet.dense_losses import dense_loss
 from avtnet.dense_measure import calibrate, measure
 from avtnet.dense_model import AVTNetDense, DenseConfig
 from avtnet.dense_run import DenseState
+from avtnet.devices import find_device
 from avtnet.fit import progress_bar, stop_on_signals
 from avtnet.own_episodes import Examples, Mixed, OwnWindows
 from avtnet.own_source import OwnSource, read_source
+from avtnet.run import write_metrics
 from avtnet.synthesis.library import Piece, make_shard, read_shard, shard_path
 from avtnet.synthesis.material import Split, find_material
 from clipping.config import dump, parse, run
@@ -82,7 +84,7 @@ class DenseTrainConfig:
     num_workers: int = 0
     """Processes that compose the next batches meanwhile, and that render the pieces before."""
     device: str = "cpu"
-    """Where to train: cpu, cuda, cuda:1."""
+    """Where to train: cpu, cuda, cuda:1, mps, or auto."""
     init: Path | None = None
     """A checkpoint to start from."""
     own: tuple[str, ...] = ()
@@ -129,7 +131,7 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
     state = dense_run.read_state(config.output, settings) if config.resume else None
     dense_run.open_run(config.output, settings, resume=config.resume, overwrite=config.overwrite)
     torch.set_num_threads(config.threads)
-    device = _device(config.device)
+    device = find_device(config.device)
     pieces = _pieces(config, "train", config.shards, console)
     held = _held(config, _pieces(config, "val", config.validation_shards, console))
     torch.manual_seed(config.seed)
@@ -174,7 +176,7 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
             if state.step % config.validate_every == 0 or state.step == config.steps:
                 metrics = keep(config, average, held, state.step, console)
                 state.rows.append({"step": state.step, "loss": state.loss, **metrics})
-                dense_run.write_metrics(config.output, state.rows)
+                write_metrics(config.output, state.rows)
                 save()
     return config.output / NAME
 
@@ -209,16 +211,6 @@ def _loader(compositions: Compositions, first: int) -> DataLoader[Batch]:
         sampler=range(first, len(compositions)),
         num_workers=compositions.config.num_workers,
     )
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
-        raise ClippingError(f"--device {name} cannot be used here: {reason}") from error
-    return device
 
 
 def fit_step(

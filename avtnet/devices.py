@@ -22,7 +22,7 @@ def find_device(name: str | torch.device) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f"--device is {CHOICES}, got {name!r}") from error
+        raise ConfigError(f"--device is {CHOICES}, got --device {name}") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"--device {name}: torch sees {torch.cuda.device_count()} GPUs; auto takes one that is"
@@ -30,7 +30,7 @@ def find_device(name: str | torch.device) -> torch.device:
     if device.type == "mps" and not _has_mps():
         raise ConfigError(f"--device {name}: torch sees no Apple GPU; auto takes one that is")
     if device.type not in ("cpu", "cuda", "mps"):
-        raise ConfigError(f"--device is {CHOICES}, got {name!r}")
+        raise ConfigError(f"--device is {CHOICES}, got --device {name}")
     return device
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import yaml
@@ -19,6 +19,7 @@ from clipping.config import differences, dump
 from clipping.errors import CheckpointError, ConfigError
 from clipping.files import atomic_path, write_text
 
+State = TypeVar("State")
 # What may differ between the parts of one run: where it computes, not what.
 _MAY_DIFFER = (
     "save_prefix",
@@ -75,14 +76,12 @@ def open_run(config: TrainConfig) -> None:
             )
         else:
             read_state(config)
-    write_text(folder / "config.yaml", yaml.safe_dump(dump(config), sort_keys=False))
-    write_text(folder / "versions.json", json.dumps(versions(), indent=1) + "\n")
+    write_head(folder, dump(config))
 
 
 def save_state(config: TrainConfig, state: RunState) -> None:
     """Write last.pt, whole or not at all."""
-    with atomic_path(config.save_prefix / "last.pt") as temporary:
-        torch.save({"config": _decisive(config), **vars(state)}, temporary)
+    write_last(config.save_prefix, _decisive(config), state)
 
 
 def read_state(config: TrainConfig) -> RunState | None:
@@ -91,18 +90,40 @@ def read_state(config: TrainConfig) -> RunState | None:
     Raises:
         ConfigError, CheckpointError: as :func:`open_run`.
     """
-    path = config.save_prefix / "last.pt"
+    return read_last(config.save_prefix, _decisive(config), RunState)
+
+
+def write_head(folder: Path, config: Mapping[str, Any]) -> None:
+    """config.yaml and versions.json of a run."""
+    write_text(folder / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+    write_text(folder / "versions.json", json.dumps(versions(), indent=1) + "\n")
+
+
+def write_last(folder: Path, decisive: Mapping[str, Any], state: object) -> None:
+    """Write a dataclass as last.pt, with the settings that decide what a run gives."""
+    with atomic_path(folder / "last.pt") as temporary:
+        torch.save({"config": dict(decisive), **vars(state)}, temporary)
+
+
+def read_last(folder: Path, decisive: Mapping[str, Any], kind: type[State]) -> State | None:
+    """What :func:`write_last` wrote, as ``kind``; None where there is none yet.
+
+    Raises:
+        ConfigError: where the run was begun with other settings (they are named).
+        CheckpointError: where the file is damaged.
+    """
+    path = folder / "last.pt"
     if not path.exists():
         return None
     try:
         values = read_pickle(path)
         then = dict(values.pop("config"))
-        state = RunState(**values)
+        state = kind(**values)
     except (CheckpointError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise CheckpointError(
             f"{path}: damaged, the run cannot go on from it ({error}); start anew with --overwrite"
         ) from error
-    if told := differences(then, _decisive(config)):
+    if told := differences(then, decisive):
         raise ConfigError(f"{path}: the run to resume has other settings: {told}")
     return state
 
@@ -111,8 +132,8 @@ def _decisive(config: TrainConfig) -> dict[str, Any]:
     return {name: value for name, value in dump(config).items() if name not in _MAY_DIFFER}
 
 
-def write_metrics(folder: Path, rows: Sequence[dict[str, float]]) -> None:
-    """metrics.csv: a row an epoch."""
+def write_metrics(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """metrics.csv: a row an epoch, or a validation."""
     text = io.StringIO()
     # A run that goes on may have begun with a version that knew fewer figures.
     names = dict.fromkeys(name for row in rows for name in row)

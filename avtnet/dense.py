@@ -124,16 +124,8 @@ def segments(
     features: Features, given: Probabilities, checkpoint: DenseCheckpoint
 ) -> list[Segment]:
     """The opening and the ending that evidence tells of, in media time."""
-    edges = (0.0, features.covered)
     found = decode(given, covered=features.covered)
-    return [_segment(each, features.start, edges, checkpoint) for each in found]
-
-
-def look_dense_episode(
-    episode: Episode, checkpoint: DenseCheckpoint | None = None
-) -> list[Segment]:
-    """The same of an episode that ``python -m preprocess --sides whole`` has kept."""
-    return look_dense(episode.window(0, "start", episode.seconds), checkpoint)
+    return [segment_of(each, features.start, features.covered, checkpoint) for each in found]
 
 
 @lru_cache(maxsize=2)
@@ -152,26 +144,36 @@ def candidates(
     Args:
         share: what its scores are multiplied with, where they count for less.
     """
-    begin, last = features.start, features.start + features.covered
-    found = []
-    for segment in look_dense(features, checkpoint):
-        cut_start = segment.start <= begin and begin > 0
-        cut_end = segment.end >= last - 1e-3 and last < features.duration - 0.5
-        found.append(
-            Candidate(
-                NETWORKS,
-                "opening" if segment.label == "opening" else "ending",
-                None if cut_start else segment.start,
-                None if cut_end else segment.end,
-                SIGMA,
-                (segment.score or 0.0) * share,
-                (*segment.evidence, *features.notes),
-                assumed="the window's edge stands for an end that lies beyond it"
-                if cut_start or cut_end
-                else "",
-            )
-        )
-    return found
+    seen = features.start, features.start + features.covered
+    return [
+        candidate_of(segment, seen, features.duration, features.notes, share)
+        for segment in look_dense(features, checkpoint)
+    ]
+
+
+def candidate_of(
+    segment: Segment,
+    seen: tuple[float, float],
+    duration: float,
+    notes: Sequence[str],
+    share: float,
+) -> Candidate:
+    """A segment that AVTNetDense found in the stretch ``seen`` of a file, as evidence."""
+    begin, last = seen
+    cut_start = segment.start <= begin and begin > 0
+    cut_end = segment.end >= last - 1e-3 and last < duration - 0.5
+    return Candidate(
+        NETWORKS,
+        "opening" if segment.label == "opening" else "ending",
+        None if cut_start else segment.start,
+        None if cut_end else segment.end,
+        SIGMA,
+        (segment.score or 0.0) * share,
+        (*segment.evidence, *notes),
+        assumed="the window's edge stands for an end that lies beyond it"
+        if cut_start or cut_end
+        else "",
+    )
 
 
 def evidence(
@@ -266,16 +268,15 @@ def _joined(pieces: Sequence[Probabilities]) -> Probabilities:
     )
 
 
-def _segment(
-    found: Found, start: float, edges: tuple[float, float], checkpoint: DenseCheckpoint
-) -> Segment:
+def segment_of(found: Found, start: float, covered: float, checkpoint: DenseCheckpoint) -> Segment:
+    """What was found in ``covered`` seconds from ``start`` on, in media time."""
     told = (
         f"AVTNetDense: {found.label} {found.inside:.0%} sure between its ends, "
         f"start {found.start_peak:.0%}, end {found.end_peak:.0%}"
     )
     cut = [
         f"its {side} is that of the window: it may go on beyond"
-        for side, time, edge in zip(("start", "end"), (found.start, found.end), edges, strict=True)
+        for side, time, edge in (("start", found.start, 0.0), ("end", found.end, covered))
         if time == edge
     ]
     return Segment(
@@ -294,7 +295,7 @@ def calibrated(score: float, info: DenseInfo) -> float:
     return float(1 / (1 + np.exp(-(info.scale * logit + info.offset))))
 
 
-def check_settings(then: FeatureSettings, features: Features) -> None:
+def check_settings(then: FeatureSettings, features: Features | Episode) -> None:
     """See that features mean to the network what those of its training meant.
 
     Raises:
@@ -308,8 +309,9 @@ def check_settings(then: FeatureSettings, features: Features) -> None:
     if wrong := sorted(
         name for name in before.keys() | now.keys() if before.get(name) != now.get(name)
     ):
+        side = f"_{features.side}" if isinstance(features, Features) else ""
         raise FeatureError(
-            f"{features.name}_{features.side}: made with other settings than AVTNetDense was "
+            f"{features.name}{side}: made with other settings than AVTNetDense was "
             f"trained on: {', '.join(wrong)}"
         )
 

@@ -15,6 +15,19 @@ from preprocess.batch import PreprocessConfig, follow, plan
 from preprocess.settings import FeatureSettings
 
 FEATURE_SUFFIX = ".safetensors"
+EPISODE_SUFFIX = ".episode"
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """What a user names, by what it is."""
+
+    windows: dict[WindowId, Path] = field(default_factory=dict)
+    """Feature files."""
+    episodes: dict[str, Path] = field(default_factory=dict)
+    """Files that keep all of an episode's seconds."""
+    media: list[str] = field(default_factory=list)
+    """The words that name media."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +35,15 @@ class Gathered:
     """Feature files by window, and what could not be had."""
 
     features: dict[WindowId, Path]
+    episodes: dict[str, Path] = field(default_factory=dict)
+    """Files of whole episodes, by name."""
     media: dict[str, Path] = field(default_factory=dict)
     """The media file of each episode's name; none where features were given."""
     failures: dict[str, str] = field(default_factory=dict)
     """Why an episode has no features (or lacks some), by name."""
 
 
-def sort_inputs(inputs: Sequence[str]) -> tuple[dict[WindowId, Path], list[str]]:
+def sort_inputs(inputs: Sequence[str]) -> Sorted:
     """The feature files behind what a user names, and the words that name media.
 
     A folder with media in it counts as media, whatever else lies there, another one as features.
@@ -38,14 +53,14 @@ def sort_inputs(inputs: Sequence[str]) -> tuple[dict[WindowId, Path], list[str]]
     """
     if not inputs:
         raise ClippingError("give at least one video, feature file, or folder of them")
-    ready: dict[WindowId, Path] = {}
-    media: list[str] = []
+    ready = Sorted()
     for given in inputs:
-        found = _feature_files(Path(given))
-        ready |= found
-        if not found:
-            media.append(given)
-    return ready, media
+        windows, episodes = _feature_files(Path(given))
+        ready.windows.update(windows)
+        ready.episodes.update(episodes)
+        if not windows and not episodes:
+            ready.media.append(given)
+    return ready
 
 
 @contextmanager
@@ -56,6 +71,7 @@ def gather(
     keep: Path | None = None,
     workers: int | None = None,
     only: frozenset[str] | None = None,
+    whole: bool = False,
 ) -> Iterator[Gathered]:
     """Find feature files, or make them of media files, with a progress bar on stderr.
 
@@ -65,18 +81,23 @@ def gather(
         keep: where they are kept, so that a second run finds them; None makes them for now only.
         workers: processes; None takes one a core.
         only: the names of the media files whose features are wanted; None wants all.
+        whole: of media, make files of all seconds in place of windows.
 
     Raises:
         ClippingError: where an input does not exist, or nothing is found in them.
     """
-    ready, media = sort_inputs(inputs)
-    if not media or (only is not None and not only):
-        yield Gathered(ready)
+    ready = sort_inputs(inputs)
+    if not ready.media or (only is not None and not only):
+        yield Gathered(ready.windows, ready.episodes)
         return
     with tempfile.TemporaryDirectory(prefix="avtnet-") as temporary:
         output = keep or Path(temporary)
         config = PreprocessConfig(
-            inputs=tuple(media), output=output, workers=workers, features=settings
+            inputs=tuple(ready.media),
+            output=output,
+            sides="whole" if whole else "both",
+            workers=workers,
+            features=settings,
         )
         todo, outcomes = plan(config)
         if only is not None:
@@ -85,29 +106,40 @@ def gather(
         follow(config, todo, outcomes)
         failures: dict[str, str] = {}
         for outcome in outcomes:
-            if outcome.output is None or outcome.side == "whole":
+            if outcome.output is None:
                 failures[outcome.name] = outcome.error or "no features were made"
-                continue
-            try:
-                ready[WindowId(outcome.name, outcome.side)] = Path(outcome.output)
-            except ValueError as error:  # a file name that no table can hold
-                failures[outcome.name] = f"{outcome.file}: {error}; rename the file"
-        found = find_media(media)
+            elif outcome.side == "whole":
+                ready.episodes[outcome.name] = Path(outcome.output)
+            else:
+                try:
+                    ready.windows[WindowId(outcome.name, outcome.side)] = Path(outcome.output)
+                except ValueError as error:  # a file name that no table can hold
+                    failures[outcome.name] = f"{outcome.file}: {error}; rename the file"
+        found = find_media(ready.media)
         names = found if only is None else {name: found[name] for name in found if name in only}
-        yield Gathered(ready, names, failures)
+        yield Gathered(ready.windows, ready.episodes, names, failures)
 
 
-def _feature_files(path: Path) -> dict[WindowId, Path]:
-    """The feature files at or below ``path``, by window; none where there are media, or nothing."""
-    if path.suffix == FEATURE_SUFFIX and path.is_file():
-        return {_window(path.stem, path): path}
-    if path.is_dir() and find_media([path]):
-        return {}
-    return {
-        _window(file.relative_to(path).with_suffix("").as_posix(), file): file
-        for file in sorted(path.rglob(f"*{FEATURE_SUFFIX}"))
-        if not file.name.startswith(".")
-    }
+def _feature_files(path: Path) -> tuple[dict[WindowId, Path], dict[str, Path]]:
+    """The feature files at or below ``path``, of windows and of whole episodes, by what they are
+    of; none where there are media, or nothing."""
+    if path.suffix in (FEATURE_SUFFIX, EPISODE_SUFFIX) and path.is_file():
+        files, folder = [path], path.parent
+    elif path.is_dir() and not find_media([path]):
+        suffixes = (FEATURE_SUFFIX, EPISODE_SUFFIX)
+        files, folder = sorted(file for each in suffixes for file in path.rglob(f"*{each}")), path
+    else:
+        return {}, {}
+    windows, episodes = {}, {}
+    for file in files:
+        if file.name.startswith(".") and file != path:
+            continue
+        called = file.relative_to(folder).with_suffix("").as_posix()
+        if file.suffix == EPISODE_SUFFIX:
+            episodes[called] = file
+        else:
+            windows[_window(called, file)] = file
+    return windows, episodes
 
 
 def _window(text: str, path: Path) -> WindowId:

@@ -17,14 +17,11 @@ from rich.progress import Progress, track
 
 from avtnet import checkpoints, dense, outputs
 from avtnet.cache import Cache
-from avtnet.checkpoints import Checkpoint
-from avtnet.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
-from avtnet.dense import DenseCheckpoint
-from avtnet.devices import find_device
+from avtnet.decode import Boundary
 from avtnet.evidence import Candidate, fuse_candidates
 from avtnet.gather import Gathered, gather, sort_inputs
 from avtnet.hints import library
-from avtnet.predict import check_settings, predict_windows
+from avtnet.networks import Networks, Sight, load_networks, see, views, witness
 from avtnet.season import EpisodeFacts, SeasonOptions, look_at
 from avtnet.season_names import seasons
 from avtnet.text_support import with_text
@@ -35,12 +32,8 @@ from clipping.files import find_media
 from clipping.formats import catalog
 from clipping.segments import Timeline
 from preprocess.features import SIDES, Features
-from preprocess.features import load as load_features
-from preprocess.settings import FeatureSettings
 
 PROG = "python -m avtnet.locate"
-SHIPPED = Path(__file__).parent / "weights" / "demo.safetensors"
-"""The weights that are used where none are named: trained on made-up episodes only."""
 _AGAINST_REPETITION = 0.6
 """What the networks' confidence counts for where other episodes were compared in vain."""
 
@@ -55,7 +48,8 @@ class LocateConfig:
     """
 
     inputs: tuple[str, ...] = field(
-        default=(), metadata={"help": "videos, feature files, or folders of them"}
+        default=(),
+        metadata={"help": "videos, feature files (.safetensors, .episode), or folders of them"},
     )
     weights: tuple[Path, ...] = ()
     """Checkpoints, of AVTNetDense (avtnet tune) and of others; several are fused. Absent: those
@@ -96,6 +90,9 @@ class LocateConfig:
     """Say nothing below this confidence (0..1)."""
     workers: int | None = None
     """Processes that read the media; absent, one a core; 0 works in this one."""
+    look: Literal["windows", "whole"] = "windows"
+    """What the networks are shown of an episode: its first and last 200 s, or all of it, where a
+    song may begin later; that takes longer, as the file is longer than 400 s."""
     device: str = "cpu"
     """Where the networks run: cpu, cuda, cuda:1, mps, or auto."""
 
@@ -195,13 +192,13 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
     Raises:
         ClippingError: where an input does not exist, or the weights cannot be used.
     """
-    networks = _networks(config)
+    networks = load_networks(config)
     settings = networks.settings
     if config.audio is not None:
         decimal = config.audio.isascii() and config.audio.isdecimal()
         audio = int(config.audio) if decimal else config.audio
         settings = replace(settings, audio=audio)
-    _, words = sort_inputs(config.inputs)
+    words = sort_inputs(config.inputs).media
     facts: dict[str, EpisodeFacts] = {}
     season_of: dict[str, int] = {}
     if words:
@@ -215,12 +212,17 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
     asked = frozenset(name for name, fact in facts.items() if _wants_networks(fact, config))
     found: list[Located] = []
     with gather(
-        config.inputs, settings, keep=config.features, workers=config.workers, only=asked
+        config.inputs,
+        settings,
+        keep=config.features,
+        workers=config.workers,
+        only=asked,
+        whole=config.look == "whole",
     ) as gathered:
         windows: dict[str, list[Path]] = {}
         for window in sorted(gathered.features, key=lambda each: SIDES.index(each.side)):
             windows.setdefault(window.name, []).append(gathered.features[window])
-        names = sorted({*facts, *windows, *gathered.failures})
+        names = sorted({*facts, *windows, *gathered.episodes, *gathered.failures})
         for name in track(names, "episodes", console=Console(stderr=True), transient=True):
             fact = facts.get(name) or EpisodeFacts(name, Path(name))
             located = _conclude(fact, windows.get(name, []), gathered, networks, config)
@@ -229,29 +231,6 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
                 watch(located)
             found.append(located)
     return found
-
-
-@dataclass(frozen=True)
-class _Networks:
-    """Who is asked, if anybody is: nothing is loaded that is not going to be."""
-
-    settings: FeatureSettings
-    """Of the features that they take."""
-    models: tuple[Checkpoint, ...] = ()
-    """Those of ``weights``."""
-    dense: tuple[DenseCheckpoint, ...] = ()
-    """Those that know both ends."""
-
-
-def _networks(config: LocateConfig) -> _Networks:
-    if config.network == "never" and not config.weights:
-        find_device(config.device)
-        return _Networks(FeatureSettings())
-    models, seers = tuple(load_models(config)), tuple(load_dense(config))
-    settings = [model.info.features for model in models] + [seer.info.features for seer in seers]
-    if config.network == "never":
-        models, seers = (), ()
-    return _Networks(settings[0], models, seers)
 
 
 def _season(
@@ -300,94 +279,31 @@ def _conclude(
     fact: EpisodeFacts,
     windows: Sequence[Path],
     gathered: Gathered,
-    networks: _Networks,
+    networks: Networks,
     config: LocateConfig,
 ) -> Located:
     """All sources to one timeline."""
     source = str(fact.path)
+    sight, said = Sight(), list[Candidate]()
+    boundaries: tuple[Boundary, ...] = ()
     error = fact.error or gathered.failures.get(fact.name)
-    seen: list[Features] = []
-    boundaries: list[Boundary] = []
-    for file in windows:
-        try:
-            seen.append(load_features(file))
-            if networks.models:
-                boundaries.append(look(seen[-1], networks.models))
-        except ClippingError as failure:
-            error = str(failure)
+    try:
+        sight = see(windows, gathered.episodes.get(fact.name))
+        boundaries = tuple(views(sight, networks))
+        said = witness(sight, boundaries, networks, network_share(fact.compared))
+    except ClippingError as failure:
+        error = str(failure)
     if error is not None:
-        failed = Timeline(source, 0.0, (), error)
-        return Located(fact.name, failed, fact, tuple(seen), tuple(boundaries))
-    duration = fact.duration or max((features.duration for features in seen), default=0.0)
-    candidates: list[Candidate] = with_text(fact.candidates, seen)
-    share = network_share(fact.compared)
-    for checkpoint in networks.dense:
-        for features in seen:
-            candidates += dense.candidates(features, checkpoint, share=share)
-    for boundary in boundaries:
-        candidate = candidate_of(boundary, describe(networks.models), share=share)
-        if candidate is not None:
-            candidates.append(candidate)
+        return Located(fact.name, Timeline(source, 0.0, (), error), fact, sight.windows, boundaries)
+    lengths = [window.duration for window in sight.windows]
+    duration = fact.duration or max(lengths, default=0.0)
+    candidates = [*with_text(fact.candidates, sight.windows), *said]
     segments = fuse_candidates(
         candidates, duration, min_confidence=config.min_confidence, denied=fact.denied
     )
     told = replace(fact, duration=duration, candidates=tuple(candidates))
     timeline = Timeline(source, round(duration, 3), segments)
-    return Located(fact.name, timeline, told, tuple(seen), tuple(boundaries))
-
-
-def look(features: Features, models: Sequence[Checkpoint]) -> Boundary:
-    """Every model's views of one window, fused.
-
-    Raises:
-        FeatureError: where the features are not those that a model was trained on.
-    """
-    views = {}
-    for index, model in enumerate(models):
-        check_settings(model, features)
-        moved = [shifted(features, seconds) for seconds in SHIFTS]
-        positions = predict_windows(model, moved)
-        name = f"{index + 1}:{model.path.parent.name}/{model.path.stem}"
-        views[name] = [place + shift for place, shift in zip(positions, SHIFTS, strict=True)]
-    return fuse_views(features, views)
-
-
-def load_models(config: LocateConfig) -> list[Checkpoint]:
-    """The checkpoints of the challenge's networks to ask, which must take the same features.
-
-    Raises:
-        CheckpointError: where one cannot be used.
-        ConfigError: where two want other features.
-    """
-    device = find_device(config.device)
-    paths = [path for path in config.weights if not dense.is_dense(path)]
-    models = [checkpoints.load(path, device) for path in paths]
-    for model in models[1:]:
-        if model.info.features.decisive() != models[0].info.features.decisive():
-            one, other = models[0].path, model.path
-            raise ConfigError(f"{one} and {other} were trained on different features")
-    return models
-
-
-def load_dense(config: LocateConfig) -> list[DenseCheckpoint]:
-    """The checkpoints of AVTNetDense to ask; the shipped one where no weights are named.
-
-    Raises:
-        CheckpointError: where one cannot be used.
-    """
-    device = find_device(config.device)
-    if not config.weights:
-        return [dense.shipped(device)]
-    return [dense.load(path, device) for path in config.weights if dense.is_dense(path)]
-
-
-def describe(models: Sequence[Checkpoint]) -> str:
-    """Who says it, in a few words."""
-    if len(models) > 1:
-        return f"{len(models)} networks fused"
-    info = models[0].info
-    shipped = " with the demo weights" if models[0].path == SHIPPED else ""
-    return f"{info.model.kind} ({info.model.size}){shipped}"
+    return Located(fact.name, timeline, told, sight.windows, boundaries)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

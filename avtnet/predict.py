@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from avtnet.dataset import to_batch
 from avtnet.dense import DenseCheckpoint
 from avtnet.dense_decode import likeliest
 from avtnet.devices import find_device
-from avtnet.gather import gather
+from avtnet.gather import Gathered, gather
 from clipping.config import parse, run
 from clipping.errors import CheckpointError, ClippingError, ConfigError, FeatureError
 from clipping.files import require_output
 from clipping.segments import Segment
 from clipping.tables import WINDOW_SECONDS, Side, WindowId, write_submission
+from preprocess.episode import open_episode
 from preprocess.features import Features
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings
@@ -40,7 +42,8 @@ class PredictConfig:
     """
 
     inputs: tuple[str, ...] = field(
-        default=(), metadata={"help": "feature files, videos, or folders of them"}
+        default=(),
+        metadata={"help": "feature files (.safetensors, .episode), videos, or folders of them"},
     )
     weights: Path | None = None
     """The checkpoint (.safetensors) to predict with: of the original's family or AVTNetDense."""
@@ -76,7 +79,7 @@ def predict(config: PredictConfig) -> tuple[dict[WindowId, float], dict[str, str
     positions: dict[WindowId, float] = {}
     with gather(config.inputs, settings, keep=config.features, workers=config.workers) as gathered:
         failures = dict(gathered.failures)
-        waiting = _readable(gathered.features, checkpoint, failures)
+        waiting = _readable(gathered, checkpoint, failures)
         while some := dict(islice(waiting, config.batch_size)):
             answers = answer_windows(checkpoint, list(some.values()), batch_size=config.batch_size)
             positions |= {
@@ -176,22 +179,37 @@ def _features(window: Path | Features) -> Features:
 
 
 def _readable(
-    files: Mapping[WindowId, Path],
-    checkpoint: Checkpoint | DenseCheckpoint,
-    failures: dict[str, str],
+    gathered: Gathered, checkpoint: Checkpoint | DenseCheckpoint, failures: dict[str, str]
 ) -> Iterator[tuple[WindowId, Features]]:
     """Windows that can be read and are right for a network; of others, ``failures`` says why."""
-    for window, path in files.items():
+    for called, name, read in _files(gathered):
         try:
-            features = load_features(path)
-            if isinstance(checkpoint, Checkpoint):
-                check_settings(checkpoint, features)
-            else:
-                dense.check_settings(checkpoint.info.features, features)
-        except FeatureError as error:
-            failures[str(window)] = str(error)
-            continue
-        yield window, features
+            for features in read():
+                if isinstance(checkpoint, Checkpoint):
+                    check_settings(checkpoint, features)
+                else:
+                    dense.check_settings(checkpoint.info.features, features)
+                yield WindowId(name, features.side), features
+        except (FeatureError, ValueError) as error:  # ValueError: a name that no table can hold
+            failures[called] = str(error)
+
+
+def _files(
+    gathered: Gathered,
+) -> Iterator[tuple[str, str, Callable[[], Sequence[Features]]]]:
+    """What each file of features is called, the episode that it is of, what reads its windows."""
+    for window, path in gathered.features.items():
+        yield str(window), window.name, partial(_window_of, path)
+    for name, path in gathered.episodes.items():
+        yield name, name, partial(_windows_of, path)
+
+
+def _window_of(path: Path) -> tuple[Features]:
+    return (load_features(path),)
+
+
+def _windows_of(path: Path) -> tuple[Features, Features]:
+    return open_episode(path).windows()
 
 
 def check_settings(checkpoint: Checkpoint, window: Features) -> None:

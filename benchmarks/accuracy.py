@@ -39,7 +39,7 @@ from avtnet import checkpoints, dense
 from avtnet.dense_data import from_features
 from avtnet.dense_decode import decode, likeliest
 from avtnet.devices import find_device
-from avtnet.localization import SHIPPED, look
+from avtnet.networks import SHIPPED, look
 from avtnet.synthesize import SynthesizeConfig, synthesize
 from clipping.tables import Side
 from preprocess.batch import PreprocessConfig, follow, plan

@@ -130,6 +130,15 @@ class Episode:
             notes=self.notes,
         )
 
+    def windows(self) -> tuple[Features, Features]:
+        """The first and the last window; the last begins at a whole second.
+
+        Raises:
+            FeatureError: where the file is damaged.
+        """
+        begin = max(0, math.ceil(self.duration - self.settings.window))
+        return self.window(0, "start"), self.window(begin, "end")
+
     def _read(
         self,
         key: str,

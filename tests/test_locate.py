@@ -22,8 +22,9 @@ from avtnet.checkpoints import CheckpointInfo
 from avtnet.config import ModelConfig
 from avtnet.decode import SHIFTS, fuse_views, shifted, timeline
 from avtnet.evaluate import main as evaluate_main
-from avtnet.localization import SHIPPED, look, main
+from avtnet.localization import main
 from avtnet.model import build
+from avtnet.networks import SHIPPED, look
 from avtnet.predict import main as predict_main
 from clipping.errors import ClippingError
 from clipping.formats.catalog import read as read_format
@@ -227,7 +228,7 @@ def test_ctrl_c_keeps_what_was_found(season, tmp_path, weights, monkeypatch, cap
             raise KeyboardInterrupt
         return look(features, models)
 
-    monkeypatch.setattr("avtnet.localization.look", look_until_interrupted)
+    monkeypatch.setattr("avtnet.networks.look", look_until_interrupted)
     words = [str(season), f"--weights={weights[0]}", f"--json={tmp_path}/t.json", "--workers=1"]
     assert main(words) == 130
     assert asked == ["ep01", "ep01", "ep02"]

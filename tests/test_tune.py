@@ -133,7 +133,8 @@ def test_a_series_is_learned_in_one_command_and_locate_uses_it(mine, untrained, 
 
 def test_what_locate_says_with_tuned_weights_is_what_they_say(mine, untrained, tmp_path, capsys):
     """The weights that are named are asked, and no others."""
-    from avtnet.localization import LocateConfig, load_dense, load_models
+    from avtnet.localization import LocateConfig
+    from avtnet.networks import load_dense, load_models
 
     only = LocateConfig((str(mine),), weights=(untrained,))
     assert [each.path for each in load_dense(only)] == [untrained]

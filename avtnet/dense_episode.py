@@ -1,0 +1,58 @@
+"""AVTNetDense on all seconds of an episode, at constant memory."""
+
+from __future__ import annotations
+
+from avtnet import dense
+from avtnet.dense import DenseCheckpoint, Part
+from avtnet.dense_data import Inputs, from_features
+from avtnet.dense_decode import decode
+from avtnet.evidence import Candidate
+from clipping.segments import Segment
+from preprocess.episode import Episode
+
+_MARGIN = 1
+"""Seconds read on both sides of a part: the MFCC of its first and last columns hang on them."""
+
+
+def look_dense_episode(
+    episode: Episode, checkpoint: DenseCheckpoint | None = None
+) -> list[Segment]:
+    """The opening and the ending in an episode that ``python -m preprocess --sides whole`` has
+    kept, wherever they are; see :func:`avtnet.dense.look_dense`.
+
+    Its file is read in parts: of an episode of any length some 30 MB are in memory at once.
+
+    Raises:
+        FeatureError: where the file is damaged, or was made with other settings than the network
+            was trained on.
+        CheckpointError: where the weights cannot be used.
+    """
+    checkpoint = checkpoint or dense.shipped()
+    dense.check_settings(checkpoint.info.features, episode)
+    given = dense.evidence(checkpoint, part_of(episode), episode.seconds)
+    return [
+        dense.segment_of(each, 0.0, episode.duration, checkpoint)
+        for each in decode(given, covered=episode.duration)
+    ]
+
+
+def candidates(
+    episode: Episode, checkpoint: DenseCheckpoint, *, share: float = 1.0
+) -> list[Candidate]:
+    """The same for :func:`avtnet.evidence.fuse_candidates`; see :func:`avtnet.dense.candidates`."""
+    found = look_dense_episode(episode, checkpoint)
+    return [
+        dense.candidate_of(each, (0.0, episode.duration), episode.duration, episode.notes, share)
+        for each in found
+    ]
+
+
+def part_of(episode: Episode) -> Part:
+    """Reads a stretch of an episode as the network takes it."""
+
+    def read(first: int, last: int) -> Inputs:
+        begin = max(0, first - _MARGIN)
+        window = episode.window(begin, "start", last + _MARGIN - begin)
+        return from_features(window, first - begin, last - begin)
+
+    return read

@@ -64,6 +64,10 @@ class Example:
     place: np.ndarray
     classes: np.ndarray
     times: np.ndarray
+    start: float = 0.0
+    """Second of its file that it begins at."""
+    duration: float = 0.0
+    """Of that file."""
 
 
 def from_features(features: Features, first: int = 0, last: int | None = None) -> Inputs:
@@ -148,19 +152,38 @@ class Composer:
     An opening and an ending are whole pieces whose first picture is shown where its phase says;
     everything else is cut to fit. A story lasts as long as its outline wants, of as many pieces as
     that takes.
+
+    Args:
+        seconds: of an example.
+        moments: of the sound's columns, seconds after its beginning; None: SLOTS a second.
     """
 
-    def __init__(self, pieces: Sequence[Piece], seed: int, seconds: int = int(WINDOW_SECONDS)):
+    def __init__(
+        self,
+        pieces: Sequence[Piece],
+        seed: int,
+        seconds: int = int(WINDOW_SECONDS),
+        moments: np.ndarray | None = None,
+    ) -> None:
         self._by_kind: dict[str, list[Piece]] = {}
         for piece in pieces:
             self._by_kind.setdefault(piece.kind, []).append(piece)
         self.seed, self.seconds = seed, seconds
+        even = (np.arange(seconds * SLOTS) + 0.5) / SLOTS
+        self._moments = even if moments is None else moments
+        self._rate = 1 / (self._moments[1] - self._moments[0])
 
-    def example(self, index: int) -> Example:
-        """Example ``index``; the same for the same pieces and seed."""
+    def example(self, index: int, manner: str | None = None) -> Example:
+        """Example ``index``; the same for the same pieces and seed.
+
+        Args:
+            manner: ``start`` begins with its file, ``end`` ends with it, ``any`` lies anywhere;
+                None: drawn by chance.
+        """
         rng = np.random.default_rng([self.seed, 21, index])
         outline = draw_outline(self.seed, index, series=index, name="composed")
-        manner = str(rng.choice(["start", "end", "any"], p=[0.42, 0.42, 0.16]))
+        drawn = str(rng.choice(["start", "end", "any"], p=[0.42, 0.42, 0.16]))
+        manner = manner or drawn
         fraction = 0.0 if manner == "start" else float(rng.uniform(0, 1))
         plan, duration = self._plan(outline, fraction, rng)
         start = 0.0
@@ -216,8 +239,8 @@ class Composer:
         count = self.seconds
         frames = np.zeros((count, 3, 33, 44), np.uint8)
         text = np.zeros((count, 27, 36), bool)
-        mel = np.zeros((count * SLOTS, N_MELS), np.uint8)
-        times = (np.arange(count * SLOTS) + 0.5) / SLOTS + start
+        mel = np.zeros((len(self._moments), N_MELS), np.uint8)
+        times = self._moments + start
         for placed in plan:
             if placed.end <= start or placed.start >= start + count:
                 continue
@@ -251,6 +274,8 @@ class Composer:
             place(start + np.arange(count), duration),
             class_shares(spans, start, count),
             boundary_times(spans, start, count),
+            float(start),
+            float(duration),
         )
 
     def _hear_over(
@@ -269,7 +294,7 @@ class Composer:
                 gain = rng.uniform(-14, 2)
                 story = self._pick("story", rng).mel
                 span = sorted((edge - start, edge - start + inwards * length))
-                low, high = (int(np.clip(round(t * SLOTS), 0, len(decibels))) for t in span)
+                low, high = (int(np.clip(round(t * self._rate), 0, len(decibels))) for t in span)
                 if high - low < 2 or len(story) <= high - low:
                     continue
                 first = int(rng.integers(len(story) - (high - low)))

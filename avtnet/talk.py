@@ -16,7 +16,7 @@ from clipping.errors import ClippingError
 from clipping.fingerprint import picture_words
 from clipping.identities import Match, Stretch
 from clipping.matching import differing
-from clipping.overlay import STEP, left_over
+from clipping.overlay import STEP, VERSION, left_over
 from clipping.refine import Placed
 
 _SIBLINGS = 4
@@ -154,7 +154,8 @@ def _left(here: Stretch, there: Stretch, heard: Repetition, cache: Cache) -> np.
         # JSON has no NaN: silence in both is marked by -1, and "cannot be told" by nothing.
         return [] if left is None else np.nan_to_num(left, nan=-1.0).round(4).tolist()
 
-    key = [round(time, 4) for each in (here, there) for time in (each.start, each.end)]
+    times = [round(time, 4) for each in (here, there) for time in (each.start, each.end)]
+    key = [VERSION, *times]
     paths = heard.paths[here.file], heard.paths[there.file]
     try:
         values = remembered(cache, paths, "left over", key, subtracted)

@@ -10,6 +10,8 @@ import numpy as np
 
 from clipping.refine import RATE, TAPS, Placed, Reader, between, located
 
+VERSION = 2
+"""Goes up when the same sounds leave something else: what was kept is then stale."""
 STEP = 0.25
 """Seconds from value to value: ``_HOP`` samples."""
 _HOP = RATE // 4

@@ -1,6 +1,7 @@
 """How well openings and endings are found, by several methods on the same made-up episodes.
 
     python benchmarks/accuracy.py DATA --episodes 300 --material FOLDER [--weights FILE …]
+        [--classic RUNS] [--real TRUE.csv]
 
 DATA is made first where it is not there yet: varied episodes of the split ``test`` through real
 codecs (``python -m avtnet.synthesize --kind varied --split test``) and their features. Printed is
@@ -15,6 +16,11 @@ one row a method:
 * false: share of windows without the segment in which one was said.
 * ece: expected calibration error of the score (right: all ends it names within 2 s).
 
+``--classic``: the five checkpoints of the original's recipe and their fusion, from the folder of
+their three runs (docs/model-card.md says how they are trained). ``--real``: media with known
+segments, a row for each in avtnet's own CSV or JSON, paths as seen from that file; in a table of
+their own, since they are few.
+
 The median is that of the test set itself: the best that a constant can do.
 """
 
@@ -24,8 +30,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,132 +38,71 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from accuracy_methods import (
+    LABELS,
+    Method,
+    Window,
+    black_or_silence,
+    constant,
+    dense_network,
+    five,
+    network,
+    size_of,
+)
 from accuracy_report import write_accuracy
 
 from avtnet import checkpoints, dense
-from avtnet.dense_data import from_features
-from avtnet.dense_decode import decode, likeliest
-from avtnet.devices import find_device
-from avtnet.networks import SHIPPED, look
+from avtnet.networks import SHIPPED
 from avtnet.synthesize import SynthesizeConfig, synthesize
-from clipping.tables import Side
+from clipping.tables import Side, read_timelines
 from preprocess.batch import PreprocessConfig, follow, plan
-from preprocess.features import SIDES, Features, feature_path
+from preprocess.features import SIDES, feature_path
 from preprocess.features import load as load_features
 
-LABELS: dict[Side, str] = {"start": "opening", "end": "ending"}
 LEAST = 0.3
 """Scores below it say nothing."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A segment in seconds of media time; ends that a method does not name are None."""
-
-    start: float | None
-    end: float | None
-    score: float = 1.0
-    likeliest: float | None = None
-    """Where the challenge's boundary would be, from a method that says there is none."""
-
-    @property
-    def says(self) -> bool:
-        """Whether it is a segment."""
-        return self.start is not None or self.end is not None
+Spans = dict[str, tuple[float, float] | None]
+"""The opening and the ending of an episode, by label."""
 
 
-@dataclass(frozen=True)
-class Window:
-    """One window, and what is true of it."""
-
-    features: Features
-    side: Side
-    truth: tuple[float, float] | None
-
-    @property
-    def label(self) -> float | None:
-        """The challenge's boundary in media time."""
-        if self.truth is None:
-            return None
-        return self.truth[1] if self.side == "start" else self.truth[0]
+def made_up(data: Path) -> list[Window]:
+    """The windows of the episodes that :func:`make` has made."""
+    truths = json.loads((data / "episodes.json").read_text(encoding="utf-8"))
+    return windows(data / "features", {truth["name"]: truth for truth in truths})
 
 
-Method = Callable[[Window], Answer | None]
+def real(labels: Path, features: Path) -> list[Window]:
+    """The windows of media whose true segments a table tells (JSON or CSV, as locate writes)."""
+    spans: dict[str, Spans] = {}
+    media = []
+    for timeline in read_timelines(labels):
+        media.append(str(labels.parent / timeline.source))
+        spans[Path(timeline.source).stem] = {
+            label: None if found is None else (found.start, found.end)
+            for label, found in (("opening", timeline.opening), ("ending", timeline.ending))
+        }
+    config = PreprocessConfig(inputs=tuple(media), output=features, workers=1)
+    follow(config, *plan(config))
+    return windows(features, spans)
 
 
-def windows(data: Path) -> list[Window]:
+def windows(folder: Path, truths: Mapping[str, Spans]) -> list[Window]:
+    """Both windows of each episode, but for those that hold a part of a song only."""
     found = []
-    for truth in json.loads((data / "episodes.json").read_text(encoding="utf-8")):
+    for name, spans in truths.items():
         for side in SIDES:
-            features = load_features(feature_path(data / "features", truth["name"], side))
-            span = truth[LABELS[side]]
+            features = load_features(feature_path(folder, name, side))
+            span = spans[LABELS[side]]
             begin, last = features.start, features.start + features.covered
             # What lies outside of the window, or is cut by it, cannot be asked of it.
             if span is not None and (span[1] > last + 1 or span[0] < begin - 1):
                 if span[0] < last and span[1] > begin:
                     continue
                 span = None
-            found.append(Window(features, side, None if span is None else tuple(span)))
+            found.append(Window(features, side, None if span is None else (span[0], span[1])))
     return found
-
-
-def constant(medians: dict[Side, float]) -> Method:
-    """The median label of each side."""
-    return lambda window: _named(window, window.features.start + medians[window.side])
-
-
-def black_or_silence(medians: dict[Side, float]) -> Method:
-    """The black or silent second that is nearest to the median."""
-
-    def method(window: Window) -> Answer:
-        features, usual = window.features, medians[window.side]
-        length = int(features.covered)
-        dark = features.frames[:length].mean((1, 2, 3)) < 8
-        columns = np.rint((np.arange(length) + 0.5) * 43.07).astype(int)
-        loud = features.mfcc[0][np.minimum(columns, features.mfcc.shape[1] - 1)]
-        marks = np.flatnonzero(dark | (loud < np.percentile(loud, 50) - 250))
-        at = marks[np.argmin(np.abs(marks - usual))] + 0.5 if len(marks) else usual
-        return _named(window, features.start + float(at))
-
-    return method
-
-
-def network(path: Path) -> Method:
-    """A network of the original's family."""
-    model = checkpoints.load(path)
-
-    def method(window: Window) -> Answer | None:
-        boundary = look(window.features, [model])
-        return _named(window, boundary.time, boundary.confidence)
-
-    return method
-
-
-def dense_network(path: Path, shown: Sequence[float] | None = None, device: str = "cpu") -> Method:
-    """AVTNetDense, with some of its senses if not all."""
-    checkpoint = dense.load(path, find_device(device))
-
-    def method(window: Window) -> Answer | None:
-        features = window.features
-        given = dense.evidence(
-            checkpoint,
-            lambda first, last: from_features(features, first, last),
-            features.settings.seconds,
-            shown,
-        )
-        for found in decode(given, covered=features.covered):
-            if found.label == LABELS[window.side]:
-                score = dense.calibrated(found.score, checkpoint.info)
-                return Answer(features.start + found.start, features.start + found.end, score)
-        boundary = "opening end" if window.side == "start" else "ending start"
-        place = features.start + likeliest(given, boundary, features.covered)
-        return Answer(None, None, 0.0, place)
-
-    return method
-
-
-def _named(window: Window, time: float, score: float = 1.0) -> Answer:
-    return Answer(None, time, score) if window.side == "start" else Answer(time, None, score)
 
 
 def figures(
@@ -206,7 +150,7 @@ def figures(
             mark = named.get(which) if answer is not None else None
             error = np.inf if mark is None else abs(mark - ends[which])
             errors.setdefault((window.side, which), []).append(error)
-    row = {f"score {LABELS[side]}": float(np.mean(scores[side])) for side in SIDES}
+    row = {f"score {LABELS[side]}": float(np.mean(scores[side])) for side in SIDES if scores[side]}
     row["score"] = float(np.mean([*scores["start"], *scores["end"]]))
     asked_of = []
     for (side, which), each in sorted(errors.items(), reverse=True):
@@ -265,13 +209,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--weights", type=Path, nargs="*", default=[SHIPPED])
+    parser.add_argument("--classic", type=Path, help="runs of the original's three trainings")
     parser.add_argument("--dense", type=Path, default=dense.SHIPPED)
+    parser.add_argument(
+        "--real", type=Path, help="JSON or CSV of the true segments of media, listed apart"
+    )
     parser.add_argument("--report", type=Path, help="HTML page of the figures and worst windows")
     parser.add_argument("--device", default="cpu", help="where AVTNetDense runs")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     make(arguments)
-    asked = windows(arguments.data)
+    asked = made_up(arguments.data)
     medians: dict[Side, float] = {}
     for side in SIDES:
         labels = [
@@ -283,12 +231,30 @@ def main() -> int:
         "black or silence": black_or_silence(medians),
     }
     for path in arguments.weights:
-        methods[f"{checkpoints.read_info(path).model.kind} {path.stem}"] = network(path)
+        name = f"{checkpoints.read_info(path).model.kind} {path.stem} ({size_of(path)})"
+        methods[name] = network(path)
+    if arguments.classic:
+        methods |= dict(five(arguments.classic))
     if arguments.dense.is_file():
+        print(f"AVTNetDense: {size_of(arguments.dense)}")
         methods["AVTNetDense"] = dense_network(arguments.dense, None, arguments.device)
         for number, sense in enumerate(("sound", "pictures", "text", "place")):
             shown = [float(other != number) for other in range(4)]
             methods[f"  without {sense}"] = dense_network(arguments.dense, shown, arguments.device)
+    rows = table(methods, asked, medians)
+    if arguments.real:
+        print(f"\n{arguments.real}:")
+        table(methods, real(arguments.real, arguments.data / "real"), medians)
+    if arguments.report and "AVTNetDense" in methods:
+        about = [("data", str(arguments.data)), ("windows", str(len(asked)))]
+        write_accuracy(arguments.report, rows, methods["AVTNetDense"], asked, LABELS, about)
+    return 0
+
+
+def table(
+    methods: Mapping[str, Method], asked: Sequence[Window], medians: dict[Side, float]
+) -> dict[str, dict[str, float]]:
+    """Print a row a method; returns the rows."""
     with_one = sum(window.truth is not None for window in asked)
     print(f"{len(asked)} windows, {with_one} with a segment that is whole in them")
     rows = {}
@@ -296,10 +262,7 @@ def main() -> int:
         row = rows[name] = figures(method, asked, medians)
         told = ", ".join(f"{key} {value:.2f}" for key, value in row.items())
         print(f"{name}: {told}", flush=True)
-    if arguments.report and "AVTNetDense" in methods:
-        about = [("data", str(arguments.data)), ("windows", str(len(asked)))]
-        write_accuracy(arguments.report, rows, methods["AVTNetDense"], asked, LABELS, about)
-    return 0
+    return rows
 
 
 if __name__ == "__main__":

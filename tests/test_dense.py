@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from avtnet import dense, dense_data, dense_measure, dense_train
+from avtnet import dense, dense_measure
 from avtnet.dense import DenseCheckpoint, DenseInfo, look_dense
 from avtnet.dense_data import (
     SLOTS,
-    Composer,
     Example,
     Inputs,
     Targets,
@@ -28,12 +25,6 @@ from avtnet.dense_decode import Found, Probabilities, decode
 from avtnet.dense_losses import dense_loss
 from avtnet.dense_measure import measure
 from avtnet.dense_model import BINS, REACH, AVTNetDense, DenseConfig
-from avtnet.dense_train import DenseTrainConfig, main
-from avtnet.synthesis import library
-from avtnet.synthesis.film import PLAIN
-from avtnet.synthesis.library import Piece
-from avtnet.synthesis.material import find_material
-from avtnet.synthesis.treatment import Treatment
 from clipping.errors import CheckpointError, FeatureError
 from preprocess.features import Features, Source
 from preprocess.settings import FeatureSettings
@@ -293,160 +284,6 @@ def test_files_that_are_no_such_checkpoint_are_refused(tmp_path):
         dense.load(path)
     with pytest.raises(CheckpointError, match="cannot be read"):
         dense.load(tmp_path / "gone.safetensors")
-
-
-def counted(kind: str, length: float, phase: float, level: int) -> Piece:
-    """A piece whose pictures and sound say which second of it they are."""
-    count = int(np.ceil(length - phase))
-    frames = np.zeros((count, 3, 33, 44), np.uint8)
-    frames[:, 0], frames[:, 1] = np.arange(count)[:, None, None], level
-    times = np.arange(int(length * 22050 / 512)) / (22050 / 512)
-    levels = (100 + np.rint(times * 4) % 100).astype(np.uint8)  # 100 of them a 25 s
-    return Piece(
-        kind,
-        length,
-        phase,
-        frames,
-        np.broadcast_to((np.arange(count) % 2 == 1)[:, None, None], (count, 27, 36)),
-        np.broadcast_to(levels[:, None], (len(levels), 128)),
-    )
-
-
-UNTREATED = Treatment(PLAIN, 4 / 3, 0.0, None, None)
-
-
-def test_composed_episodes_show_and_play_each_second_of_a_song_where_the_truth_has_it(monkeypatch):
-    monkeypatch.setattr(dense_data, "draw_treatment", lambda rng: UNTREATED)
-    monkeypatch.setattr(dense_data, "OVER", 0.0)
-    pieces = [
-        counted("opening", 88.6, 0.37, 1),
-        counted("ending", 91.2, 0.81, 2),
-        counted("story", 100.0, 0.0, 3),
-        counted("preview", 20.0, 0.5, 4),
-        counted("card", 6.0, 0.2, 5),
-    ]
-    composer, seen = Composer(pieces, seed=1), {"opening": 0, "ending": 0}
-    for index in range(40):
-        made = composer.example(index)
-        assert made.classes.sum(1) == pytest.approx(1)
-        for number, label in enumerate(seen, start=1):
-            first, last = made.times[2 * number - 2 : 2 * number]
-            if np.isnan(first) or np.isnan(last) or first <= 0:
-                continue
-            seen[label] += 1
-            phase = pieces[number - 1].phase
-            inside = np.arange(np.ceil(first), np.ceil(last)).astype(int)
-            assert (made.frames[inside, 1, 0, 0] == number).all()
-            shown = made.frames[inside, 0, 0, 0] + phase
-            assert shown == pytest.approx(inside - first, abs=0.01)
-            assert (made.text[inside].all((1, 2)) == (made.frames[inside, 0, 0, 0] % 2 == 1)).all()
-            slots = (np.arange(200 * SLOTS) + 0.5) / SLOTS
-            heard = (slots > first + 0.05) & (slots < last - 0.05)
-            decibels = made.sound[0, heard] / np.sqrt(128)
-            played = (decibels - library.QUIETEST) / library.STEP_DB - 100
-            apart = (played - 4 * (slots[heard] - first) + 50) % 100 - 50
-            assert np.abs(apart).max() <= 1
-    assert min(seen.values()) >= 5
-    monkeypatch.undo()
-    again = Composer(pieces, seed=1).example(7)
-    assert np.array_equal(again.frames, composer.example(7).frames)
-    assert np.array_equal(again.sound, composer.example(7).sound)
-
-
-def test_the_story_is_heard_into_some_songs(monkeypatch):
-    """A quiet song, a loud story: where it is heard over, the song's edge is louder."""
-    quiet = {"opening": 60, "ending": 60, "story": 200, "preview": 60, "card": 60}
-    pieces = [
-        replace(counted(kind, 89.0, 0.0, 1), mel=np.full((3800, 128), level, np.uint8))
-        for kind, level in quiet.items()
-    ]
-    monkeypatch.setattr(dense_data, "draw_treatment", lambda rng: UNTREATED)
-    over = 0
-    for index in range(60):
-        made = Composer(pieces, seed=1).example(index)
-        first, last = made.times[:2]
-        if np.isnan(first) or np.isnan(last) or not 1 < first < last - 20:
-            continue
-        loud = made.sound[0, round((first + 0.1) * SLOTS) : round((last - 0.1) * SLOTS)]
-        assert len(np.unique(loud[6 * SLOTS : -6 * SLOTS])) == 1
-        over += bool(loud[:SLOTS].max() > loud[6 * SLOTS] + 1)
-    assert 1 <= over <= 20
-
-
-WORDS = (
-    "--shards 1 --validation_shards 1 --validation 2 --steps 4 --batch_size 2 --validate_every 2 "
-    "--model.width 16 --model.dilations 1 2 --model.sound 8 8 8 --model.frames 8 8 --model.text 8 8"
-).split()
-
-
-@pytest.fixture(scope="module")
-def pieces(tmp_path_factory):
-    """A folder of rendered pieces of 8 s, one of each kind."""
-    folder = tmp_path_factory.mktemp("library")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library, "SHARD", ("opening", "ending", "story", "preview", "card"))
-        patch.setattr(library, "LENGTHS", {kind: lambda rng: 8.0 for kind in library.KINDS})
-        for split in ("train", "val"):
-            path = library.shard_path(folder, split, 0)
-            library.make_shard(path, 0, 0, find_material(None, split))
-    return folder
-
-
-def test_training_keeps_a_network_and_goes_on_as_if_never_interrupted(
-    tmp_path, pieces, monkeypatch, capsys
-):
-    words = [*WORDS, "--library", str(pieces)]
-    assert main([*words, "--output", str(tmp_path / "whole")]) == 0
-    made = dense.load(tmp_path / "whole" / "dense.safetensors")
-    assert made.info.model.width == 16
-    assert {"f1", "hit1", "false"} <= made.info.metrics.keys()
-    rows = (tmp_path / "whole" / "metrics.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in rows] == ["step", "2", "4"]
-
-    first = [*words, "--output", str(tmp_path / "parts")]
-    step = dense_train.fit_step
-
-    def interrupted(network, optimizer, batch, config, number):
-        if number == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-        return step(network, optimizer, batch, config, number)
-
-    monkeypatch.setattr(dense_train, "fit_step", interrupted)
-    assert main(first) == 130
-    monkeypatch.undo()
-    assert main(first) == 1
-    assert "--resume" in capsys.readouterr().err
-    assert main([*first, "--resume", "--lr", "0.5"]) == 1
-    assert "lr (then 0.002, now 0.5)" in capsys.readouterr().err
-    assert main([*first, "--resume", "--num_workers", "1"]) == 0
-    again = dense.load(tmp_path / "parts" / "dense.safetensors")
-    for name, tensor in made.network.state_dict().items():
-        assert torch.equal(tensor, again.network.state_dict()[name]), name
-    (tmp_path / "parts" / "last.pt").write_bytes(b"damaged")
-    assert main([*first, "--resume"]) == 1
-    assert main([*first, "--overwrite", "--steps", "2"]) == 0
-
-
-def test_what_is_missing_is_rendered_and_what_is_damaged_is_named(tmp_path, pieces, capsys):
-    (tmp_path / "library").mkdir()
-    for split in ("train", "val"):
-        path = library.shard_path(tmp_path / "library", split, 0)
-        path.write_bytes(library.shard_path(pieces, split, 0).read_bytes())
-    words = [*WORDS, "--output", str(tmp_path / "run"), "--library", str(tmp_path / "library")]
-    path.write_bytes(b"damaged")
-    assert main(words) == 1
-    assert "val-0000.safetensors" in capsys.readouterr().err
-    assert DenseTrainConfig(output=tmp_path / "run").model == DenseConfig()
-    assert main([*words, "--overwrite", "--device", "nowhere"]) == 1
-    assert "--device nowhere" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_a_file_of_pieces_is_rendered_by_the_training_itself(tmp_path):
-    words = [*WORDS, "--output", str(tmp_path / "run"), "--num_workers", "2"]
-    assert main(words) == 0
-    made = sorted(path.name for path in (tmp_path / "run" / "library").iterdir())
-    assert made == ["train-0000.safetensors", "val-0000.safetensors"]
 
 
 def test_inputs_are_the_features_own_seconds():

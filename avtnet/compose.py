@@ -1,0 +1,182 @@
+"""Windows composed of rendered pieces, as files that ``avtnet.train`` reads.
+
+AVTNet, AVTNet2 and AVTNet_YOLT are trained on windows that hold the boundary of their side; here
+these are made of the pieces that AVTNetDense is trained on (:mod:`avtnet.dense_train`).
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from avtnet.dense_data import Composer
+from avtnet.dense_model import BOUNDARIES
+from avtnet.fit import progress_bar
+from avtnet.predict import ASKED
+from avtnet.synthesis.library import read_shard
+from avtnet.synthesis.material import Split
+from clipping.config import parse, run
+from clipping.errors import ClippingError, ConfigError
+from clipping.files import require_writable
+from clipping.tables import WindowId, write_labels
+from preprocess.features import SIDES, Features, Source, feature_path, save
+from preprocess.features import load as load_features
+from preprocess.settings import FeatureSettings
+
+PROG = "python -m avtnet.compose"
+SETTINGS = FeatureSettings(frame_height=33, frame_width=44)
+"""Pieces are rendered at half of the usual thumbnails' size."""
+_AT_ONCE = 32
+"""Windows that a process makes at a go."""
+_TRIES = 200
+"""Examples in a row that may lack the boundary."""
+
+
+@dataclass(frozen=True)
+class ComposeConfig:
+    """Compose windows of rendered pieces, as a folder that avtnet train takes as --data_root.
+
+    Of each two windows one is a first one, with the end of an opening, and one a last one, with
+    the start of an ending. Thumbnails are 33x44, half of the usual size.
+    """
+
+    library: Path
+    """Folder of the rendered pieces (avtnet dense_train --library, or library/ of its run)."""
+    output: Path
+    """Folder to make or to complete: features/ and labels.txt."""
+    windows: int = 4000
+    """How many. More of them leave those that are there as they are."""
+    split: Split = "train"
+    """Whose pieces: train or val."""
+    shards: int | None = None
+    """Files of pieces to take; absent, all."""
+    seed: int = 0
+    """Another seed, other windows."""
+    workers: int = 1
+    """Processes. The windows do not depend on it."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("windows", 1, 10_000_000), ("workers", 1, 256)):
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name} is {low} to {high}, got {getattr(self, name)}")
+
+
+def compose(config: ComposeConfig, console: Console) -> Path:
+    """Make the windows that are missing, then the labels; returns the folder.
+
+    Raises:
+        ClippingError: where there are no pieces, or the folder cannot be written.
+    """
+    require_writable(config.output)
+    shards = sorted(config.library.glob(f"{config.split}-*.safetensors"))[: config.shards]
+    if not shards:
+        raise ClippingError(
+            f"{config.library}: there are no pieces of the split {config.split}; "
+            "render them: python -m avtnet.dense_train --library DIR"
+        )
+    groups = [
+        range(first, min(first + _AT_ONCE, config.windows))
+        for first in range(0, config.windows, _AT_ONCE)
+    ]
+    labels: dict[WindowId, float] = {}
+    context = multiprocessing.get_context("spawn")
+    with progress_bar(console) as bar, ProcessPoolExecutor(config.workers, context) as pool:
+        task = bar.add_task("composing", total=config.windows)
+        jobs = [pool.submit(_make, tuple(shards), config, group) for group in groups]
+        try:
+            for job in as_completed(jobs):
+                made = job.result()
+                labels |= made
+                bar.advance(task, len(made))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    # First and last windows by turns: every seventh, which validates, is of both sides.
+    ordered = sorted(labels, key=lambda each: (each.name, SIDES.index(each.side)))
+    write_labels(config.output / "labels.txt", {each: labels[each] for each in ordered})
+    return config.output
+
+
+def _make(shards: tuple[Path, ...], config: ComposeConfig, numbers: range) -> dict[WindowId, float]:
+    """Some windows, unless they are there, and their labels."""
+    labels = {}
+    for number in numbers:
+        window = WindowId(f"w{number // 2:06d}", SIDES[number % 2])
+        path = feature_path(config.output / "features", window.name, window.side)
+        note = f"composed: seed {config.seed}, {len(shards)} files of {config.split}, boundary at "
+        if path.is_file():
+            held = load_features(path).notes
+            if len(held) != 1 or not held[0].startswith(note):
+                raise ClippingError(
+                    f"{path}: is of another seed or of other pieces; take an empty --output"
+                )
+            labels[window] = float(held[0].removeprefix(note).split()[0])
+            continue
+        features, label = composed(_composer(shards, config.seed), number, window)
+        save(replace(features, notes=(f"{note}{label:.4f} s",)), path)
+        labels[window] = round(label, 4)
+    return labels
+
+
+@lru_cache(maxsize=1)
+def _composer(shards: tuple[Path, ...], seed: int) -> Composer:
+    """What a process reads once."""
+    moments = np.arange(SETTINGS.columns) * SETTINGS.hop_samples / SETTINGS.sample_rate
+    pieces = [piece for path in shards for piece in read_shard(path)]
+    return Composer(pieces, seed, SETTINGS.seconds, moments)
+
+
+def composed(composer: Composer, number: int, window: WindowId) -> tuple[Features, float]:
+    """A window of a composed episode that holds the boundary of its side, and where, in seconds.
+
+    Raises:
+        ClippingError: where none of many has one.
+    """
+    boundary = BOUNDARIES.index(ASKED[window.side][1])
+    for attempt in range(_TRIES):
+        example = composer.example(number * _TRIES + attempt, window.side)
+        label = float(example.times[boundary])
+        if not math.isnan(label):
+            break
+    else:
+        raise ClippingError("no window with the boundary came of these pieces; render more")
+    covered = min(SETTINGS.window, example.duration - example.start)
+    # As in a file's features, nothing stands right of the sound that was heard.
+    heard = 1 + int(covered * SETTINGS.sample_rate) // SETTINGS.hop_samples
+    example.sound[:, heard:] = 0
+    features = Features(
+        mfcc=np.ascontiguousarray(example.sound, np.float32),
+        frames=example.frames,
+        text=example.text,
+        name=window.name,
+        side=window.side,
+        start=example.start,
+        covered=covered,
+        duration=example.duration,
+        source=Source(f"composed-{number}", 0, ""),
+        settings=SETTINGS,
+    )
+    return features, label
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m avtnet.compose``."""
+    config = parse(ComposeConfig, argv, prog=PROG)
+    console = Console(stderr=True, soft_wrap=True, markup=False)
+
+    def command() -> None:
+        console.print(f"written: {compose(config, console)}")
+
+    return run(command, PROG)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -47,10 +47,10 @@ over as many as there are; one of two would stay two."""
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Write a checkpoint as ONNX, for programs without torch.
+    """Write a checkpoint as ONNX, for programs without torch, or in half precision, to ship it.
 
-    The file takes any number of windows at once, and AVTNetDense any number of seconds. What its
-    inputs and answers are, the classes, the calibration and the whole config are in its metadata.
+    The ONNX file takes any number of windows at once, and AVTNetDense's any number of seconds. What
+    its inputs and answers are, the classes, the calibration and the config are in its metadata.
     """
 
     checkpoint: tuple[str, ...] = field(
@@ -58,36 +58,45 @@ class ExportConfig:
         metadata={"help": "a checkpoint (.safetensors); none: the shipped AVTNetDense"},
     )
     output: Path = Path("avtnet.onnx")
-    """The file to write."""
+    """The file to write: .onnx, or .safetensors for a checkpoint of half the size."""
 
     def __post_init__(self) -> None:
         if len(self.checkpoint) > 1:
             raise ConfigError(f"one checkpoint makes one file, got {' '.join(self.checkpoint)}")
-        if self.output.suffix != ".onnx":
-            raise ConfigError(f"--output ends in .onnx, got {self.output}")
+        if self.output.suffix not in (".onnx", ".safetensors"):
+            raise ConfigError(f"--output ends in .onnx or .safetensors, got {self.output}")
 
 
 def export(checkpoint: Path | str | None = None, output: Path | str = "avtnet.onnx") -> Path:
-    """Write a checkpoint as ONNX, atomically; returns the file.
+    """Write a checkpoint as ONNX, or in half precision, atomically; returns the file.
 
     Args:
         checkpoint: of AVTNetDense or of the original's family; None takes the shipped AVTNetDense.
+        output: its ending, .onnx or .safetensors, says which.
 
     Raises:
         CheckpointError: where the checkpoint cannot be used.
         ClippingError: where the file cannot be written.
     """
     source, output = Path(checkpoint or dense.SHIPPED), Path(output)
+    if output.suffix == ".safetensors":
+        if dense.is_dense(source):
+            seer = dense.load(source)
+            dense.save(output, seer.network, seer.info, half=True)
+        else:
+            model = checkpoints.load(source)
+            checkpoints.save(output, model.network, model.info, half=True)
+        return output
     if dense.is_dense(source):
         traced = _dense(dense.load(source))
     else:
         traced = _window(checkpoints.load(source))
-    model = _with_metadata(
+    written = _with_metadata(
         _written_down(traced),
         {**traced.about, "checkpoint": source.name, "checkpoint_sha256": _checksum(source)},
     )
     with atomic_path(output) as temporary:
-        temporary.write_bytes(model)
+        temporary.write_bytes(written)
     return output
 
 

@@ -147,3 +147,20 @@ def test_what_cannot_be_exported_is_said(tmp_path, capsys):
         with pytest.raises(SystemExit, match="2"):
             main(words)
         assert said in capsys.readouterr().err
+
+
+def test_in_half_precision_a_checkpoint_takes_half_and_says_the_same(tmp_path):
+    seer = taught()
+    torch.manual_seed(3)
+    info = CheckpointInfo(ModelConfig(size="nano", hidden=8), False, SETTINGS)
+    dense.save(tmp_path / "seer.safetensors", seer.network, seer.info)
+    checkpoints.save(tmp_path / "model.safetensors", build(info.model), info)
+    for name, load in (("seer", dense.load), ("model", checkpoints.load)):
+        whole = tmp_path / f"{name}.safetensors"
+        half = export(whole, tmp_path / "half" / whole.name)
+        assert half.stat().st_size < 0.75 * whole.stat().st_size
+        before, after = load(whole), load(half)
+        assert after.info == before.info
+        kept = after.network.state_dict()
+        for tensor, value in before.network.state_dict().items():
+            assert torch.allclose(value, kept[tensor], rtol=1e-3, atol=1e-6), tensor

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from avtnet.checkpoints import check_sum, opened, write_weights
 from avtnet.dense_data import Inputs, from_features
-from avtnet.dense_decode import Found, Probabilities, decode
+from avtnet.dense_decode import Found, Probabilities, by_place, decode
 from avtnet.dense_model import AVTNetDense, DenseConfig, Evidence
 from avtnet.evidence import NETWORKS, Candidate
 from clipping.config import dump, restore
@@ -124,7 +124,8 @@ def segments(
     features: Features, given: Probabilities, checkpoint: DenseCheckpoint
 ) -> list[Segment]:
     """The opening and the ending that evidence tells of, in media time."""
-    found = decode(given, covered=features.covered)
+    placed = by_place(given, features.start, features.duration)
+    found = decode(placed, covered=features.covered)
     return [segment_of(each, features.start, features.covered, checkpoint) for each in found]
 
 

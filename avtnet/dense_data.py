@@ -64,9 +64,9 @@ class Example:
     place: np.ndarray
     classes: np.ndarray
     times: np.ndarray
-    start: float = 0.0
+    start: float
     """Second of its file that it begins at."""
-    duration: float = 0.0
+    duration: float
     """Of that file."""
 
 

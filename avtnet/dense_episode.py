@@ -5,7 +5,7 @@ from __future__ import annotations
 from avtnet import dense
 from avtnet.dense import DenseCheckpoint, Part
 from avtnet.dense_data import Inputs, from_features
-from avtnet.dense_decode import decode
+from avtnet.dense_decode import by_place, decode
 from avtnet.evidence import Candidate
 from clipping.segments import Segment
 from preprocess.episode import Episode
@@ -29,7 +29,8 @@ def look_dense_episode(
     """
     checkpoint = checkpoint or dense.shipped()
     dense.check_settings(checkpoint.info.features, episode)
-    given = dense.evidence(checkpoint, part_of(episode), episode.seconds)
+    seen = dense.evidence(checkpoint, part_of(episode), episode.seconds)
+    given = by_place(seen, 0.0, episode.duration)
     return [
         dense.segment_of(each, 0.0, episode.duration, checkpoint)
         for each in decode(given, covered=episode.duration)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from avtnet.dense_data import Example, collate
-from avtnet.dense_decode import Found, Probabilities, decode
+from avtnet.dense_decode import Found, Probabilities, by_place, decode
 from avtnet.dense_model import BOUNDARIES, CLASSES, AVTNetDense
 
 PRESENT = 4
@@ -27,6 +27,7 @@ def answer(network: AVTNetDense, example: Example) -> dict[str, Found]:
         out.peaks[0].sigmoid().cpu().numpy(),
         out.offsets[0].softmax(-1).cpu().numpy(),
     )
+    given = by_place(given, example.start, example.duration)
     exists = float((example.place[:, PRESENT] > 0).sum())
     return {each.label: each for each in decode(given, exists)}
 

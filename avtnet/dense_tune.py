@@ -32,7 +32,7 @@ from avtnet import dense
 from avtnet.checkpoints import versions
 from avtnet.dense import DenseCheckpoint, DenseInfo
 from avtnet.dense_data import Composer, Example, collate
-from avtnet.dense_decode import decode
+from avtnet.dense_decode import by_place, decode
 from avtnet.dense_losses import dense_loss
 from avtnet.dense_model import AVTNetDense
 from avtnet.dense_train import Compositions, DenseTrainConfig, blend, fit_step
@@ -260,7 +260,8 @@ def averaged(networks: Sequence[AVTNetDense]) -> AVTNetDense:
 
 def answers(checkpoint: DenseCheckpoint, episode: OwnEpisode) -> Iterator[Answer]:
     """What is said of a whole episode, of each kind of which the truth is known."""
-    evidence = dense.evidence(checkpoint, partial(part_of, episode), episode.seconds)
+    seen = dense.evidence(checkpoint, partial(part_of, episode), episode.seconds)
+    evidence = by_place(seen, 0.0, episode.duration)
     found = {
         each.label: (each.start, each.end)
         for each in decode(evidence, covered=episode.duration)

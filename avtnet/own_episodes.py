@@ -122,6 +122,8 @@ def window(episode: OwnEpisode, start: float, seconds: int = int(WINDOW_SECONDS)
         place(times, episode.duration),
         classes,
         boundary_times(spans, start, seconds),
+        start,
+        episode.duration,
     )
 
 

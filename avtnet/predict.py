@@ -16,7 +16,7 @@ from avtnet import checkpoints, dense
 from avtnet.checkpoints import Checkpoint
 from avtnet.dataset import to_batch
 from avtnet.dense import DenseCheckpoint
-from avtnet.dense_decode import likeliest
+from avtnet.dense_decode import by_place, likeliest
 from avtnet.devices import find_device
 from avtnet.gather import Gathered, gather
 from clipping.config import parse, run
@@ -134,7 +134,8 @@ def answer_windows(
         )
         known = next((each for each in found if each.label == label), None)
         if known is None:
-            place = likeliest(given, boundary, window.covered)
+            placed = by_place(given, window.start, window.duration)
+            place = likeliest(placed, boundary, window.covered)
         else:
             place = known.end if window.side == "start" else known.start
         answers.append(Answer(min(max(place, 0.0), WINDOW_SECONDS), found))

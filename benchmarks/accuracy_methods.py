@@ -14,7 +14,7 @@ from safetensors import safe_open
 from avtnet import checkpoints, dense
 from avtnet.checkpoints import Checkpoint
 from avtnet.dense_data import from_features
-from avtnet.dense_decode import decode, likeliest
+from avtnet.dense_decode import by_place, decode, likeliest
 from avtnet.devices import find_device
 from avtnet.networks import look
 from avtnet.predict import predict_windows
@@ -156,6 +156,7 @@ def dense_network(path: Path, shown: Sequence[float] | None = None, device: str 
             features.settings.seconds,
             shown,
         )
+        given = by_place(given, features.start, features.duration)
         for found in decode(given, covered=features.covered):
             if found.label == LABELS[window.side]:
                 score = dense.calibrated(found.score, checkpoint.info)

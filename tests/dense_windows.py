@@ -69,4 +69,6 @@ def _example(span, seed, seconds=48):
         *(tensor[0].numpy() for tensor in given),
         class_shares(spans, 0.0, seconds),
         boundary_times(spans, 0.0, seconds),
+        0.0,
+        1400.0,
     )

@@ -21,7 +21,7 @@ from avtnet.dense_data import (
     from_features,
     place,
 )
-from avtnet.dense_decode import Found, Probabilities, decode
+from avtnet.dense_decode import Found, Probabilities, by_place, decode
 from avtnet.dense_losses import dense_loss
 from avtnet.dense_measure import measure
 from avtnet.dense_model import BINS, REACH, AVTNetDense, DenseConfig
@@ -210,7 +210,30 @@ def example(opening: tuple[float, float], seed: int, seconds: int = 48) -> Examp
         place(np.arange(seconds), 1400.0),
         class_shares({"opening": opening}, 0.0, seconds),
         boundary_times({"opening": opening}, 0.0, seconds),
+        0.0,
+        1400.0,
     )
+
+
+@pytest.mark.parametrize(("start", "told"), [(30.0, "opening"), (1240.0, "ending")])
+def test_a_song_of_which_the_kind_is_open_is_told_by_its_place(start, told):
+    either = made_up(200, {"opening": (50.0, 139.0)})
+    both = made_up(200, {"ending": (50.0, 139.0)})
+    open_ = Probabilities(
+        *((getattr(either, name) + getattr(both, name)) / 2 for name in ("classes", "peaks")),
+        either.offsets,
+    )
+    offsets = np.where(np.arange(4)[None, :, None] < 2, either.offsets, both.offsets)
+    (found,) = decode(by_place(replace(open_, offsets=offsets), start, 1440.0))
+    assert found.label == told
+    assert (found.start, found.end) == pytest.approx((50.0, 139.0), abs=0.2)
+
+
+def test_what_is_sure_is_not_told_otherwise_by_its_place():
+    (found,) = decode(
+        by_place(made_up(200, {"opening": (50.0, 139.0)}, sure=0.999), 1240.0, 1440.0)
+    )
+    assert found.label == "opening"
 
 
 def test_two_windows_are_learned_by_heart():

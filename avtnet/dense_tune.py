@@ -54,7 +54,7 @@ AVERAGING = 0.9
 """Of the weights: what is kept at each step."""
 BLIND = 3
 """Where nothing can be held back, one in so many steps is done."""
-LEAST = 0.3
+LEAST = 0.5
 """Scores below it say nothing, as in locate."""
 NEAR = 2.0
 """Seconds within which both ends of a segment must be for it to be found."""

@@ -86,7 +86,7 @@ class LocateConfig:
     """Folder to keep features in, so that a second run is quick; absent, they are not kept."""
     audio: str | None = None
     """Which sound: a language (jpn) or the number of a stream; absent, the file's default."""
-    min_confidence: float = 0.3
+    min_confidence: float = 0.5
     """Say nothing below this confidence (0..1)."""
     workers: int | None = None
     """Processes that read the media; absent, one a core; 0 works in this one."""

@@ -39,6 +39,10 @@ _BEHIND = 20.0
 """Seconds behind an ending within which what is repeated is a preview's jingle."""
 _PIECES_APART = 15.0
 """Seconds between the pieces of one recap."""
+_SHORTEST_LOSS = 2.0
+"""Seconds of which a recap may be shorter than what it repeats."""
+_MUSIC_IN_IT = 0.6
+"""Share of what it is shorter by that other repeated things explain."""
 _SUREST, _ALONE = 0.99, 0.08
 """What is repeated is right so often where many files hold it; so much less where two do. Fitted on
 made seasons (docs/season.md, tests/test_calibration.py)."""
@@ -134,12 +138,20 @@ class _Season:
         """Recaps and previews: what an episode takes from the one before, or the one behind."""
         claims: list[Claim] = []
         pieces: dict[tuple[int, Role], list[tuple[int, Occurrence]]] = defaultdict(list)
+        perhaps: dict[tuple[int, Role], list[tuple[int, Occurrence]]] = defaultdict(list)
         for number, identity in enumerate(self._gathered.identities):
-            kind = self._is_borrowed(identity)
-            if kind is not None:
-                role, occurrence = kind
-                pieces[occurrence.place.file, role].append((number, occurrence))
+            for found, moved in ((pieces, _MOVED), (perhaps, 0.0)):
+                kind = self._is_borrowed(identity, moved)
+                if kind is not None:
+                    role, occurrence = kind
+                    whole = self._whole(identity, occurrence)
+                    found[whole.place.file, role].append((number, whole))
+                    break
         for (file, role), parts in pieces.items():
+            # A piece that is hardly moved is one where it goes on with others that are.
+            while more := [part for part in perhaps[file, role] if _is_beside(part, parts)]:
+                parts += more
+                perhaps[file, role] = [part for part in perhaps[file, role] if part not in more]
             parts.sort(key=lambda part: part[1].place.start)
             for run in _runs(parts):
                 total = sum(occurrence.place.seconds for _, occurrence in run)
@@ -151,6 +163,29 @@ class _Season:
                 number, occurrence = max(run, key=lambda part: part[1].place.seconds)
                 claims.append(Claim(role, place, number, occurrence, 0.8, (told,)))
         return claims
+
+    def _whole(self, identity: Identity, borrowed: Occurrence) -> Occurrence:
+        """As long as what it repeats, where another repeated thing, mostly the story's music, was
+        heard in a part of it and took that for itself."""
+        place = borrowed.place
+        missing = max(each.place.seconds for each in identity.occurrences) - place.seconds
+        if missing < _SHORTEST_LOSS:
+            return borrowed
+        for start, end in ((place.end, place.end + missing), (place.start - missing, place.start)):
+            if start < 0 or end > self._durations[place.file]:
+                continue
+            lost = Stretch(place.file, start, end)
+            if any(lost.common(claim.place) > 0 for claim in self._taken[place.file]):
+                continue
+            heard = sum(
+                other.place.common(lost)
+                for each in self._gathered.identities
+                for other in each.within(place.file)
+            )
+            if heard >= _MUSIC_IN_IT * missing:
+                whole = Stretch(place.file, min(start, place.start), max(end, place.end))
+                return replace(borrowed, place=whole)
+        return borrowed
 
     def _weight(self, number: int) -> float:
         """How much an identity looks like a theme: in many episodes, of the usual length."""
@@ -253,7 +288,9 @@ class _Season:
             )
         return 2 * behind >= len(identity.occurrences)
 
-    def _is_borrowed(self, identity: Identity) -> tuple[Role, Occurrence] | None:
+    def _is_borrowed(
+        self, identity: Identity, moved: float = _MOVED
+    ) -> tuple[Role, Occurrence] | None:
         """The role and the borrower, where two neighbours hold a thing at different places."""
         if len(identity.occurrences) != 2:
             return None
@@ -263,9 +300,9 @@ class _Season:
         if behind - before != 1:
             return None
         share_first, share_second = self._share(first.place), self._share(second.place)
-        if share_second <= _HEAD and share_first - share_second >= _MOVED:
+        if share_second <= _HEAD and share_first - share_second >= moved:
             return "recap", second
-        if share_first >= 0.85 and share_first - share_second >= _MOVED:
+        if share_first >= 0.85 and share_first - share_second >= moved:
             return "preview", first
         return None
 
@@ -291,6 +328,16 @@ class _Season:
         if role == "preview" and place.start < duration <= place.end + _TO_THE_END:
             place = replace(place, end=duration)
         return Claim(role, place, number, occurrence, round(chance, 3), reasons)
+
+
+def _is_beside(part: tuple[int, Occurrence], parts: Sequence[tuple[int, Occurrence]]) -> bool:
+    """Whether a piece touches one of others, or nearly."""
+    place = part[1].place
+    return any(
+        place.start - other.place.end <= _PIECES_APART
+        and other.place.start - place.end <= _PIECES_APART
+        for _, other in parts
+    )
 
 
 def _runs(

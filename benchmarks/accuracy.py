@@ -59,7 +59,7 @@ from preprocess.batch import PreprocessConfig, follow, plan
 from preprocess.features import SIDES, feature_path
 from preprocess.features import load as load_features
 
-LEAST = 0.3
+LEAST = 0.5
 """Scores below it say nothing."""
 
 

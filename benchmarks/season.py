@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, help="this and the next three: of avtnet.locate")
     parser.add_argument("--network", choices=("auto", "always", "never"), default="auto")
     parser.add_argument("--pictures", choices=("auto", "always", "never"), default="auto")
-    parser.add_argument("--min-confidence", type=float, default=0.3)
+    parser.add_argument("--min-confidence", type=float, default=0.5)
     parser.add_argument("--makers", type=int, default=2, help="processes that make seasons")
     parser.add_argument("--make", action="store_true", help="make the seasons, and stop")
     parser.add_argument("--made", action="store_true", help="take only seasons that are there")

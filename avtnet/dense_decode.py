@@ -103,7 +103,9 @@ def by_place(given: Probabilities, start: float, duration: float) -> Probabiliti
         start: of the evidence, in seconds of a file that lasts ``duration``.
     """
     seconds = start + np.arange(len(given.classes)) + 0.5
-    share = np.clip(1 / (1 + np.exp((seconds / duration - HALF) / SOFT)), 1 - SUREST, SUREST)
+    # The logistic function as a tangent: rows beyond the end of a short file do not overflow it.
+    turn = (1 - np.tanh((seconds / max(duration, 1.0) - HALF) / (2 * SOFT))) / 2
+    share = np.clip(turn, 1 - SUREST, SUREST)
     classes, peaks = given.classes.copy(), given.peaks.copy()
     classes[:, 1:] = _shared_out(given.classes[:, 1], given.classes[:, 2], share)
     for side in range(2):

@@ -3,6 +3,7 @@ subtracted from each other."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -54,7 +55,16 @@ def part_from_talk(claims: Sequence[Claim], heard: Repetition, cache: Cache) -> 
             parted += _parted(claim, heard, cache)
         else:
             parted.append(claim)
-    return parted
+    return without_score(parted)
+
+
+def without_score(claims: Sequence[Claim]) -> list[Claim]:
+    """Without the one song over story that is nowhere else an opening, an ending, or such a song:
+    then it is music of the story's, in an episode that has no opening or ending of its own."""
+    themes = Counter(
+        claim.identity for claim in claims if claim.role in ("opening", "ending", "mixed")
+    )
+    return [claim for claim in claims if claim.role != "mixed" or themes[claim.identity] > 1]
 
 
 def _parted(claim: Claim, heard: Repetition, cache: Cache) -> list[Claim]:

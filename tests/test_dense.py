@@ -236,6 +236,13 @@ def test_what_is_sure_is_not_told_otherwise_by_its_place():
     assert found.label == "opening"
 
 
+@pytest.mark.parametrize("duration", [0.0, 0.04, 3.0])
+def test_the_place_in_a_file_far_shorter_than_the_window_is_a_number(duration):
+    told = by_place(made_up(200, {"opening": (50.0, 139.0)}), 0.0, duration)
+    assert np.isfinite(told.classes).all()
+    assert np.isfinite(told.peaks).all()
+
+
 def test_two_windows_are_learned_by_heart():
     net = network()
     examples = [example((9.3, 22.0), 1), example((20.75, 40.4), 2)]

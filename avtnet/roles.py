@@ -291,10 +291,18 @@ class _Season:
     def _is_borrowed(
         self, identity: Identity, moved: float = _MOVED
     ) -> tuple[Role, Occurrence] | None:
-        """The role and the borrower, where two neighbours hold a thing at different places."""
-        if len(identity.occurrences) != 2:
+        """The role and the borrower, where two neighbours hold a thing at different places.
+
+        Music in it that others play gathers it with theirs. It may then be a piece beside others
+        (``moved`` is 0), where those two alone hold all of it.
+        """
+        held = identity.occurrences
+        if moved == 0:
+            longest = max(each.place.seconds for each in held)
+            held = tuple(each for each in held if longest - each.place.seconds < _SHORTEST_LOSS)
+        if len(held) != 2:
             return None
-        first, second = identity.occurrences
+        first, second = held
         before = self._order[self._groups[first.place.file]]
         behind = self._order[self._groups[second.place.file]]
         if behind - before != 1:

@@ -38,3 +38,12 @@ def test_music_that_others_play_too_does_not_cut_a_recap() -> None:
     assert recaps(match(0, 252.2, 1, 0.0, 105.2), *played) == [(1, 0.0, 105.2)]
     whole = match(0, 252.2, 1, 0.0, 120.0)
     assert recaps(whole, *played) == [(1, 0.0, 120.0)]
+
+
+def test_a_piece_that_is_gathered_with_music_in_it_counts_beside_another() -> None:
+    piece = match(0, 251.6, 1, 60.0, 60.0)
+    music = {0: 253.0, 1: 61.4, 2: 1221.0, 3: 873.0}
+    played = [match(a, music[a], b, music[b], 36.0) for a, b in combinations(music, 2) if b > 1]
+    assert len(gather([piece, *played], DURATIONS).identities) == 1
+    assert recaps(match(0, 371.6, 1, 0.0, 60.0), piece, *played) == [(1, 0.0, 120.0)]
+    assert recaps(piece, *played) == []

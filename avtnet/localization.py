@@ -146,7 +146,7 @@ def locate(
     Args:
         path: a media file, or a folder. The episodes of a folder are compared with each other,
             which is much the better evidence.
-        weights: a checkpoint, or several to be fused; none takes the demo weights that are
+        weights: a checkpoint, or several to be fused; none takes those of AVTNetDense that are
             shipped, which were trained on made-up episodes only.
         min_confidence: below it nothing is said.
         device: where the networks run: cpu, cuda, cuda:1, mps, or auto.

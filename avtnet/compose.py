@@ -61,6 +61,9 @@ class ComposeConfig:
     """Files of pieces to take; absent, all."""
     seed: int = 0
     """Another seed, other windows."""
+    mirrored: float = 0.5
+    """Share of windows whose pictures, and text, are mirrored; without any, networks learn on which
+    side these pieces have their text."""
     workers: int = 1
     """Processes. The windows do not depend on it."""
 
@@ -68,6 +71,8 @@ class ComposeConfig:
         for name, low, high in (("windows", 1, 10_000_000), ("workers", 1, 256)):
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} is {low} to {high}, got {getattr(self, name)}")
+        if not 0 <= self.mirrored <= 1:
+            raise ConfigError(f"mirrored is a share, 0 to 1, got {self.mirrored}")
 
 
 def compose(config: ComposeConfig, console: Console) -> Path:
@@ -111,16 +116,20 @@ def _make(shards: tuple[Path, ...], config: ComposeConfig, numbers: range) -> di
     for number in numbers:
         window = WindowId(f"w{number // 2:06d}", SIDES[number % 2])
         path = feature_path(config.output / "features", window.name, window.side)
-        note = f"composed: seed {config.seed}, {len(shards)} files of {config.split}, boundary at "
+        note = f"composed: seed {config.seed}, {len(shards)} files of {config.split}, "
+        note += f"{config.mirrored:g} mirrored, boundary at "
         if path.is_file():
             held = load_features(path).notes
             if len(held) != 1 or not held[0].startswith(note):
                 raise ClippingError(
-                    f"{path}: is of another seed or of other pieces; take an empty --output"
+                    f"{path}: is of another seed or of other pieces, or mirrored otherwise; "
+                    "take an empty --output"
                 )
             labels[window] = float(held[0].removeprefix(note).split()[0])
             continue
         features, label = composed(_composer(shards, config.seed), number, window)
+        if np.random.default_rng([config.seed, 24, number]).random() < config.mirrored:
+            features = mirror(features)
         save(replace(features, notes=(f"{note}{label:.4f} s",)), path)
         labels[window] = round(label, 4)
     return labels
@@ -165,6 +174,12 @@ def composed(composer: Composer, number: int, window: WindowId) -> tuple[Feature
         settings=SETTINGS,
     )
     return features, label
+
+
+def mirror(features: Features) -> Features:
+    """The window as a mirror shows it."""
+    turned = {kind: np.flip(getattr(features, kind), -1).copy() for kind in ("frames", "text")}
+    return replace(features, **turned)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -116,6 +116,9 @@ class TrainConfig:
     """Training processes on the CPU (gloo), for machines with many cores."""
     weights: Path | None = None
     """A checkpoint to start from (or to --test)."""
+    frozen: str | None = None
+    """Parts that keep their weights, by commas: video.frames, video.text, audio.stages …; those of
+    --weights, usually."""
     pretrained: str = "imagenet"
     """ResNet-18 weights: imagenet (torchvision's cache or download), none, or a file."""
     test: bool = False
@@ -151,6 +154,11 @@ class TrainConfig:
             raise ValueError("--test evaluates a checkpoint: name it with --weights")
         if self.resume and self.overwrite:
             raise ValueError("--resume and --overwrite contradict each other")
+
+    @property
+    def frozen_parts(self) -> list[str]:
+        """The parts that are frozen, one by one."""
+        return [name.strip() for name in self.frozen.split(",")] if self.frozen else []
 
     @property
     def gpu_list(self) -> list[int]:

@@ -29,7 +29,7 @@ from avtnet.run import RunState, TensorBoard, draw_curve, read_state, save_state
 from avtnet.scores import score_windows, summary_line
 from avtnet.sync_norm import synchronize
 from clipping.config import dump
-from clipping.errors import CheckpointError, ClippingError
+from clipping.errors import CheckpointError, ClippingError, ConfigError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -88,6 +88,9 @@ class Training:
         else:
             self.console.print(load_imagenet(network, config.pretrained))
         self.network: nn.Module = synchronize(network) if fabric.world_size > 1 else network
+        self.frozen = [part_of(self.network, name) for name in config.frozen_parts]
+        for part in self.frozen:
+            part.requires_grad_(False)
         adam = torch.optim.Adam(network.parameters(), lr=config.lr)
         self.model, self.optimizer = fabric.setup(self.network, adam)
         if state is not None:
@@ -124,6 +127,8 @@ class Training:
         self.waiting = Waiting()
         reader = read_batches(self.data, batches, self.config.num_workers, self.waiting)
         self.network.train()
+        for part in self.frozen:
+            part.eval()  # else its batch norms would go on averaging
         with progress_bar(self.console) as progress, closing(reader) as loaded:
             bar = progress.add_task("", total=total, completed=self.batch)
             for batch, target in loaded:
@@ -268,6 +273,19 @@ class Training:
             )
         network.load_state_dict(checkpoint.network.state_dict())
         self.console.print(f"starting from {config.weights}")
+
+
+def part_of(network: nn.Module, name: str) -> nn.Module:
+    """A part of a network by its name, such as ``video.text``.
+
+    Raises:
+        ConfigError: where there is none, naming those that there are.
+    """
+    parts = dict(network.named_modules())
+    if name not in parts or not name:
+        known = ", ".join(part for part in parts if 0 <= part.count(".") < 2 and part)
+        raise ConfigError(f"--frozen {name}: this network has no such part; it has {known}")
+    return parts[name]
 
 
 def learning_rate(config: TrainConfig, epochs: float) -> float:

@@ -107,6 +107,15 @@ class TextNet(nn.Sequential):
         )
 
     def forward(self, masks: Tensor) -> Tensor:
+        # Lines stay for seconds and many seconds have none: four masks of ten differ, and this is
+        # half of a network's work. Not where batch norms count them, there are shapes only, or what
+        # is done is written down (an export).
+        if self.training or masks.is_meta or torch.onnx.is_in_onnx_export():
+            return self._look(masks)
+        distinct, which = torch.unique(masks, dim=0, return_inverse=True)
+        return self._look(distinct)[which]
+
+    def _look(self, masks: Tensor) -> Tensor:
         vectors: Tensor = super().forward(masks.unsqueeze(1))
         return vectors
 

@@ -108,6 +108,26 @@ def test_windows_hold_their_sides_boundary_where_pictures_and_sound_have_it(monk
         assert not window.mfcc[:, heard + 1 :].any()
 
 
+def test_a_share_of_the_windows_is_seen_in_a_mirror(tmp_path):
+    pieces = render_pieces(tmp_path / "library")
+    read = []
+    for share in ("0", "0.5", "1"):
+        data = tmp_path / share
+        words = f"--library {pieces} --output {data} --windows 12 --mirrored {share}"
+        assert compose.main(words.split()) == 0
+        read.append([load_features(window.path) for window in read_windows(data)[0]])
+    turned = 0
+    for plain, some, mirrored in zip(*read, strict=True):
+        assert np.array_equal(plain.frames, mirrored.frames[..., ::-1])
+        assert np.array_equal(plain.text, mirrored.text[..., ::-1])
+        assert np.array_equal(plain.mfcc, mirrored.mfcc)
+        assert not np.array_equal(plain.frames, mirrored.frames)
+        seen = [np.array_equal(some.frames, other.frames) for other in (plain, mirrored)]
+        assert sorted(seen) == [False, True]
+        turned += seen[1]
+    assert 2 <= turned <= 10
+
+
 def test_a_folder_of_windows_is_completed_and_trained_on(tmp_path, capsys):
     pieces = render_pieces(tmp_path / "library")
     data = tmp_path / "data"

@@ -7,6 +7,7 @@ from torch import nn
 from avtnet.config import SIZES, ModelConfig
 from avtnet.losses import loss_terms, mean_loss
 from avtnet.model import MODELS, Positions, build, cell_of
+from avtnet.parts import TextNet
 from avtnet.sync_norm import SyncNorm, synchronize
 
 INPUTS = ("audio", "video", "audio+video", "audio+video+text")
@@ -43,6 +44,21 @@ def test_the_full_size_answers_too(kind, inputs):
             torch.empty(2, 20, 320), torch.empty(2, 4, 3, 66, 88), torch.empty(2, 4, 27, 36)
         )
     assert out.position.shape == (2,)
+
+
+def test_equal_masks_are_looked_at_once_and_answered_as_one_by_one(monkeypatch):
+    network = TextNet((4, 8, 16, 32)).eval()
+    masks = (torch.rand(40, 27, 36) < 0.1).float()
+    masks[5:20] = 0
+    masks[22:30] = masks[21]
+    one_by_one = torch.cat([network(mask[None]) for mask in masks])
+    looked, look = [], TextNet._look
+    monkeypatch.setattr(TextNet, "_look", lambda self, m: looked.append(len(m)) or look(self, m))
+    assert torch.allclose(network(masks), one_by_one, atol=1e-6)
+    assert looked == [40 - 14 - 8]
+    # Training counts all of them: a batch norm's mean is of what was there.
+    network.train()(masks)
+    assert looked[1] == 40
 
 
 def test_inputs_that_are_not_asked_for_change_nothing():

@@ -301,3 +301,25 @@ def test_weights_of_another_network_are_refused(config, tmp_path):
     )
     with pytest.raises(CheckpointError, match="another network"):
         train(other)
+
+
+def test_frozen_parts_keep_their_weights_and_the_rest_moves(config, tmp_path):
+    first = train(config) / "best.safetensors"
+    before = load_file(first)
+    frozen = dataclasses.replace(
+        config,
+        save_prefix=tmp_path / "frozen",
+        weights=first,
+        frozen="video.text, audio.stem",
+        max_epoch=1,
+        warmup_epoch=0,
+    )
+    after = load_file(train(frozen) / "best.safetensors")
+    assert after.keys() == before.keys()
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    kept = after.keys() - moved
+    assert {name for name in after if name.startswith(("video.text", "audio.stem"))} <= kept
+    assert any(name.startswith("video.frames") for name in moved)
+    assert any(name.startswith("audio.stages") for name in moved)
+    with pytest.raises(ConfigError, match=r"no such part; it has video, video\.frames"):
+        train(dataclasses.replace(frozen, save_prefix=tmp_path / "none", frozen="video.txt"))

@@ -281,9 +281,9 @@ def part_of(network: nn.Module, name: str) -> nn.Module:
     Raises:
         ConfigError: where there is none, naming those that there are.
     """
-    parts = dict(network.named_modules())
-    if name not in parts or not name:
-        known = ", ".join(part for part in parts if 0 <= part.count(".") < 2 and part)
+    parts = {called: part for called, part in network.named_modules() if called}
+    if name not in parts:
+        known = ", ".join(called for called in parts if called.count(".") < 2)
         raise ConfigError(f"--frozen {name}: this network has no such part; it has {known}")
     return parts[name]
 

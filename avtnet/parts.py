@@ -110,14 +110,11 @@ class TextNet(nn.Sequential):
         # Lines stay for seconds and many seconds have none: four masks of ten differ, and this is
         # half of a network's work. Not where batch norms count them, there are shapes only, or what
         # is done is written down (an export).
-        if self.training or masks.is_meta or torch.onnx.is_in_onnx_export():
-            return self._look(masks)
-        distinct, which = torch.unique(masks, dim=0, return_inverse=True)
-        return self._look(distinct)[which]
-
-    def _look(self, masks: Tensor) -> Tensor:
+        which = None
+        if not (self.training or masks.is_meta or torch.onnx.is_in_onnx_export()):
+            masks, which = torch.unique(masks, dim=0, return_inverse=True)
         vectors: Tensor = super().forward(masks.unsqueeze(1))
-        return vectors
+        return vectors if which is None else vectors[which]
 
 
 class AudioNet(nn.Module):

@@ -15,7 +15,8 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from avtnet import checkpoints
 from avtnet.config import TrainConfig
 from avtnet.dataset import WindowDataset, read_windows, split
-from avtnet.fit import fit
+from avtnet.fit import fit, part_of
+from avtnet.model import build
 from avtnet.predict import predict_windows
 from avtnet.run import open_run
 from avtnet.scores import score_windows, summary_line
@@ -52,6 +53,11 @@ def train(config: TrainConfig) -> Path:
         positions = predict_windows(checkpoint, paths)
         console.print(summary_line(score_windows(validated, positions)))
         return config.save_prefix
+    if config.frozen_parts:
+        with torch.device("meta"):  # the names alone
+            network = build(config.model)
+        for name in config.frozen_parts:
+            part_of(network, name)  # says no before the run has a folder
     require_writable(config.save_prefix)
     open_run(config)  # says no before processes start
     console.print(f"{len(trained)} windows train, {len(validated)} validate")

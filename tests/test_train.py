@@ -323,3 +323,4 @@ def test_frozen_parts_keep_their_weights_and_the_rest_moves(config, tmp_path):
     assert any(name.startswith("audio.stages") for name in moved)
     with pytest.raises(ConfigError, match=r"no such part; it has video, video\.frames"):
         train(dataclasses.replace(frozen, save_prefix=tmp_path / "none", frozen="video.txt"))
+    assert not (tmp_path / "none").exists()

@@ -77,10 +77,9 @@ def _shared(job: _Job, seen: _Looker, heard: Repetition, cache: Cache) -> list[M
 
 
 def _region(start: float, end: float) -> SharedSettings:
-    """Whole seconds, so that what was looked at once is found again in the cache."""
-    return SharedSettings(
-        shortest=SHORTEST, by="picture", region_start=float(int(start)), region_end=float(int(end))
-    )
+    """Whole seconds, so that what was looked at once is found again in the cache; from 0 on."""
+    first, last = float(max(0, int(start))), float(int(end))
+    return SharedSettings(shortest=SHORTEST, by="picture", region_start=first, region_end=last)
 
 
 def _everything(heard: Repetition) -> Iterator[_Job]:

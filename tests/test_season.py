@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from make_season import SCENARIOS, make_scenario
+from make_season import SCENARIOS, make_scenario, make_season
+from season_series import Series
 
 from avtnet.correct import main as correct
 from avtnet.localization import LocateConfig, main, search
@@ -61,6 +62,18 @@ def test_a_season_is_found_whole_and_nothing_else(name, tmp_path):
         for segment in episode.timeline.segments:
             assert segment.evidence
             assert 0.3 <= segment.score <= 1
+
+
+def test_an_opening_at_the_very_start_is_looked_for_in_an_episode_without_one(tmp_path):
+    series = Series("from zero", 1, "test")
+    plans = []
+    for number in range(1, 5):
+        opening = series.opening(number) if number < 4 else None
+        body = series.body(number, opening=opening, ending=series.ending(number), opening_at=0.0)
+        plans.append(series.plan(number, body))
+    truth = make_season(tmp_path / "season", plans)
+    assert [segments[0].start for segments in truth.values()][:3] == [0, 0, 0]
+    assert_true(located(tmp_path / "season", tmp_path), truth)
 
 
 def test_one_bad_file_and_one_cut_short_do_not_hinder_the_others(tmp_path):

@@ -276,16 +276,21 @@ def _print(found: Sequence[Shared]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table()
-    for heading in ("a", "from", "to", "b", "from", "to", "length", "offset", "score", "by"):
-        table.add_column(heading)
+    table = Table(show_lines=True)
+    table.add_column("file", overflow="fold")
+    for heading in ("from", "to", "length", "offset", "score", "by"):
+        table.add_column(heading, no_wrap=True)
     for each in found:
-        cells: list[str] = []
-        for place in (each.a, each.b):
-            cells += [escape(place.file.name)]
-            cells += [format_time(place.segment.start), format_time(place.segment.end)]
-        cells += [f"{each.a.segment.duration:.3f}", f"{each.offset:+.3f}", f"{each.score:.2f}"]
-        table.add_row(*cells, each.by)
+        places = (each.a, each.b)
+        table.add_row(
+            "\n".join(escape(place.file.name) for place in places),
+            "\n".join(format_time(place.segment.start) for place in places),
+            "\n".join(format_time(place.segment.end) for place in places),
+            f"{each.a.segment.duration:.3f}",
+            f"{each.offset:+.3f}",
+            f"{each.score:.2f}",
+            each.by,
+        )
     Console().print(table if found else "nothing is shared")
 
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from rich.console import Console
 
 from avtnet.dense_data import Composer
@@ -64,6 +65,9 @@ class ComposeConfig:
     mirrored: float = 0.5
     """Share of windows whose pictures, and text, are mirrored; without any, networks learn on which
     side these pieces have their text."""
+    spliced: float = 0.0
+    """Share of songs of which only the first and last seconds stay, the inside put together of
+    others; networks cannot know by heart how long such a song still goes on."""
     workers: int = 1
     """Processes. The windows do not depend on it."""
 
@@ -71,8 +75,9 @@ class ComposeConfig:
         for name, low, high in (("windows", 1, 10_000_000), ("workers", 1, 256)):
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} is {low} to {high}, got {getattr(self, name)}")
-        if not 0 <= self.mirrored <= 1:
-            raise ConfigError(f"mirrored is a share, 0 to 1, got {self.mirrored}")
+        for name in ("mirrored", "spliced"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is a share, 0 to 1, got {getattr(self, name)}")
 
 
 def compose(config: ComposeConfig, console: Console) -> Path:
@@ -94,7 +99,9 @@ def compose(config: ComposeConfig, console: Console) -> Path:
     ]
     labels: dict[WindowId, float] = {}
     context = multiprocessing.get_context("spawn")
-    with progress_bar(console) as bar, ProcessPoolExecutor(config.workers, context) as pool:
+    # One thread each: 16 processes of 16 threads take twice as long.
+    pool = ProcessPoolExecutor(config.workers, context, torch.set_num_threads, (1,))
+    with progress_bar(console) as bar, pool:
         task = bar.add_task("composing", total=config.windows)
         jobs = [pool.submit(_make, tuple(shards), config, group) for group in groups]
         try:
@@ -117,17 +124,17 @@ def _make(shards: tuple[Path, ...], config: ComposeConfig, numbers: range) -> di
         window = WindowId(f"w{number // 2:06d}", SIDES[number % 2])
         path = feature_path(config.output / "features", window.name, window.side)
         note = f"composed: seed {config.seed}, {len(shards)} files of {config.split}, "
-        note += f"{config.mirrored:g} mirrored, boundary at "
+        note += f"{config.mirrored:g} mirrored, {config.spliced:g} spliced, boundary at "
         if path.is_file():
             held = load_features(path).notes
             if len(held) != 1 or not held[0].startswith(note):
                 raise ClippingError(
-                    f"{path}: is of another seed or of other pieces, or mirrored otherwise; "
-                    "take an empty --output"
+                    f"{path}: is of another seed or of other pieces, or mirrored or spliced "
+                    "otherwise; take an empty --output"
                 )
             labels[window] = float(held[0].removeprefix(note).split()[0])
             continue
-        features, label = composed(_composer(shards, config.seed), number, window)
+        features, label = composed(_composer(shards, config.seed, config.spliced), number, window)
         if np.random.default_rng([config.seed, 24, number]).random() < config.mirrored:
             features = mirror(features)
         save(replace(features, notes=(f"{note}{label:.4f} s",)), path)
@@ -136,11 +143,11 @@ def _make(shards: tuple[Path, ...], config: ComposeConfig, numbers: range) -> di
 
 
 @lru_cache(maxsize=1)
-def _composer(shards: tuple[Path, ...], seed: int) -> Composer:
+def _composer(shards: tuple[Path, ...], seed: int, spliced: float) -> Composer:
     """What a process reads once."""
     moments = np.arange(SETTINGS.columns) * SETTINGS.hop_samples / SETTINGS.sample_rate
     pieces = [piece for path in shards for piece in read_shard(path)]
-    return Composer(pieces, seed, SETTINGS.seconds, moments)
+    return Composer(pieces, seed, SETTINGS.seconds, moments, spliced)
 
 
 def composed(composer: Composer, number: int, window: WindowId) -> tuple[Features, float]:

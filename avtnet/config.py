@@ -88,6 +88,9 @@ class TrainConfig:
 
     data_root: Path = Path("data")
     """Folder with labels.txt and features/."""
+    val_root: Path | None = None
+    """A second such folder, to validate on; absent, every seventh window of --data_root is kept
+    back. Take series that are not in --data_root."""
     save_prefix: Path = Path("runs/avtnet")
     """Folder of the run."""
     gpus: str | None = None
@@ -108,6 +111,12 @@ class TrainConfig:
     """Decides first weights, order of windows and dropout."""
     if_normal: bool = False
     """Scale frames by ImageNet mean and deviation instead of to 0..1."""
+    augment: bool = False
+    """Change the windows of every step by chance: mirrored, other colours, other sound and other
+    missed text; now and then without one of the three. The original did not."""
+    steps_loss: float = 0.0
+    """Weight of a loss on every step's value (1 before the boundary, 0 behind it), beside the
+    position's; the original has none. 1 is a good weight."""
     use_amp: bool = False
     """Mixed precision: float16 on GPUs, bfloat16 on the CPU."""
     num_workers: int = 2
@@ -141,6 +150,8 @@ class TrainConfig:
         _check("processes", self.processes, 1, 256)
         if not 0 < self.lr < 10:
             raise ValueError(f"lr is above 0 and below 10, got {self.lr}")
+        if not 0 <= self.steps_loss <= 1000:
+            raise ValueError(f"steps_loss is from 0 to 1000, got {self.steps_loss}")
         if not 0 <= self.late_epochs <= 1:
             raise ValueError(f"late_epochs is a share from 0 to 1, got {self.late_epochs}")
         if self.gpus is not None and self.processes > 1:

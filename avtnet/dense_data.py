@@ -11,15 +11,14 @@ import torch
 from torch import Tensor
 
 from avtnet.dense_model import BOUNDARIES, CLASSES, SLOTS
-from avtnet.synthesis.library import QUIETEST, STEP_DB, Piece, halved
+from avtnet.synthesis.library import COLUMNS_A_SECOND, QUIETEST, STEP_DB, Piece, halved
 from avtnet.synthesis.outline import Outline, draw_outline
+from avtnet.synthesis.splice import spliced
 from avtnet.synthesis.treatment import Treatment, draw_treatment, treat_pictures, treat_sound
 from clipping.tables import WINDOW_SECONDS
 from preprocess.audio import N_MELS
 from preprocess.features import Features
 
-COLUMNS_A_SECOND = 22050 / 512
-"""Of MFCC."""
 FILES = {"title", "sponsor", "eyecatch", "logo", "warning"}
 """Kinds of stretches that are filled with cards."""
 SONGS = ("opening", "ending")
@@ -156,6 +155,8 @@ class Composer:
     Args:
         seconds: of an example.
         moments: of the sound's columns, seconds after its beginning; None: SLOTS a second.
+        spliced: share of the songs whose inside is put together anew
+            (:mod:`avtnet.synthesis.splice`).
     """
 
     def __init__(
@@ -164,11 +165,12 @@ class Composer:
         seed: int,
         seconds: int = int(WINDOW_SECONDS),
         moments: np.ndarray | None = None,
+        spliced: float = 0.0,
     ) -> None:
         self._by_kind: dict[str, list[Piece]] = {}
         for piece in pieces:
             self._by_kind.setdefault(piece.kind, []).append(piece)
-        self.seed, self.seconds = seed, seconds
+        self.seed, self.seconds, self.spliced = seed, seconds, spliced
         even = (np.arange(seconds * SLOTS) + 0.5) / SLOTS
         self._moments = even if moments is None else moments
         self._rate = 1 / (self._moments[1] - self._moments[0])
@@ -198,7 +200,11 @@ class Composer:
 
     def _pick(self, kind: str, rng: np.random.Generator) -> Piece:
         pieces = self._by_kind["card" if kind in FILES else "story" if kind == "recap" else kind]
-        return pieces[rng.integers(len(pieces))]
+        piece = pieces[rng.integers(len(pieces))]
+        # Without a draw where none is wanted: what was composed so far stays what it was.
+        if kind in SONGS and self.spliced and rng.random() < self.spliced:
+            return spliced(piece, pieces, rng)
+        return piece
 
     def _plan(
         self, outline: Outline, fraction: float, rng: np.random.Generator

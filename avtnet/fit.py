@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from avtnet import checkpoints
+from avtnet.augment import augmented
 from avtnet.checkpoints import Checkpoint, CheckpointInfo
 from avtnet.config import TrainConfig
 from avtnet.dataset import Batch, EpochBatches, Window, WindowDataset
@@ -155,9 +156,11 @@ class Training:
         self.batch += 1
         moves = self.batch % config.accumulation_step == 0 or self.batch == total
         with fabric.no_backward_sync(self.model, enabled=not moves):
-            inputs = batch.to(fabric.device).inputs(if_normal=config.if_normal)
-            out = self.model(*inputs)
-            terms = loss_terms(out, target.to(fabric.device), config.model)
+            batch = batch.to(fabric.device)
+            if config.augment:
+                batch = augmented(batch)
+            out = self.model(*batch.inputs(if_normal=config.if_normal))
+            terms = loss_terms(out, target.to(fabric.device), config.model, config.steps_loss)
             loss = mean_loss(terms, fabric.world_size)
             fabric.backward(loss / config.accumulation_step)
         seconds = self._mean(loss.detach())

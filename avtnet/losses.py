@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, distributed
 from torch.nn import functional
 
@@ -26,12 +27,35 @@ class Term(NamedTuple):
     """Scalar: the windows in it; may be 0."""
 
 
-def loss_terms(out: Positions, target: Tensor, config: ModelConfig) -> list[Term]:
+def loss_terms(
+    out: Positions, target: Tensor, config: ModelConfig, steps: float = 0.0
+) -> list[Term]:
     """The terms for positions and ``target`` (B,), both shares of the window.
 
     AVTNet and AVTNet2: smooth L1 on seconds. YOLT: L1 of the first look, plus L1 of the second
     inside its cell over the windows whose cell is the true one (there may be none).
+
+    Args:
+        steps: weight of what the original has not: L1 of every step's value to 1 before the
+            boundary and 0 behind it, added up over the window, so in seconds, too. The positions
+            are layers on these values, which one number a window teaches slowly.
     """
+    return [*_position_terms(out, target, config), *_step_terms(out, target, steps)]
+
+
+def _step_terms(out: Positions, target: Tensor, weight: float) -> list[Term]:
+    if not weight:
+        return []
+    terms = []
+    for values in out.values:
+        count = values.shape[1]
+        before = target[:, None] * count - torch.arange(count, device=target.device)
+        apart = (values - before.clamp(0, 1)).abs().sum() * (WINDOW_SECONDS / count)
+        terms.append(Term(weight * apart, target.new_tensor(float(len(target)))))
+    return terms
+
+
+def _position_terms(out: Positions, target: Tensor, config: ModelConfig) -> list[Term]:
     windows = target.new_tensor(float(len(target)))
     if out.coarse is None or out.cell is None or out.fine is None:
         seconds = functional.smooth_l1_loss(

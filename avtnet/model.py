@@ -22,6 +22,8 @@ class Positions(NamedTuple):
     """YOLT, (B,): the cell that the second look was at, 0..19."""
     fine: Tensor | None = None
     """YOLT, (B,): the place inside that cell, 0..1."""
+    values: tuple[Tensor, ...] = ()
+    """(B, T) each: what is said of every step, of which the positions are made; YOLT has two."""
 
 
 class Backbone(nn.Module):
@@ -67,7 +69,7 @@ class AVTNet(Backbone):
 
     def forward(self, mfcc: Tensor, frames: Tensor, text: Tensor) -> Positions:
         values = self.conv(self.sequence(mfcc, frames, text)).squeeze(1)
-        return Positions(self.regress(values).squeeze(1))
+        return Positions(self.regress(values).squeeze(1), values=(values,))
 
 
 class AVTNet2(AVTNet):
@@ -95,15 +97,17 @@ class AVTNet_YOLT(Backbone):
     def forward(self, mfcc: Tensor, frames: Tensor, text: Tensor) -> Positions:
         cells = self.config.cells
         sequence = self.dropout(self.sequence(mfcc, frames, text))
-        coarse = self.regress1(self.conv1(sequence).squeeze(1)).squeeze(1)
+        first = self.conv1(sequence).squeeze(1)
+        coarse = self.regress1(first).squeeze(1)
         cell = cell_of(coarse, cells)
         # A 1x1 convolution of the cell's steps is the cell's steps of the convolution.
-        values = self.conv2(sequence).squeeze(1).unflatten(1, (cells, -1))
+        values = self.conv2(sequence).squeeze(1)
         # Gathered, not indexed by a row's number, which an export would count once for all.
-        where = cell[:, None, None].expand(-1, 1, values.shape[2])
-        chosen = values.gather(1, where).squeeze(1)
+        by_cell = values.unflatten(1, (cells, -1))
+        where = cell[:, None, None].expand(-1, 1, by_cell.shape[2])
+        chosen = by_cell.gather(1, where).squeeze(1)
         fine = self.regress2(chosen).squeeze(1)
-        return Positions((cell + fine) / cells, coarse, cell, fine)
+        return Positions((cell + fine) / cells, coarse, cell, fine, (first, values))
 
 
 def cell_of(position: Tensor, cells: int) -> Tensor:

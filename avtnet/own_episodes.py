@@ -14,7 +14,6 @@ from typing import Protocol
 import numpy as np
 
 from avtnet.dense_data import (
-    COLUMNS_A_SECOND,
     Example,
     Inputs,
     boundary_times,
@@ -24,7 +23,7 @@ from avtnet.dense_data import (
 )
 from avtnet.dense_model import SLOTS
 from avtnet.own_labels import KINDS, Labels
-from avtnet.synthesis.library import halved
+from avtnet.synthesis.library import COLUMNS_A_SECOND, halved
 from clipping.segments import Segment
 from clipping.tables import WINDOW_SECONDS
 from preprocess.audio import mfcc

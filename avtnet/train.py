@@ -14,7 +14,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from avtnet import checkpoints
 from avtnet.config import TrainConfig
-from avtnet.dataset import WindowDataset, read_windows, split
+from avtnet.dataset import Window, WindowDataset, read_windows, split
 from avtnet.fit import fit, part_of
 from avtnet.model import build
 from avtnet.predict import predict_windows
@@ -38,12 +38,7 @@ def train(config: TrainConfig) -> Path:
         KeyboardInterrupt: after Ctrl-C or SIGTERM; last.pt then holds the run as it stood.
     """
     console = Console(stderr=True, soft_wrap=True, markup=False)
-    windows, missing = read_windows(config.data_root)
-    if missing:
-        console.print(f"{len(missing)} labels without features are left out: {missing[0]} …")
-    if len(windows) < 2:
-        raise ClippingError(f"{config.data_root}: training needs 2 labelled windows or more")
-    trained, validated = split(windows, config.data_seed)
+    trained, validated = _windows(config, console)
     WindowDataset(validated)  # features that cannot be read fail here, before processes start
     fabric = _fabric(config, console)
     if config.test:
@@ -71,6 +66,23 @@ def train(config: TrainConfig) -> Path:
             raise ClippingError(message) from error
         raise
     return config.save_prefix
+
+
+def _windows(config: TrainConfig, console: Console) -> tuple[list[Window], list[Window]]:
+    """Those to train on and those to validate on."""
+
+    def found(folder: Path) -> list[Window]:
+        windows, missing = read_windows(folder)
+        if missing:
+            console.print(f"{len(missing)} labels without features are left out: {missing[0]} …")
+        return windows
+
+    windows = found(config.data_root)
+    if config.val_root is not None:
+        return windows, found(config.val_root)
+    if len(windows) < 2:
+        raise ClippingError(f"{config.data_root}: training needs 2 labelled windows or more")
+    return split(windows, config.data_seed)
 
 
 def _fabric(config: TrainConfig, console: Console) -> Fabric:

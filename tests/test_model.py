@@ -152,6 +152,30 @@ class TestYOLT:
         assert (coarse.windows.item(), fine.windows.item()) == (2, 1)
         assert fine.total.item() == pytest.approx(10 * 0.3, abs=1e-4)
 
+    def test_both_looks_values_are_told_what_lies_before_the_boundary(self):
+        out = Positions(
+            position=torch.tensor([0.5]),
+            coarse=torch.tensor([0.5]),
+            cell=torch.tensor([10]),
+            fine=torch.tensor([0.0]),
+            values=(torch.ones(1, 200), torch.zeros(1, 200)),
+        )
+        *_, first, second = loss_terms(out, torch.tensor([0.5]), self.CONFIG, steps=2.0)
+        assert (first.total.item(), second.total.item()) == (200.0, 200.0)
+        assert len(loss_terms(out, torch.tensor([0.5]), self.CONFIG)) == 2
+        right = (torch.arange(200) < 100).float()[None]
+        out = out._replace(values=(right, right))
+        *_, first, second = loss_terms(out, torch.tensor([0.5]), self.CONFIG, steps=2.0)
+        assert (first.total.item(), second.total.item()) == (0.0, 0.0)
+
+    def test_a_boundary_inside_of_a_step_is_a_share_of_it(self):
+        values = torch.tensor([[1.0, 0.25, 0.0, 0.0]])
+        out = Positions(torch.tensor([0.3]), values=(values,))
+        config = ModelConfig(size="nano", hidden=8, steps=4, cells=2)
+        # 1.25 steps of 50 s lie before it.
+        _, steps = loss_terms(out, torch.tensor([0.3125]), config, steps=1.0)
+        assert steps.total.item() == pytest.approx(0, abs=1e-4)
+
     def test_the_answer_lies_in_the_cell_of_the_first_look(self):
         torch.manual_seed(4)
         model = build(self.CONFIG).eval()

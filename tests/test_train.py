@@ -133,8 +133,12 @@ def train_until(training, stop):
         training.finish_epoch()
 
 
-@pytest.mark.parametrize("looks", [0, 1, 3])
-def test_an_interrupted_run_continued_equals_an_uninterrupted_one(config, tmp_path, looks):
+@pytest.mark.parametrize(("looks", "changed"), [(0, False), (1, False), (3, False), (1, True)])
+def test_an_interrupted_run_continued_equals_an_uninterrupted_one(
+    config, tmp_path, looks, changed
+):
+    if changed:  # what is drawn for a step depends on its place alone
+        config = dataclasses.replace(config, augment=True, steps_loss=1.0)
     whole = weights(train(config))
     from lightning_fabric import Fabric
 
@@ -227,6 +231,26 @@ def test_the_split_rotates_and_takes_every_seventh(data):
         train_windows, validated = split(windows, data_seed)
         assert validated == [windows[data_seed % 7], windows[data_seed % 7 + 7]]
         assert sorted(train_windows + validated, key=windows.index) == windows
+
+
+def test_other_windows_validate_where_a_folder_of_them_is_named(config, tmp_path, capsys):
+    others = make_data(tmp_path / "others", count=4, seed=3)
+    folder = train(dataclasses.replace(config, val_root=others, max_epoch=1))
+    count, held = (len(read_windows(where)[0]) for where in (config.data_root, others))
+    assert f"{count} windows train, {held} validate" in capsys.readouterr().err
+    capsys.readouterr()
+    tested = dataclasses.replace(config, val_root=others, test=True)
+    train(dataclasses.replace(tested, weights=folder / "best.safetensors"))
+    reached = load(folder / "best.safetensors").info.metrics["score"]
+    assert f"validation score {reached:.2f} s" in capsys.readouterr().err
+
+
+def test_changed_windows_and_a_loss_on_steps_train_other_weights(config, tmp_path):
+    plain = weights(train(config))
+    for name, value in (("augment", True), ("steps_loss", 1.0)):
+        other = dataclasses.replace(config, save_prefix=tmp_path / name, **{name: value})
+        made = weights(train(other))
+        assert not all(torch.equal(plain[key], made[key]) for key in plain)
 
 
 def test_the_rate_climbs_then_falls():

@@ -41,6 +41,8 @@ SHARD = ("opening",) * 14 + ("ending",) * 14 + ("story",) * 15 + ("preview",) * 
 """The pieces of one file."""
 CARDS = ("title", "sponsor", "eyecatch", "logo", "warning")
 MOST_BYTES = 1 << 30
+COLUMNS_A_SECOND = 22050 / 512
+"""Of mel bands, and of MFCC."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,69 @@
+"""Windows as another copy of their episode could have been: for training on few.
+
+On whole batches, where the network is: a few milliseconds on a GPU. All that is drawn comes from
+torch's generators, so a step that is seeded is repeated exactly.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from avtnet.dataset import Batch
+
+HIDDEN = 0.06
+"""Share of windows without sound; as many without pictures, and without text."""
+MISSED = (0.0, 0.1, 0.3)
+"""Shares of seconds whose text is not seen, one of them for each window."""
+FILTER = (45.0, *(12 / k**0.5 for k in range(1, 20)))
+"""Deviation of the constants that a gain and a filter add to 20 MFCC: 1 dB is 11.3 in the first."""
+
+
+def augmented(batch: Batch) -> Batch:
+    """The same windows, each changed by chance: shapes, types and boundaries stay.
+
+    Args:
+        batch: on any device; the result is there, too, and shares no memory that it changes.
+    """
+    rows, device = len(batch.mfcc), batch.mfcc.device
+
+    def chosen(share: float) -> Tensor:
+        return torch.rand(rows, device=device) < share
+
+    hidden = torch.rand(rows, device=device)
+    mirrored = chosen(0.5)
+    text = torch.where(_along(mirrored, batch.text), batch.text.flip(-1), batch.text)
+    frames = torch.where(_along(mirrored, batch.frames), batch.frames.flip(-1), batch.frames)
+    missed = torch.tensor(MISSED, device=device)[torch.randint(len(MISSED), (rows,), device=device)]
+    seen = torch.rand(batch.text.shape[:2], device=device) >= missed[:, None]
+    seen &= ~((hidden > 2 * HIDDEN) & (hidden < 3 * HIDDEN))[:, None]
+    return Batch(
+        mfcc=_sound(batch.mfcc, chosen(0.8), chosen(0.3)) * _along(hidden > HIDDEN, batch.mfcc),
+        frames=_colours(frames) * _along((hidden < HIDDEN) | (hidden > 2 * HIDDEN), frames),
+        text=text & seen[:, :, None, None],
+    )
+
+
+def _sound(mfcc: Tensor, filtered: Tensor, noisy: Tensor) -> Tensor:
+    """As if louder or quieter, through another filter, and with a little noise; silence stays."""
+    rows, coefficients = mfcc.shape[:2]
+    spread = mfcc.new_tensor(FILTER[:coefficients])[:, None]
+    tilt = torch.randn(rows, coefficients, 1, device=mfcc.device) * spread
+    heard = mfcc + tilt * _along(filtered, mfcc)
+    heard = heard + 2 * torch.randn_like(mfcc) * _along(noisy, mfcc)
+    return heard * (mfcc != 0).any(1, keepdim=True)
+
+
+def _colours(frames: Tensor) -> Tensor:
+    """Brighter or darker, each colour for itself."""
+    rows = len(frames)
+    each = 0.06 * torch.randn(rows, 1, 3, 1, 1, device=frames.device)
+    all_of_them = 0.15 * torch.randn(rows, 1, 1, 1, 1, device=frames.device)
+    added = 8 * torch.randn(rows, 1, 1, 1, 1, device=frames.device)
+    changed = frames.float() * torch.exp(each + all_of_them) + added
+    return changed.round().clamp(0, 255).to(torch.uint8)
+
+
+def _along(mask: Tensor, like: Tensor) -> Tensor:
+    """A value a window, to be multiplied with its tensor."""
+    return mask.reshape(-1, *[1] * (like.dim() - 1))

@@ -134,9 +134,7 @@ def train_until(training, stop):
 
 
 @pytest.mark.parametrize(("looks", "changed"), [(0, False), (1, False), (3, False), (1, True)])
-def test_an_interrupted_run_continued_equals_an_uninterrupted_one(
-    config, tmp_path, looks, changed
-):
+def test_an_interrupted_run_continued_equals_an_uninterrupted_one(config, tmp_path, looks, changed):
     if changed:  # what is drawn for a step depends on its place alone
         config = dataclasses.replace(config, augment=True, steps_loss=1.0)
     whole = weights(train(config))
@@ -239,10 +237,9 @@ def test_other_windows_validate_where_a_folder_of_them_is_named(config, tmp_path
     count, held = (len(read_windows(where)[0]) for where in (config.data_root, others))
     assert f"{count} windows train, {held} validate" in capsys.readouterr().err
     capsys.readouterr()
-    tested = dataclasses.replace(config, val_root=others, test=True)
-    train(dataclasses.replace(tested, weights=folder / "best.safetensors"))
-    reached = load(folder / "best.safetensors").info.metrics["score"]
-    assert f"validation score {reached:.2f} s" in capsys.readouterr().err
+    best = folder / "best.safetensors"
+    train(dataclasses.replace(config, val_root=others, test=True, weights=best))
+    assert f"validation score {load(best).info.metrics['score']:.2f} s" in capsys.readouterr().err
 
 
 def test_changed_windows_and_a_loss_on_steps_train_other_weights(config, tmp_path):

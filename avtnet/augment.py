@@ -30,16 +30,17 @@ def augmented(batch: Batch) -> Batch:
     def chosen(share: float) -> Tensor:
         return torch.rand(rows, device=device) < share
 
-    hidden = torch.rand(rows, device=device)
+    # 0: the sound, 1: the pictures, 2: the text; above that nothing is hidden.
+    hidden = (torch.rand(rows, device=device) / HIDDEN).long()
     mirrored = chosen(0.5)
     text = torch.where(_along(mirrored, batch.text), batch.text.flip(-1), batch.text)
     frames = torch.where(_along(mirrored, batch.frames), batch.frames.flip(-1), batch.frames)
     missed = torch.tensor(MISSED, device=device)[torch.randint(len(MISSED), (rows,), device=device)]
     seen = torch.rand(batch.text.shape[:2], device=device) >= missed[:, None]
-    seen &= ~((hidden > 2 * HIDDEN) & (hidden < 3 * HIDDEN))[:, None]
+    seen &= (hidden != 2)[:, None]
     return Batch(
-        mfcc=_sound(batch.mfcc, chosen(0.8), chosen(0.3)) * _along(hidden > HIDDEN, batch.mfcc),
-        frames=_colours(frames) * _along((hidden < HIDDEN) | (hidden > 2 * HIDDEN), frames),
+        mfcc=_sound(batch.mfcc, chosen(0.8), chosen(0.3)) * _along(hidden != 0, batch.mfcc),
+        frames=_colours(frames) * _along(hidden != 1, frames),
         text=text & seen[:, :, None, None],
     )
 

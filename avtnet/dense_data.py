@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from avtnet.augment import FILTER, MISSED
 from avtnet.dense_model import BOUNDARIES, CLASSES, SLOTS
 from avtnet.synthesis.library import COLUMNS_A_SECOND, QUIETEST, STEP_DB, Piece, halved
 from avtnet.synthesis.outline import Outline, draw_outline
@@ -335,9 +336,7 @@ def augmented(inputs: Inputs, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor
     def drawn(*shape: int, scale: float) -> Tensor:
         return torch.from_numpy(rng.normal(0, scale, (rows, *shape)).astype(np.float32))
 
-    # A filter and a gain add a constant to the cepstrum; 1 dB is 11.3 in its first coefficient.
-    spread = np.array([45.0, *(12 / np.sqrt(np.arange(1, 20)))], np.float32)
-    tilt = drawn(20, 1, scale=1.0) * torch.from_numpy(spread)[:, None]
+    tilt = drawn(20, 1, scale=1.0) * torch.tensor(FILTER)[:, None]
     silent = sound.abs().sum(1, keepdim=True) == 0
     sound = sound + tilt * (torch.from_numpy(rng.random((rows, 1, 1)) < 0.8))
     sound = sound + drawn(20, sound.shape[2], scale=2.0) * torch.from_numpy(
@@ -349,6 +348,6 @@ def augmented(inputs: Inputs, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor
     turned = torch.from_numpy(rng.random(rows) < 0.5)
     frames[turned] = frames[turned].flip(-1)
     text[turned] = text[turned].flip(-1)
-    missed = float(rng.choice([0, 0.1, 0.3]))
+    missed = float(rng.choice(MISSED))
     kept = torch.from_numpy(rng.random((rows, text.shape[1], 1, 1)) >= missed)
     return sound, frames, text * kept, where

@@ -34,6 +34,16 @@ def counted(kind: str, length: float, phase: float, level: int) -> Piece:
     )
 
 
+COUNTED = [
+    counted("opening", 88.6, 0.37, 1),
+    counted("ending", 91.2, 0.81, 2),
+    counted("story", 100.0, 0.0, 3),
+    counted("preview", 20.0, 0.5, 4),
+    counted("card", 6.0, 0.2, 5),
+]
+"""One of each kind."""
+
+
 def render_pieces(folder: Path, seconds: float = 8.0) -> Path:
     """A folder of files of the splits train and val, with one rendered piece of each kind."""
     with pytest.MonkeyPatch.context() as patch:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from make_pieces import UNTREATED, counted, render_pieces
+from make_pieces import COUNTED, UNTREATED, counted, render_pieces
 
 from avtnet import checkpoints, compose, dense_data
 from avtnet.dataset import read_windows
@@ -20,13 +20,7 @@ from preprocess.features import load as load_features
 def test_composed_episodes_show_and_play_each_second_of_a_song_where_the_truth_has_it(monkeypatch):
     monkeypatch.setattr(dense_data, "draw_treatment", lambda rng: UNTREATED)
     monkeypatch.setattr(dense_data, "OVER", 0.0)
-    pieces = [
-        counted("opening", 88.6, 0.37, 1),
-        counted("ending", 91.2, 0.81, 2),
-        counted("story", 100.0, 0.0, 3),
-        counted("preview", 20.0, 0.5, 4),
-        counted("card", 6.0, 0.2, 5),
-    ]
+    pieces = COUNTED
     composer, seen = Composer(pieces, seed=1), {"opening": 0, "ending": 0}
     for index in range(40):
         made = composer.example(index)
@@ -73,15 +67,6 @@ def test_the_story_is_heard_into_some_songs(monkeypatch):
         assert len(np.unique(loud[6 * SLOTS : -6 * SLOTS])) == 1
         over += bool(loud[:SLOTS].max() > loud[6 * SLOTS] + 1)
     assert 1 <= over <= 20
-
-
-COUNTED = [
-    counted("opening", 88.6, 0.37, 1),
-    counted("ending", 91.2, 0.81, 2),
-    counted("story", 100.0, 0.0, 3),
-    counted("preview", 20.0, 0.5, 4),
-    counted("card", 6.0, 0.2, 5),
-]
 
 
 @pytest.mark.parametrize("side", ["start", "end"])

@@ -41,6 +41,8 @@ class CheckpointInfo:
     """Whether frames are scaled by ImageNet's mean and deviation."""
     features: FeatureSettings = field(default_factory=FeatureSettings)
     """The features it was trained on; others would mean something else to it."""
+    reverse_ends: bool = False
+    """Whether windows of the last seconds are shown backwards in time."""
     epoch: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     """Validation figures at that epoch."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 Kind = Literal["avtnet", "avtnet2", "avtnet_yolt"]
 Inputs = Literal["audio", "video", "audio+video", "audio+video+text"]
@@ -14,9 +14,11 @@ Inputs = Literal["audio", "video", "audio+video", "audio+video+text"]
 class Widths:
     """How wide each part of a network is; ``full`` is the original's."""
 
-    frame_encoder: Literal["resnet18", "depthwise"]
+    frame_encoder: Literal["resnet18", "depthwise", "dense"]
+    """``dense``, of frames and of text: AVTNetDense's, whose shipped weights are to be had."""
     frame_channels: tuple[int, ...]
-    """Channels of the depthwise encoder's stages; the last is the size of a frame's vector."""
+    """Channels of the encoder's stages; a frame's vector has the last, or twice the last."""
+    text_encoder: Literal["convolutions", "dense"]
     text_channels: tuple[int, ...]
     """Channels of the text-ROI net's convolutions."""
     audio_channels: tuple[int, ...]
@@ -27,10 +29,12 @@ class Widths:
     """Layers of the GRUs."""
 
 
+_SPEC: Final = "convolutions"
 SIZES = {
-    "full": Widths("resnet18", (512,), (32, 64, 96, 128), (64, 128, 256, 512), 1024, 2),
-    "small": Widths("depthwise", (48, 96, 192), (16, 32, 48, 64), (32, 64, 96, 128), 128, 2),
-    "nano": Widths("depthwise", (16, 32, 64), (4, 8, 16, 32), (16, 32, 48, 64), 128, 1),
+    "full": Widths("resnet18", (512,), _SPEC, (32, 64, 96, 128), (64, 128, 256, 512), 1024, 2),
+    "small": Widths("depthwise", (48, 96, 192), _SPEC, (16, 32, 48, 64), (32, 64, 96, 128), 128, 2),
+    "nano": Widths("depthwise", (16, 32, 64), _SPEC, (4, 8, 16, 32), (16, 32, 48, 64), 128, 1),
+    "seeing": Widths("dense", (24, 48, 96), "dense", (8, 16, 32), (32, 64, 96, 128), 128, 2),
 }
 
 
@@ -42,8 +46,9 @@ class ModelConfig:
     """avtnet, avtnet2 (two-layer backend) or avtnet_yolt (you only look twice)."""
     inputs: Inputs = "audio+video+text"
     """What the network sees; fewer inputs make the single-modality ablations."""
-    size: Literal["full", "small", "nano"] = "full"
-    """Preset of the widths: full (83 M parameters), small and nano (for two CPU cores)."""
+    size: Literal["full", "small", "nano", "seeing"] = "full"
+    """Preset of the widths: full (83 M parameters), small and nano (for two CPU cores); seeing is
+    small with AVTNetDense's encoders of frames and text, which --pretrained shipped fills."""
     hidden: int | None = None
     """Width of each GRU direction, where it is not the size's."""
     layers: int | None = None
@@ -111,6 +116,10 @@ class TrainConfig:
     """Decides first weights, order of windows and dropout."""
     if_normal: bool = False
     """Scale frames by ImageNet mean and deviation instead of to 0..1."""
+    reverse_ends: bool = False
+    """Show windows of the last seconds backwards in time: then there is one question for both
+    sides, where the song ends that began before, and no side to be mistaken in. The original did
+    not."""
     augment: bool = False
     """Change the windows of every step by chance: mirrored, other colours, other sound and other
     missed text; now and then without one of the three. The original did not."""
@@ -129,7 +138,8 @@ class TrainConfig:
     """Parts that keep their weights, by commas: video.frames, video.text, audio.stages …; those of
     --weights, usually."""
     pretrained: str = "imagenet"
-    """ResNet-18 weights: imagenet (torchvision's cache or download), none, or a file."""
+    """First weights of the encoders: for a ResNet-18 imagenet (torchvision's cache or download) or
+    a file of torchvision's; for size seeing shipped (AVTNetDense's); or none."""
     test: bool = False
     """Train nothing: evaluate --weights on the validation windows."""
     resume: bool = False

@@ -51,6 +51,14 @@ class Batch(NamedTuple):
         """What the networks take: mfcc, frames scaled as in training, text as numbers."""
         return self.mfcc, scale_frames(self.frames, if_normal=if_normal), self.text.float()
 
+    def reversed(self, which: Tensor) -> Batch:
+        """The windows of ``which`` (B,) bool backwards in time, the others as they are."""
+        return Batch(
+            torch.where(which[:, None, None], self.mfcc.flip(2), self.mfcc),
+            torch.where(which[:, None, None, None, None], self.frames.flip(1), self.frames),
+            torch.where(which[:, None, None, None], self.text.flip(1), self.text),
+        )
+
 
 def to_batch(features: Sequence[Features]) -> Batch:
     """Stack windows of the same settings."""
@@ -64,6 +72,11 @@ def to_batch(features: Sequence[Features]) -> Batch:
 def to_targets(seconds: Sequence[float]) -> Tensor:
     """Boundaries in seconds of their windows → shares of the window (B,), 0..1."""
     return (torch.tensor(seconds, dtype=torch.float32) / WINDOW_SECONDS).clamp(0, 1)
+
+
+def from_either_end(positions: Tensor, backwards: Tensor) -> Tensor:
+    """Shares of the window (B,), of windows that run backwards (B,) from the other end."""
+    return torch.where(backwards, 1 - positions, positions)
 
 
 def scale_frames(frames: Tensor, *, if_normal: bool) -> Tensor:
@@ -113,11 +126,19 @@ def split(windows: Sequence[Window], data_seed: int) -> tuple[list[Window], list
 class WindowDataset:
     """Labelled windows on disk, read into batches.
 
-    All must have been made with the same settings (``settings``, or those of the first).
+    All must have been made with the same settings (``settings``, or those of the first). Where
+    ``reverse_ends``, those of the last seconds come backwards in time, and so do their targets.
     """
 
-    def __init__(self, windows: Sequence[Window], settings: FeatureSettings | None = None) -> None:
+    def __init__(
+        self,
+        windows: Sequence[Window],
+        settings: FeatureSettings | None = None,
+        *,
+        reverse_ends: bool = False,
+    ) -> None:
         self.windows = list(windows)
+        self.reverse_ends = reverse_ends
         self.settings = settings or load_features(windows[0].path).settings
 
     def __len__(self) -> int:
@@ -151,10 +172,19 @@ class WindowDataset:
                 f"{path}: made with other settings than the rest; make them all the same way "
                 "(python -m preprocess remakes what differs)"
             )
+        if self._backwards(index):
+            into["mfcc"][:] = into["mfcc"][:, ::-1].copy()
+            for key in ("frames", "text"):
+                into[key][:] = into[key][::-1].copy()
 
     def targets(self, indices: Sequence[int]) -> Tensor:
         """What the network should say (B,): shares of the window in 0..1."""
-        return to_targets([self.windows[index].seconds for index in indices])
+        seconds = [self.windows[index].seconds for index in indices]
+        backwards = [self._backwards(index) for index in indices]
+        return from_either_end(to_targets(seconds), torch.tensor(backwards))
+
+    def _backwards(self, index: int) -> bool:
+        return self.reverse_ends and self.windows[index].id.side == "end"
 
 
 class EpochBatches:

@@ -79,9 +79,9 @@ class AVTNetDense(nn.Module):
     def __init__(self, config: DenseConfig) -> None:
         super().__init__()
         self.config = config
-        self.sound = _SoundNet(config.sound)
-        self.frames = _PictureNet(config.frames)
-        self.text = _TextNet(config.text)
+        self.sound = SoundNet(config.sound)
+        self.frames = PictureNet(config.frames)
+        self.text = TextNet(config.text)
         sizes = (2 * config.sound[-1], 2 * config.frames[-1] + 7, 2 * config.text[-1] + 1, PLACES)
         self.join = nn.ModuleList(nn.Linear(size, config.width) for size in sizes)
         self.norm = nn.LayerNorm(config.width)
@@ -128,7 +128,7 @@ class AVTNetDense(nn.Module):
         return Evidence(self.classes(steps), self.peaks(steps), offsets)
 
 
-class _SoundNet(nn.Module):
+class SoundNet(nn.Module):
     """(B, 20, 40 T) → (B, T, 2 · last): forty columns a second become five, and these one."""
 
     def __init__(self, widths: Sequence[int]) -> None:
@@ -149,7 +149,7 @@ class _SoundNet(nn.Module):
         return functional.silu(seconds).transpose(1, 2)
 
 
-class _PictureNet(nn.Module):
+class PictureNet(nn.Module):
     """(B, T, 3, 33, 44) → (B, T, 2 · last + 7): depthwise stages, colours, change."""
 
     def __init__(self, widths: Sequence[int]) -> None:
@@ -169,11 +169,15 @@ class _PictureNet(nn.Module):
             ]
         self.layers = nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def pooled(self, pictures: Tensor) -> Tensor:
+        """(n, 3, 33, 44) → (n, 2 · last): each picture by itself."""
         # On CPUs this order of memory takes half the time.
-        pictures = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        maps = self.layers(pictures)
-        pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
+        maps = self.layers(pictures.contiguous(memory_format=torch.channels_last))
+        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        pictures = frames.flatten(0, 1)
+        pooled = self.pooled(pictures)
         coarse = functional.avg_pool2d(pictures, 3).unflatten(0, frames.shape[:2])
         colours = torch.cat([coarse.mean((3, 4)), coarse.std((3, 4))], dim=2)
         changes = (coarse[:, 1:] - coarse[:, :-1]).abs().mean((2, 3, 4))
@@ -181,7 +185,7 @@ class _PictureNet(nn.Module):
         return torch.cat([pooled.unflatten(0, frames.shape[:2]), colours, change], dim=2)
 
 
-class _TextNet(nn.Module):
+class TextNet(nn.Module):
     """(B, T, 27, 36) → (B, T, 2 · last + 1): where text stands, and how much of it."""
 
     def __init__(self, widths: Sequence[int]) -> None:
@@ -195,11 +199,14 @@ class _TextNet(nn.Module):
             ]
         self.layers = nn.Sequential(*layers)
 
+    def pooled(self, masks: Tensor) -> Tensor:
+        """(n, 27, 36) → (n, 2 · last + 1): each mask by itself."""
+        maps = self.layers(masks[:, None])
+        covered = 4 * masks.mean((1, 2))[:, None]
+        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3)), covered], dim=1)
+
     def forward(self, text: Tensor) -> Tensor:
-        maps = self.layers(text.flatten(0, 1)[:, None])
-        pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
-        covered = text.mean((2, 3))[..., None]
-        return torch.cat([pooled.unflatten(0, text.shape[:2]), 4 * covered], dim=2)
+        return self.pooled(text.flatten(0, 1)).unflatten(0, text.shape[:2])
 
 
 class _Block(nn.Module):

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from avtnet import checkpoints, dense
 from avtnet.checkpoints import Checkpoint
-from avtnet.dataset import scale_frames
+from avtnet.dataset import Batch, from_either_end
 from avtnet.dense import DenseCheckpoint
 from avtnet.dense_model import BINS, BOUNDARIES, CLASSES, PLACES, REACH, SLOTS, AVTNetDense
 from avtnet.model import AVTNet, AVTNet_YOLT
@@ -133,9 +133,15 @@ class _Window(nn.Module):
         super().__init__()
         self.network, self.if_normal = network, if_normal
 
-    def forward(self, mfcc: Tensor, frames: Tensor, text: Tensor) -> Tensor:
-        pictures = scale_frames(frames, if_normal=self.if_normal)
-        position: Tensor = self.network(mfcc, pictures, text.float()).position
+    def forward(
+        self, mfcc: Tensor, frames: Tensor, text: Tensor, backwards: Tensor | None = None
+    ) -> Tensor:
+        batch = Batch(mfcc, frames, text.float())  # onnxruntime cannot choose between bools
+        if backwards is not None:
+            batch = batch.reversed(backwards)
+        position: Tensor = self.network(*batch.inputs(if_normal=self.if_normal)).position
+        if backwards is not None:
+            position = from_either_end(position, backwards)
         return position * WINDOW_SECONDS
 
 
@@ -209,10 +215,13 @@ def _window(checkpoint: Checkpoint) -> _Traced:
         "frames": torch.zeros(TRACED_ROWS, *shapes["frames"], dtype=torch.uint8),
         "text": torch.zeros(TRACED_ROWS, *shapes["text"], dtype=torch.bool),
     }
+    if info.reverse_ends:
+        inputs["last"] = torch.zeros(TRACED_ROWS, dtype=torch.bool)
     means = {
         "mfcc": "of the window's sound",
         "frames": "RGB 0..255 of the frame shown at each whole second",
         "text": "where text stands on that frame",
+        "last": "whether it is a window of the last seconds",
         "seconds": "after the window's start: where the opening ends in a window of the first "
         "seconds, where the ending starts in one of the last",
     }
@@ -223,7 +232,7 @@ def _window(checkpoint: Checkpoint) -> _Traced:
         {name: {0: "windows"} for name in (*inputs, "seconds")},
         {
             "kind": type(network).__name__,
-            "tensors": means,
+            "tensors": {name: means[name] for name in (*inputs, "seconds")},
             "config": dump(info),
         },
     )

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from avtnet.loading import Waiting, read_batches
 from avtnet.losses import loss_terms, mean_loss
 from avtnet.model import build
 from avtnet.predict import predict_windows
-from avtnet.pretrained import load_imagenet
+from avtnet.pretrained import load_pretrained
 from avtnet.run import RunState, TensorBoard, draw_curve, read_state, save_state, write_metrics
 from avtnet.scores import score_windows, summary_line
 from avtnet.sync_norm import synchronize
@@ -68,7 +69,7 @@ class Training:
     ) -> None:
         self.fabric, self.config = fabric, config
         self.validated = list(validated)
-        self.data = WindowDataset(trained)
+        self.data = WindowDataset(trained, reverse_ends=config.reverse_ends)
         self.chief = fabric.global_rank == 0
         self.console = Console(stderr=True, soft_wrap=True, markup=False, quiet=not self.chief)
         state = read_state(config) if config.resume else None
@@ -87,7 +88,7 @@ class Training:
         elif config.weights is not None:
             self._start_from(config, network)
         else:
-            self.console.print(load_imagenet(network, config.pretrained))
+            self.console.print(load_pretrained(network, config.pretrained))
         self.network: nn.Module = synchronize(network) if fabric.world_size > 1 else network
         self.frozen = [part_of(self.network, name) for name in config.frozen_parts]
         for part in self.frozen:
@@ -203,10 +204,8 @@ class Training:
         self.rows.append(row)
         better = row["score"] < best
         if self.chief and self.board is not None:
-            info = CheckpointInfo(
-                model=config.model,
-                if_normal=config.if_normal,
-                features=self.data.settings,
+            info = replace(
+                self._info(),
                 epoch=self.epoch,
                 metrics=metrics,
                 training=dump(config),
@@ -224,12 +223,18 @@ class Training:
         self.epoch, self.batch, self.loss_sum = self.epoch + 1, 0, 0.0
         self.save()
 
+    def _info(self) -> CheckpointInfo:
+        """What its windows mean to the network."""
+        config = self.config
+        return CheckpointInfo(
+            config.model, config.if_normal, self.data.settings, config.reverse_ends
+        )
+
     def _validate(self) -> list[float]:
         """Positions in seconds of all validation windows, each process doing its share."""
         rank, ranks = self.fabric.global_rank, self.fabric.world_size
         network: Any = self.network.eval()
-        info = CheckpointInfo(self.config.model, self.config.if_normal, self.data.settings)
-        checkpoint = Checkpoint(self.config.save_prefix, network, info)
+        checkpoint = Checkpoint(self.config.save_prefix, network, self._info())
         paths = [window.path for window in self.validated[rank::ranks]]
         positions = predict_windows(checkpoint, paths)
         if ranks == 1:

@@ -10,6 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from avtnet import dense_model
 from avtnet.config import Widths
 
 COEFFICIENTS = 20
@@ -21,10 +22,10 @@ class VideoNet(nn.Module):
 
     def __init__(self, widths: Widths, steps: int, *, text: bool, dropout: bool) -> None:
         super().__init__()
-        self.frames: ResNet18 | DepthwiseNet = FRAME_ENCODERS[widths.frame_encoder](widths)
+        self.frames: FrameEncoder = FRAME_ENCODERS[widths.frame_encoder](widths)
         self.dropout = nn.Dropout(0.5 if dropout else 0.0)
-        self.text = TextNet(widths.text_channels) if text else None
-        size = self.frames.size + (widths.text_channels[-1] if text else 0)
+        self.text = TEXT_ENCODERS[widths.text_encoder](widths) if text else None
+        size = self.frames.size + (self.text.size if self.text is not None else 0)
         self.gru = _gru(size, widths, dropout)
         self.pool = nn.AdaptiveAvgPool1d(steps)
 
@@ -82,16 +83,29 @@ class DepthwiseNet(nn.Module):
         return vectors
 
 
-FRAME_ENCODERS: dict[str, type[ResNet18 | DepthwiseNet]] = {
+class DenseFrames(dense_model.PictureNet):
+    """AVTNetDense's encoder: pictures (n, 3, 33, 44) → vectors (n, 2 · frame_channels[-1])."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__(widths.frame_channels)
+        self.size = 2 * widths.frame_channels[-1]
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.pooled(pictures)
+
+
+FrameEncoder = ResNet18 | DepthwiseNet | DenseFrames
+FRAME_ENCODERS: dict[str, type[FrameEncoder]] = {
     "resnet18": ResNet18,
     "depthwise": DepthwiseNet,
+    "dense": DenseFrames,
 }
 
 
 class TextNet(nn.Sequential):
-    """The spec's ROI net: masks (n, 27, 36) → vectors (n, channels[-1])."""
+    """The spec's ROI net: masks (n, 27, 36) → vectors (n, text_channels[-1])."""
 
-    def __init__(self, channels: tuple[int, ...]) -> None:
+    def __init__(self, widths: Widths) -> None:
         super().__init__(
             *(
                 nn.Sequential(
@@ -100,11 +114,12 @@ class TextNet(nn.Sequential):
                     nn.ReLU(),
                     nn.MaxPool2d(2),
                 )
-                for inside, outside in pairwise((1, *channels))
+                for inside, outside in pairwise((1, *widths.text_channels))
             ),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
+        self.size = widths.text_channels[-1]
 
     def forward(self, masks: Tensor) -> Tensor:
         # Lines stay for seconds and many seconds have none: four masks of ten differ, and this is
@@ -115,6 +130,20 @@ class TextNet(nn.Sequential):
             masks, which = torch.unique(masks, dim=0, return_inverse=True)
         vectors: Tensor = super().forward(masks.unsqueeze(1))
         return vectors if which is None else vectors[which]
+
+
+class DenseText(dense_model.TextNet):
+    """AVTNetDense's encoder: masks (n, 27, 36) → vectors (n, 2 · text_channels[-1] + 1)."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__(widths.text_channels)
+        self.size = 2 * widths.text_channels[-1] + 1
+
+    def forward(self, masks: Tensor) -> Tensor:
+        return self.pooled(masks)
+
+
+TEXT_ENCODERS: dict[str, type[TextNet | DenseText]] = {"convolutions": TextNet, "dense": DenseText}
 
 
 class AudioNet(nn.Module):

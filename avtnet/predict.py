@@ -14,7 +14,7 @@ from rich.console import Console
 
 from avtnet import checkpoints, dense
 from avtnet.checkpoints import Checkpoint
-from avtnet.dataset import to_batch
+from avtnet.dataset import from_either_end, to_batch
 from avtnet.dense import DenseCheckpoint
 from avtnet.dense_decode import by_place, likeliest
 from avtnet.devices import find_device
@@ -166,12 +166,19 @@ def predict_windows(
         features = [_features(window) for window in windows[first : first + batch_size]]
         for window in features:
             check_settings(checkpoint, window)
-        inputs = to_batch(features).to(device).inputs(if_normal=checkpoint.info.if_normal)
+        batch = to_batch(features).to(device)
+        backwards = torch.tensor(
+            [checkpoint.info.reverse_ends and window.side == "end" for window in features],
+            device=device,
+        )
+        if checkpoint.info.reverse_ends:
+            batch = batch.reversed(backwards)
         with torch.inference_mode():
-            out = checkpoint.network(*inputs)
+            out = checkpoint.network(*batch.inputs(if_normal=checkpoint.info.if_normal))
         if not out.position.isfinite().all():
             raise CheckpointError(f"{checkpoint.path}: the network's answers are no numbers")
-        positions += (out.position.float() * WINDOW_SECONDS).tolist()
+        places = from_either_end(out.position.float(), backwards)
+        positions += (places * WINDOW_SECONDS).tolist()
     return positions
 
 

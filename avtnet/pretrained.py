@@ -1,4 +1,4 @@
-"""ImageNet weights for the frame encoder, where they can be had."""
+"""First weights for the encoders: ImageNet's where they can be had, or AVTNetDense's."""
 
 from __future__ import annotations
 
@@ -8,26 +8,31 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from avtnet import dense
 from avtnet.checkpoints import PICKLE_ERRORS, read_pickle
 from avtnet.model import AVTNet, AVTNet_YOLT
-from avtnet.parts import ResNet18
-from clipping.errors import CheckpointError
+from avtnet.parts import DenseFrames, DenseText, ResNet18
+from clipping.errors import CheckpointError, ConfigError
 
 # torchvision's names of ResNet-18's layers → our numbers; its last layer is not used
 LAYERS = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
 
 
-def load_imagenet(network: AVTNet | AVTNet_YOLT, source: str) -> str:
-    """Load ResNet-18's ImageNet weights into ``network``; returns a line that says what was done.
+def load_pretrained(network: AVTNet | AVTNet_YOLT, source: str) -> str:
+    """Load first weights into ``network``'s encoders; returns a line that says what was done.
 
     Args:
-        network: changed in place, where it has a ResNet-18.
+        network: changed in place, where it has a ResNet-18, or AVTNetDense's encoders.
         source: ``"imagenet"`` (torchvision's cache or download; where there is none, training
-            goes on from random weights), ``"none"``, or a file (.pth of torchvision, safetensors).
+            goes on from random weights), ``"shipped"`` (AVTNetDense's of frames and text),
+            ``"none"``, or a file (.pth of torchvision, safetensors).
 
     Raises:
         CheckpointError: where a file that was named cannot be used.
+        ConfigError: where AVTNetDense's weights are asked for by a network of other encoders.
     """
+    if source == "shipped":
+        return _load_dense(network)
     if network.video is None or not isinstance(network.video.frames, ResNet18):
         return "no ResNet-18 in this network: it starts from random weights"
     if source == "none":
@@ -57,6 +62,20 @@ def load_imagenet(network: AVTNet | AVTNet_YOLT, source: str) -> str:
             f"{source}: these are not the weights of torchvision's resnet18"
         ) from error
     return f"the frame encoder starts from ImageNet weights ({source})"
+
+
+def _load_dense(network: AVTNet | AVTNet_YOLT) -> str:
+    video = network.video
+    if video is None or not isinstance(video.frames, DenseFrames):
+        raise ConfigError(
+            "--pretrained shipped fills the encoders of frames and text that --model.size seeing "
+            "has; this network has others, or sees no frames"
+        )
+    shipped = dense.shipped().network
+    video.frames.load_state_dict(shipped.frames.state_dict())
+    if isinstance(video.text, DenseText):
+        video.text.load_state_dict(shipped.text.state_dict())
+    return "the encoders of frames and text start from the shipped AVTNetDense's weights"
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import os
 import pickle
 import resource
-import socket
 
 import pytest
 import torch
+from make_pickles import PICKLES, Marker, malicious
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from windows import SETTINGS, make_data, make_features
@@ -17,7 +16,6 @@ from avtnet.checkpoints import FORMAT, CheckpointInfo, load, read_info, save
 from avtnet.config import ModelConfig, TrainConfig
 from avtnet.model import build
 from avtnet.predict import predict_windows
-from avtnet.pretrained import load_imagenet
 from avtnet.run import RunState, read_state, save_state
 from avtnet.train import train
 from clipping.config import dump
@@ -129,29 +127,6 @@ def test_a_header_as_long_as_a_pickle_mark_is_no_pickle(path, header_bytes):
 
     assert write(header_bytes - write(0)) == header_bytes
     refused(path, "no avtnet checkpoint")
-
-
-class Marker:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
-def malicious(kind, path, marker):
-    if kind == "torch.save":
-        torch.save({"network": Marker(marker), "config": {}}, path)
-    elif kind == "torch.save, old format":
-        torch.save({"network": Marker(marker)}, path, _use_new_zipfile_serialization=False)
-    else:
-        path.write_bytes(pickle.dumps({"network": Marker(marker)}, protocol=int(kind[-1])))
-    return path
-
-
-PICKLES = ("torch.save", "torch.save, old format", "protocol 0", "protocol 2", "protocol 4")
 
 
 @pytest.mark.parametrize("kind", PICKLES)
@@ -361,92 +336,3 @@ class TestLastState:
     def test_another_content_is_refused(self, config, tmp_path, value):
         torch.save(value, tmp_path / "last.pt")
         self.refused(config)
-
-
-class TestImageNetWeights:
-    """ResNet-18's first weights: from a file, or said where they cannot be had."""
-
-    @pytest.fixture
-    def theirs(self):
-        from torchvision.models import resnet18
-
-        torch.manual_seed(3)
-        return resnet18().state_dict()
-
-    @pytest.fixture
-    def ours(self):
-        return build(ModelConfig(inputs="video", hidden=4, layers=1))
-
-    def check(self, ours, theirs):
-        torch.manual_seed(0)
-        pictures = torch.rand(1, 3, 64, 64)
-        from torchvision.models import resnet18
-
-        whole = resnet18()
-        whole.load_state_dict(theirs)
-        whole.fc = torch.nn.Identity()
-        with torch.no_grad():
-            vectors = ours.eval().video.frames(pictures)
-            torch.testing.assert_close(vectors, whole.eval()(pictures))
-
-    def test_from_torchvisions_file(self, tmp_path, ours, theirs):
-        path = tmp_path / "resnet18.pth"
-        torch.save(theirs, path)
-        assert "starts from ImageNet weights" in load_imagenet(ours, str(path))
-        self.check(ours, theirs)
-
-    def test_from_safetensors_which_have_another_order(self, tmp_path, ours, theirs):
-        path = tmp_path / "resnet18.safetensors"
-        save_file(theirs, path)
-        load_imagenet(ours, str(path))
-        self.check(ours, theirs)
-
-    def test_from_an_old_file_without_counters(self, tmp_path, ours, theirs):
-        path = tmp_path / "old.pth"
-        torch.save({k: v for k, v in theirs.items() if "num_batches" not in k}, path)
-        load_imagenet(ours, str(path))
-        self.check(ours, theirs)
-
-    def test_wrong_files_are_refused(self, tmp_path, ours, theirs):
-        path = tmp_path / "x.pth"
-        wrong = {
-            "not the weights of torchvision's resnet18": {"a": torch.zeros(1)},
-            "torchvision's resnet18$": {**theirs, "layer1.2.conv1.weight": torch.zeros(1)},
-            "no table of weights": [1, 2],
-            "holds no table": {"conv1.weight": "x"},
-        }
-        for match, content in wrong.items():
-            torch.save(content, path)
-            with pytest.raises(CheckpointError, match=match):
-                load_imagenet(ours, str(path))
-        path.write_bytes(b"no weights")
-        with pytest.raises(CheckpointError, match=r"x\.pth: cannot be read"):
-            load_imagenet(ours, str(path))
-        safetensors = path.rename(tmp_path / "x.safetensors")
-        for bad in (safetensors, tmp_path / "gone.pth", tmp_path / "gone.safetensors", tmp_path):
-            with pytest.raises(CheckpointError, match="cannot be read"):
-                load_imagenet(ours, str(bad))
-
-    def test_a_malicious_file_is_never_run(self, tmp_path, ours):
-        marker = tmp_path / "was-run"
-        path = malicious("torch.save", tmp_path / "resnet18.pth", marker)
-        with pytest.raises(CheckpointError, match="cannot be read"):
-            load_imagenet(ours, str(path))
-        assert not marker.exists()
-
-    def test_without_a_network_training_goes_on_and_says_so(self, tmp_path, ours, monkeypatch):
-        """Nothing is cached, and the way out ends at a port where nobody listens."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
-        before = ours.video.frames.layers[0].weight.clone()
-        said = load_imagenet(ours, "imagenet")
-        assert "starts from random weights" in said
-        assert "--pretrained FILE" in said
-        assert torch.equal(before, ours.video.frames.layers[0].weight)
-
-    def test_what_needs_none_says_so(self, ours):
-        assert "--pretrained none" in load_imagenet(ours, "none")
-        assert "no ResNet-18" in load_imagenet(build(NANO), "imagenet")

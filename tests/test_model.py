@@ -47,7 +47,7 @@ def test_the_full_size_answers_too(kind, inputs):
 
 
 def test_equal_masks_are_looked_at_once_and_answered_as_one_by_one():
-    network = TextNet((4, 8, 16, 32)).eval()
+    network = TextNet(SIZES["nano"]).eval()
     masks = (torch.rand(40, 27, 36) < 0.1).float()
     masks[5:20] = 0
     masks[22:30] = masks[21]
@@ -79,7 +79,7 @@ def test_inputs_that_are_not_asked_for_change_nothing():
         assert not torch.equal(*positions)
 
 
-@pytest.mark.parametrize(("size", "millions"), [("small", 1.68), ("nano", 0.57)])
+@pytest.mark.parametrize(("size", "millions"), [("small", 1.68), ("nano", 0.57), ("seeing", 1.62)])
 def test_the_small_sizes_have_this_many_parameters(size, millions):
     with torch.device("meta"):
         model = build(ModelConfig(size=size))

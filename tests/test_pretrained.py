@@ -1,0 +1,124 @@
+"""The first weights of the encoders: from files, from torchvision, from the shipped AVTNetDense."""
+
+import socket
+
+import pytest
+import torch
+from make_pickles import malicious
+from safetensors.torch import save_file
+
+from avtnet import dense
+from avtnet.config import ModelConfig
+from avtnet.model import build
+from avtnet.pretrained import load_pretrained
+from clipping.errors import CheckpointError, ConfigError
+
+NANO = ModelConfig(size="nano", hidden=8)
+
+
+class TestImageNetWeights:
+    """ResNet-18's first weights: from a file, or said where they cannot be had."""
+
+    @pytest.fixture
+    def theirs(self):
+        from torchvision.models import resnet18
+
+        torch.manual_seed(3)
+        return resnet18().state_dict()
+
+    @pytest.fixture
+    def ours(self):
+        return build(ModelConfig(inputs="video", hidden=4, layers=1))
+
+    def check(self, ours, theirs):
+        torch.manual_seed(0)
+        pictures = torch.rand(1, 3, 64, 64)
+        from torchvision.models import resnet18
+
+        whole = resnet18()
+        whole.load_state_dict(theirs)
+        whole.fc = torch.nn.Identity()
+        with torch.no_grad():
+            vectors = ours.eval().video.frames(pictures)
+            torch.testing.assert_close(vectors, whole.eval()(pictures))
+
+    def test_from_torchvisions_file(self, tmp_path, ours, theirs):
+        path = tmp_path / "resnet18.pth"
+        torch.save(theirs, path)
+        assert "starts from ImageNet weights" in load_pretrained(ours, str(path))
+        self.check(ours, theirs)
+
+    def test_from_safetensors_which_have_another_order(self, tmp_path, ours, theirs):
+        path = tmp_path / "resnet18.safetensors"
+        save_file(theirs, path)
+        load_pretrained(ours, str(path))
+        self.check(ours, theirs)
+
+    def test_from_an_old_file_without_counters(self, tmp_path, ours, theirs):
+        path = tmp_path / "old.pth"
+        torch.save({k: v for k, v in theirs.items() if "num_batches" not in k}, path)
+        load_pretrained(ours, str(path))
+        self.check(ours, theirs)
+
+    def test_wrong_files_are_refused(self, tmp_path, ours, theirs):
+        path = tmp_path / "x.pth"
+        wrong = {
+            "not the weights of torchvision's resnet18": {"a": torch.zeros(1)},
+            "torchvision's resnet18$": {**theirs, "layer1.2.conv1.weight": torch.zeros(1)},
+            "no table of weights": [1, 2],
+            "holds no table": {"conv1.weight": "x"},
+        }
+        for match, content in wrong.items():
+            torch.save(content, path)
+            with pytest.raises(CheckpointError, match=match):
+                load_pretrained(ours, str(path))
+        path.write_bytes(b"no weights")
+        with pytest.raises(CheckpointError, match=r"x\.pth: cannot be read"):
+            load_pretrained(ours, str(path))
+        safetensors = path.rename(tmp_path / "x.safetensors")
+        for bad in (safetensors, tmp_path / "gone.pth", tmp_path / "gone.safetensors", tmp_path):
+            with pytest.raises(CheckpointError, match="cannot be read"):
+                load_pretrained(ours, str(bad))
+
+    def test_a_malicious_file_is_never_run(self, tmp_path, ours):
+        marker = tmp_path / "was-run"
+        path = malicious("torch.save", tmp_path / "resnet18.pth", marker)
+        with pytest.raises(CheckpointError, match="cannot be read"):
+            load_pretrained(ours, str(path))
+        assert not marker.exists()
+
+    def test_without_a_network_training_goes_on_and_says_so(self, tmp_path, ours, monkeypatch):
+        """Nothing is cached, and the way out ends at a port where nobody listens."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        before = ours.video.frames.layers[0].weight.clone()
+        said = load_pretrained(ours, "imagenet")
+        assert "starts from random weights" in said
+        assert "--pretrained FILE" in said
+        assert torch.equal(before, ours.video.frames.layers[0].weight)
+
+    def test_what_needs_none_says_so(self, ours):
+        assert "--pretrained none" in load_pretrained(ours, "none")
+        assert "no ResNet-18" in load_pretrained(build(NANO), "imagenet")
+
+
+def test_the_encoders_of_size_seeing_start_as_those_of_the_shipped_avtnetdense():
+    torch.manual_seed(0)
+    ours = build(ModelConfig(size="seeing", hidden=8))
+    said = load_pretrained(ours, "shipped")
+    assert "AVTNetDense" in said
+    theirs = dense.shipped().network
+    pictures, masks = torch.rand(1, 5, 3, 33, 44), (torch.rand(1, 5, 27, 36) < 0.2).float()
+    with torch.no_grad():
+        video = ours.eval().video
+        # Theirs knows more of a picture: its colours, and what changed since the one before.
+        size = video.frames.size
+        assert torch.allclose(video.frames(pictures[0]), theirs.frames(pictures)[0, :, :size])
+        assert torch.allclose(video.text(masks[0]), theirs.text(masks)[0])
+    for size, inputs in (("nano", "audio+video+text"), ("seeing", "audio")):
+        other = build(ModelConfig(size=size, inputs=inputs, hidden=8))
+        with pytest.raises(ConfigError, match=r"--model\.size seeing"):
+            load_pretrained(other, "shipped")

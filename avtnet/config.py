@@ -139,7 +139,8 @@ class TrainConfig:
     --weights, usually."""
     pretrained: str = "imagenet"
     """First weights of the encoders: for a ResNet-18 imagenet (torchvision's cache or download) or
-    a file of torchvision's; for size seeing shipped (AVTNetDense's); or none."""
+    a file of torchvision's; for size seeing shipped (AVTNetDense's); or none. Or a checkpoint of a
+    network that differs in its head (kind) alone: all but the head starts as it is there."""
     test: bool = False
     """Train nothing: evaluate --weights on the validation windows."""
     resume: bool = False

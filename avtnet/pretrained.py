@@ -1,4 +1,4 @@
-"""First weights for the encoders: ImageNet's where they can be had, or AVTNetDense's."""
+"""First weights: ImageNet's where they can be had, AVTNetDense's, or those of a relative."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from avtnet import dense
+from avtnet import checkpoints, dense
 from avtnet.checkpoints import PICKLE_ERRORS, read_pickle
-from avtnet.model import AVTNet, AVTNet_YOLT
+from avtnet.model import AVTNet, AVTNet_YOLT, Backbone
 from avtnet.parts import DenseFrames, DenseText, ResNet18
 from clipping.errors import CheckpointError, ConfigError
 
@@ -19,13 +19,14 @@ LAYERS = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4":
 
 
 def load_pretrained(network: AVTNet | AVTNet_YOLT, source: str) -> str:
-    """Load first weights into ``network``'s encoders; returns a line that says what was done.
+    """Load first weights into a part of ``network``; returns a line that says what was done.
 
     Args:
-        network: changed in place, where it has a ResNet-18, or AVTNetDense's encoders.
+        network: changed in place, where it has what the source has weights of.
         source: ``"imagenet"`` (torchvision's cache or download; where there is none, training
             goes on from random weights), ``"shipped"`` (AVTNetDense's of frames and text),
-            ``"none"``, or a file (.pth of torchvision, safetensors).
+            ``"none"``, or a file: torchvision's (.pth, safetensors) for a ResNet-18, or a
+            checkpoint of this family, of which all but the head is taken.
 
     Raises:
         CheckpointError: where a file that was named cannot be used.
@@ -33,6 +34,8 @@ def load_pretrained(network: AVTNet | AVTNet_YOLT, source: str) -> str:
     """
     if source == "shipped":
         return _load_dense(network)
+    if source not in ("imagenet", "none") and _is_checkpoint(Path(source)):
+        return _load_backbone(network, Path(source))
     if network.video is None or not isinstance(network.video.frames, ResNet18):
         return "no ResNet-18 in this network: it starts from random weights"
     if source == "none":
@@ -76,6 +79,31 @@ def _load_dense(network: AVTNet | AVTNet_YOLT) -> str:
     if isinstance(video.text, DenseText):
         video.text.load_state_dict(shipped.text.state_dict())
     return "the encoders of frames and text start from the shipped AVTNetDense's weights"
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        checkpoints.read_info(path)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _load_backbone(network: AVTNet | AVTNet_YOLT, path: Path) -> str:
+    theirs = checkpoints.load(path).network
+    names = {name for name, _ in Backbone(network.config).named_parameters()}
+    shapes = {name: value.shape for name, value in network.named_parameters()}
+    found = {name: value.shape for name, value in theirs.named_parameters()}
+    if wrong := sorted(name for name in names if found.get(name) != shapes[name]):
+        raise CheckpointError(
+            f"{path}: its encoders and GRUs are not as wide as this network's, or it sees less: "
+            f"{wrong[0]} differs; take the same --model.size and --model.inputs"
+        )
+    for part in ("video", "audio", "fusion"):
+        ours = getattr(network, part)
+        if ours is not None:
+            ours.load_state_dict(getattr(theirs, part).state_dict())
+    return f"all but the head starts from {path}"
 
 
 def _read(path: Path) -> dict[str, Tensor]:

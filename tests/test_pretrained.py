@@ -1,5 +1,6 @@
 """The first weights of the encoders: from files, from torchvision, from the shipped AVTNetDense."""
 
+import dataclasses
 import socket
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 from make_pickles import malicious
 from safetensors.torch import save_file
 
-from avtnet import dense
+from avtnet import checkpoints, dense
+from avtnet.checkpoints import CheckpointInfo
 from avtnet.config import ModelConfig
 from avtnet.model import build
 from avtnet.pretrained import load_pretrained
@@ -122,3 +124,24 @@ def test_the_encoders_of_size_seeing_start_as_those_of_the_shipped_avtnetdense()
         other = build(ModelConfig(size=size, inputs=inputs, hidden=8))
         with pytest.raises(ConfigError, match=r"--model\.size seeing"):
             load_pretrained(other, "shipped")
+
+
+def test_all_but_the_head_starts_as_in_a_relatives_checkpoint(tmp_path):
+    torch.manual_seed(0)
+    relative = build(dataclasses.replace(NANO, kind="avtnet_yolt"))
+    path = tmp_path / "best.safetensors"
+    checkpoints.save(path, relative, CheckpointInfo(relative.config))
+    ours = build(dataclasses.replace(NANO, kind="avtnet2"))
+    head = ours.conv[0].weight.clone()
+    assert "all but the head" in load_pretrained(ours, str(path))
+    torch.manual_seed(1)
+    window = (torch.randn(1, 20, 320), torch.rand(1, 4, 3, 66, 88), torch.zeros(1, 4, 27, 36))
+    with torch.no_grad():
+        assert torch.equal(ours.eval().sequence(*window), relative.eval().sequence(*window))
+    assert torch.equal(ours.conv[0].weight, head)
+    audio = build(ModelConfig(size="nano", hidden=8, inputs="audio"))
+    other = build(ModelConfig(size="nano", hidden=9))
+    checkpoints.save(path, audio, CheckpointInfo(audio.config))
+    for network in (ours, other):
+        with pytest.raises(CheckpointError, match=r"--model\.size and --model\.inputs"):
+            load_pretrained(network, str(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 Kind = Literal["avtnet", "avtnet2", "avtnet_yolt"]
 Inputs = Literal["audio", "video", "audio+video", "audio+video+text"]
@@ -15,26 +15,24 @@ class Widths:
     """How wide each part of a network is; ``full`` is the original's."""
 
     frame_encoder: Literal["resnet18", "depthwise", "dense"]
-    """``dense``, of frames and of text: AVTNetDense's, whose shipped weights are to be had."""
+    """``dense``: those of frames, text and sound are AVTNetDense's, for its shipped weights."""
     frame_channels: tuple[int, ...]
     """Channels of the encoder's stages; a frame's vector has the last, or twice the last."""
-    text_encoder: Literal["convolutions", "dense"]
     text_channels: tuple[int, ...]
     """Channels of the text-ROI net's convolutions."""
     audio_channels: tuple[int, ...]
-    """Channels of the 1-d ResNet's stages."""
+    """Channels of the 1-d ResNet's stages, or of the encoder's convolutions."""
     hidden: int
     """Width of each direction of the GRUs."""
     layers: int
     """Layers of the GRUs."""
 
 
-_SPEC: Final = "convolutions"
 SIZES = {
-    "full": Widths("resnet18", (512,), _SPEC, (32, 64, 96, 128), (64, 128, 256, 512), 1024, 2),
-    "small": Widths("depthwise", (48, 96, 192), _SPEC, (16, 32, 48, 64), (32, 64, 96, 128), 128, 2),
-    "nano": Widths("depthwise", (16, 32, 64), _SPEC, (4, 8, 16, 32), (16, 32, 48, 64), 128, 1),
-    "seeing": Widths("dense", (24, 48, 96), "dense", (8, 16, 32), (32, 64, 96, 128), 128, 2),
+    "full": Widths("resnet18", (512,), (32, 64, 96, 128), (64, 128, 256, 512), 1024, 2),
+    "small": Widths("depthwise", (48, 96, 192), (16, 32, 48, 64), (32, 64, 96, 128), 128, 2),
+    "nano": Widths("depthwise", (16, 32, 64), (4, 8, 16, 32), (16, 32, 48, 64), 128, 1),
+    "seeing": Widths("dense", (24, 48, 96), (8, 16, 32), (48, 64, 96), 128, 2),
 }
 
 
@@ -48,7 +46,7 @@ class ModelConfig:
     """What the network sees; fewer inputs make the single-modality ablations."""
     size: Literal["full", "small", "nano", "seeing"] = "full"
     """Preset of the widths: full (83 M parameters), small and nano (for two CPU cores); seeing is
-    small with AVTNetDense's encoders of frames and text, which --pretrained shipped fills."""
+    small with AVTNetDense's encoders under its GRUs, which --pretrained shipped fills."""
     hidden: int | None = None
     """Width of each GRU direction, where it is not the size's."""
     layers: int | None = None

@@ -28,7 +28,7 @@ from avtnet.dataset import Batch, from_either_end
 from avtnet.dense import DenseCheckpoint
 from avtnet.dense_model import BINS, BOUNDARIES, CLASSES, PLACES, REACH, SLOTS, AVTNetDense
 from avtnet.model import AVTNet, AVTNet_YOLT
-from avtnet.parts import AudioNet
+from avtnet.parts import AudioNet, DenseAudioNet
 from clipping.config import dump, parse, run
 from clipping.errors import CheckpointError, ConfigError
 from clipping.files import atomic_path, require_output
@@ -238,12 +238,11 @@ def _window(checkpoint: Checkpoint) -> _Traced:
     )
 
 
-def _columns(audio: AudioNet, columns: int) -> int:
+def _columns(audio: AudioNet | DenseAudioNet, columns: int) -> int:
     """How many steps the sound has where it is pooled: followed, nothing is computed."""
     with torch.device("meta"):
         empty = torch.empty(1, 20, columns)
-    stages = deepcopy(nn.Sequential(audio.stem, audio.stages)).to("meta")
-    return int(stages(empty).shape[2])
+    return int(deepcopy(audio).to("meta").encoded(empty).shape[1])
 
 
 def _written_down(traced: _Traced) -> bytes:

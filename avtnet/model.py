@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from avtnet.config import ModelConfig
-from avtnet.parts import AudioNet, SEFusion, VideoNet
+from avtnet.parts import AudioNet, DenseAudioNet, SEFusion, VideoNet
 
 
 class Positions(NamedTuple):
@@ -39,7 +39,10 @@ class Backbone(nn.Module):
             if "video" in wanted
             else None
         )
-        self.audio = AudioNet(widths, steps, dropout=dropout) if "audio" in wanted else None
+        of_sound = DenseAudioNet if widths.frame_encoder == "dense" else AudioNet
+        self.audio: AudioNet | DenseAudioNet | None = (
+            of_sound(widths, steps, dropout=dropout) if "audio" in wanted else None
+        )
         self.channels = (
             2 * widths.hidden * sum(part is not None for part in (self.video, self.audio))
         )

@@ -24,7 +24,8 @@ class VideoNet(nn.Module):
         super().__init__()
         self.frames: FrameEncoder = FRAME_ENCODERS[widths.frame_encoder](widths)
         self.dropout = nn.Dropout(0.5 if dropout else 0.0)
-        self.text = TEXT_ENCODERS[widths.text_encoder](widths) if text else None
+        of_text = DenseText if widths.frame_encoder == "dense" else TextNet
+        self.text: TextNet | DenseText | None = of_text(widths) if text else None
         size = self.frames.size + (self.text.size if self.text is not None else 0)
         self.gru = _gru(size, widths, dropout)
         self.pool = nn.AdaptiveAvgPool1d(steps)
@@ -143,9 +144,6 @@ class DenseText(dense_model.TextNet):
         return self.pooled(masks)
 
 
-TEXT_ENCODERS: dict[str, type[TextNet | DenseText]] = {"convolutions": TextNet, "dense": DenseText}
-
-
 class AudioNet(nn.Module):
     """MFCC (B, 20, N) → (B, 2 · hidden, T): a 1-d ResNet-18 with Mish and squeeze-excitation."""
 
@@ -170,9 +168,37 @@ class AudioNet(nn.Module):
         self.gru = _gru(last, widths, dropout)
         self.pool = nn.AdaptiveAvgPool1d(steps)
 
+    def encoded(self, mfcc: Tensor) -> Tensor:
+        """(B, n, channels): what the GRU reads."""
+        columns: Tensor = self.norm(self.stages(self.stem(mfcc)))
+        return columns.transpose(1, 2)
+
     def forward(self, mfcc: Tensor) -> Tensor:
-        columns = self.norm(self.stages(self.stem(mfcc)))
-        sequence, _ = self.gru(columns.transpose(1, 2))
+        sequence, _ = self.gru(self.encoded(mfcc))
+        pooled: Tensor = self.pool(sequence.transpose(1, 2))
+        return pooled
+
+
+class DenseAudioNet(nn.Module):
+    """The same with AVTNetDense's encoder, which makes one vector of a step's columns."""
+
+    def __init__(self, widths: Widths, steps: int, *, dropout: bool) -> None:
+        super().__init__()
+        self.sound = dense_model.SoundNet(widths.audio_channels)
+        self.gru = _gru(2 * widths.audio_channels[-1], widths, dropout)
+        self.pool = nn.AdaptiveAvgPool1d(steps)
+        self.steps = steps
+
+    def encoded(self, mfcc: Tensor) -> Tensor:
+        """(B, steps, channels): what the GRU reads."""
+        # A step is a second in windows of the usual length: of its 43.08 columns 40 are heard.
+        slots = torch.arange(dense_model.SLOTS * self.steps, device=mfcc.device)
+        nearest = (2 * slots + 1) * mfcc.shape[2] // (2 * len(slots))
+        columns: Tensor = self.sound(mfcc[:, :, nearest])
+        return columns
+
+    def forward(self, mfcc: Tensor) -> Tensor:
+        sequence, _ = self.gru(self.encoded(mfcc))
         pooled: Tensor = self.pool(sequence.transpose(1, 2))
         return pooled
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from avtnet import checkpoints, dense
 from avtnet.checkpoints import PICKLE_ERRORS, read_pickle
 from avtnet.model import AVTNet, AVTNet_YOLT, Backbone
-from avtnet.parts import DenseFrames, DenseText, ResNet18
+from avtnet.parts import DenseAudioNet, ResNet18
 from clipping.errors import CheckpointError, ConfigError
 
 # torchvision's names of ResNet-18's layers → our numbers; its last layer is not used
@@ -24,7 +24,7 @@ def load_pretrained(network: AVTNet | AVTNet_YOLT, source: str) -> str:
     Args:
         network: changed in place, where it has what the source has weights of.
         source: ``"imagenet"`` (torchvision's cache or download; where there is none, training
-            goes on from random weights), ``"shipped"`` (AVTNetDense's of frames and text),
+            goes on from random weights), ``"shipped"`` (AVTNetDense's encoders),
             ``"none"``, or a file: torchvision's (.pth, safetensors) for a ResNet-18, or a
             checkpoint of this family, of which all but the head is taken.
 
@@ -68,17 +68,19 @@ def load_pretrained(network: AVTNet | AVTNet_YOLT, source: str) -> str:
 
 
 def _load_dense(network: AVTNet | AVTNet_YOLT) -> str:
-    video = network.video
-    if video is None or not isinstance(video.frames, DenseFrames):
+    if network.config.widths.frame_encoder != "dense":
         raise ConfigError(
-            "--pretrained shipped fills the encoders of frames and text that --model.size seeing "
-            "has; this network has others, or sees no frames"
+            "--pretrained shipped fills the encoders that --model.size seeing has; "
+            f"{network.config.size} has others"
         )
     shipped = dense.shipped().network
-    video.frames.load_state_dict(shipped.frames.state_dict())
-    if isinstance(video.text, DenseText):
-        video.text.load_state_dict(shipped.text.state_dict())
-    return "the encoders of frames and text start from the shipped AVTNetDense's weights"
+    if isinstance(network.audio, DenseAudioNet):
+        network.audio.sound.load_state_dict(shipped.sound.state_dict())
+    if network.video is not None:
+        network.video.frames.load_state_dict(shipped.frames.state_dict())
+        if network.video.text is not None:
+            network.video.text.load_state_dict(shipped.text.state_dict())
+    return "the encoders start from the shipped AVTNetDense's weights"
 
 
 def _is_checkpoint(path: Path) -> bool:

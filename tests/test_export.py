@@ -9,7 +9,7 @@ import torch
 from dense_windows import taught, window
 from windows import SETTINGS, make_features
 
-from avtnet import checkpoints, dense
+from avtnet import checkpoints, compose, dense
 from avtnet.checkpoints import CheckpointInfo
 from avtnet.config import ModelConfig
 from avtnet.dense import DenseInfo
@@ -98,19 +98,20 @@ def test_the_command_writes_the_shipped_weights(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("kind", "inputs", "if_normal", "settings"),
+    ("kind", "inputs", "size", "if_normal", "settings"),
     [
-        ("avtnet", "audio+video+text", False, SETTINGS),
-        ("avtnet2", "audio+video+text", True, FeatureSettings()),
-        ("avtnet_yolt", "audio+video+text", False, FeatureSettings()),
-        ("avtnet", "audio", False, SETTINGS),
-        ("avtnet_yolt", "video", True, SETTINGS),
+        ("avtnet", "audio+video+text", "nano", False, SETTINGS),
+        ("avtnet2", "audio+video+text", "nano", True, FeatureSettings()),
+        ("avtnet_yolt", "audio+video+text", "nano", False, FeatureSettings()),
+        ("avtnet_yolt", "audio+video+text", "seeing", False, compose.SETTINGS),
+        ("avtnet", "audio", "nano", False, SETTINGS),
+        ("avtnet_yolt", "video", "nano", True, SETTINGS),
     ],
 )
 def test_networks_of_the_originals_family_give_the_same_second(
-    tmp_path, kind, inputs, if_normal, settings
+    tmp_path, kind, inputs, size, if_normal, settings
 ):
-    config = ModelConfig(kind=kind, inputs=inputs, size="nano", hidden=8)
+    config = ModelConfig(kind=kind, inputs=inputs, size=size, hidden=8)
     torch.manual_seed(3)
     info = CheckpointInfo(config, if_normal, settings, trained_on="noise")
     path = tmp_path / "a.safetensors"

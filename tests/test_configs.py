@@ -1,5 +1,6 @@
 """Every YAML of configs/ is read by its command, and says only what differs."""
 
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 import yaml
 
 from avtnet.config import ModelConfig, TrainConfig
+from avtnet.fit import part_of
+from avtnet.model import MODELS, build
 from avtnet.recipe import RecipeConfig
 from clipping.config import dump, load
 from ensemble.fuse import FuseConfig
@@ -84,6 +87,19 @@ def test_the_three_trainings_of_the_five_checkpoints(size):
             **settings,
             **smaller,
         }
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_trainings_on_what_avtnetdense_sees_differ_in_the_head_alone(kind):
+    config = load(TrainConfig, FOLDER / f"{kind}_seeing.yaml")
+    assert config.save_prefix == Path("runs", f"{kind}_seeing")
+    assert config.model == ModelConfig(kind=kind, size="seeing")
+    other = load(TrainConfig, FOLDER / "avtnet_seeing.yaml")
+    assert replace(config, save_prefix=other.save_prefix, model=other.model) == other
+    assert other.pretrained == "shipped"
+    network = build(config.model)
+    for name in config.frozen_parts:
+        part_of(network, name)
 
 
 def test_the_defaults_are_the_original_training():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import socket
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,9 +11,10 @@ from safetensors.torch import save_file
 
 from avtnet import checkpoints, dense
 from avtnet.checkpoints import CheckpointInfo
-from avtnet.config import ModelConfig
+from avtnet.config import ModelConfig, TrainConfig
 from avtnet.model import build
 from avtnet.pretrained import load_pretrained
+from clipping.config import load
 from clipping.errors import CheckpointError, ConfigError
 
 NANO = ModelConfig(size="nano", hidden=8)
@@ -151,3 +153,11 @@ def test_all_but_the_head_starts_as_in_a_relatives_checkpoint(tmp_path):
     for network in (ours, other):
         with pytest.raises(CheckpointError, match=r"--model\.size and --model\.inputs"):
             load_pretrained(network, str(path))
+
+
+def test_the_heads_of_the_benchmark_start_from_the_weights_that_are_kept():
+    kept = Path(__file__).parents[1] / "benchmarks" / "classic" / "avtnet_yolt.safetensors"
+    assert checkpoints.load(kept).info.reverse_ends
+    for name in ("avtnet_seeing", "avtnet2_seeing"):
+        config = load(TrainConfig, kept.parents[2] / "configs" / f"{name}.yaml")
+        assert "all but the head" in load_pretrained(build(config.model), str(kept))

@@ -173,9 +173,9 @@ class WindowDataset:
                 "(python -m preprocess remakes what differs)"
             )
         if self._backwards(index):
-            into["mfcc"][:] = into["mfcc"][:, ::-1].copy()
-            for key in ("frames", "text"):
-                into[key][:] = into[key][::-1].copy()
+            one = Batch(*(tensor[row : row + 1] for tensor in batch))
+            for tensor, turned in zip(one, one.reversed(torch.tensor([True])), strict=True):
+                tensor.copy_(turned)
 
     def targets(self, indices: Sequence[int]) -> Tensor:
         """What the network should say (B,): shares of the window in 0..1."""

@@ -134,14 +134,14 @@ class _Window(nn.Module):
         self.network, self.if_normal = network, if_normal
 
     def forward(
-        self, mfcc: Tensor, frames: Tensor, text: Tensor, backwards: Tensor | None = None
+        self, mfcc: Tensor, frames: Tensor, text: Tensor, last: Tensor | None = None
     ) -> Tensor:
         batch = Batch(mfcc, frames, text.float())  # onnxruntime cannot choose between bools
-        if backwards is not None:
-            batch = batch.reversed(backwards)
+        if last is not None:
+            batch = batch.reversed(last)
         position: Tensor = self.network(*batch.inputs(if_normal=self.if_normal)).position
-        if backwards is not None:
-            position = from_either_end(position, backwards)
+        if last is not None:
+            position = from_either_end(position, last)
         return position * WINDOW_SECONDS
 
 

@@ -35,9 +35,7 @@ class VideoNet(nn.Module):
         vectors = self.dropout(self.frames(frames.flatten(0, 1)))
         if self.text is not None:
             vectors = torch.cat([vectors, self.text(text.flatten(0, 1))], dim=1)
-        sequence, _ = self.gru(vectors.unflatten(0, (windows, count)))
-        pooled: Tensor = self.pool(sequence.transpose(1, 2))
-        return pooled
+        return _read(self.gru, self.pool, vectors.unflatten(0, (windows, count)))
 
 
 class ResNet18(nn.Module):
@@ -174,9 +172,7 @@ class AudioNet(nn.Module):
         return columns.transpose(1, 2)
 
     def forward(self, mfcc: Tensor) -> Tensor:
-        sequence, _ = self.gru(self.encoded(mfcc))
-        pooled: Tensor = self.pool(sequence.transpose(1, 2))
-        return pooled
+        return _read(self.gru, self.pool, self.encoded(mfcc))
 
 
 class DenseAudioNet(nn.Module):
@@ -198,9 +194,7 @@ class DenseAudioNet(nn.Module):
         return columns
 
     def forward(self, mfcc: Tensor) -> Tensor:
-        sequence, _ = self.gru(self.encoded(mfcc))
-        pooled: Tensor = self.pool(sequence.transpose(1, 2))
-        return pooled
+        return _read(self.gru, self.pool, self.encoded(mfcc))
 
 
 class AudioBlock(nn.Module):
@@ -263,6 +257,13 @@ def _gru(size: int, widths: Widths, dropout: bool) -> nn.GRU:
         if dropout and widths.layers > 1
         else 0.0,  # torch warns where there is no layer between
     )
+
+
+def _read(gru: nn.GRU, pool: nn.Module, vectors: Tensor) -> Tensor:
+    """Vectors (B, n, size) in both directions, pooled to steps: (B, 2 · hidden, T)."""
+    sequence, _ = gru(vectors)
+    pooled: Tensor = pool(sequence.transpose(1, 2))
+    return pooled
 
 
 def _without_bias_training(conv: nn.Conv1d | nn.Conv2d) -> nn.Module:

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from avtnet import checkpoints, dense
 from avtnet.checkpoints import PICKLE_ERRORS, read_pickle
-from avtnet.model import AVTNet, AVTNet_YOLT, Backbone
+from avtnet.model import AVTNet, AVTNet_YOLT
 from avtnet.parts import DenseAudioNet, ResNet18
 from clipping.errors import CheckpointError, ConfigError
 
 # torchvision's names of ResNet-18's layers → our numbers; its last layer is not used
 LAYERS = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
+BACKBONE = ("video", "audio", "fusion")
+"""The parts of a network that are not its head."""
 
 
 def load_pretrained(network: AVTNet | AVTNet_YOLT, source: str) -> str:
@@ -34,9 +36,11 @@ def load_pretrained(network: AVTNet | AVTNet_YOLT, source: str) -> str:
     """
     if source == "shipped":
         return _load_dense(network)
-    if source not in ("imagenet", "none") and _is_checkpoint(Path(source)):
+    frames = network.video.frames if network.video is not None else None
+    resnet = frames if isinstance(frames, ResNet18) else None
+    if source not in ("imagenet", "none") and (resnet is None or _is_checkpoint(Path(source))):
         return _load_backbone(network, Path(source))
-    if network.video is None or not isinstance(network.video.frames, ResNet18):
+    if resnet is None:
         return "no ResNet-18 in this network: it starts from random weights"
     if source == "none":
         return "the frame encoder starts from random weights (--pretrained none)"
@@ -52,7 +56,7 @@ def load_pretrained(network: AVTNet | AVTNet_YOLT, source: str) -> str:
             )
     else:
         state = _read(Path(source))
-    ours = network.video.frames.layers
+    ours = resnet.layers
     renamed = {}
     for name, value in state.items():
         layer, dot, rest = name.partition(".")
@@ -92,19 +96,18 @@ def _is_checkpoint(path: Path) -> bool:
 
 
 def _load_backbone(network: AVTNet | AVTNet_YOLT, path: Path) -> str:
-    theirs = checkpoints.load(path).network
-    names = {name for name, _ in Backbone(network.config).named_parameters()}
-    shapes = {name: value.shape for name, value in network.named_parameters()}
-    found = {name: value.shape for name, value in theirs.named_parameters()}
-    if wrong := sorted(name for name in names if found.get(name) != shapes[name]):
+    found = checkpoints.load(path).network.state_dict()
+    ours = {
+        name: value.shape
+        for name, value in network.state_dict().items()
+        if name.partition(".")[0] in BACKBONE
+    }
+    if wrong := [n for n, shape in ours.items() if n not in found or found[n].shape != shape]:
         raise CheckpointError(
             f"{path}: its encoders and GRUs are not as wide as this network's, or it sees less: "
             f"{wrong[0]} differs; take the same --model.size and --model.inputs"
         )
-    for part in ("video", "audio", "fusion"):
-        ours = getattr(network, part)
-        if ours is not None:
-            ours.load_state_dict(getattr(theirs, part).state_dict())
+    network.load_state_dict({name: found[name] for name in ours}, strict=False)
     return f"all but the head starts from {path}"
 
 

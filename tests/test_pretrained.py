@@ -153,6 +153,8 @@ def test_all_but_the_head_starts_as_in_a_relatives_checkpoint(tmp_path):
     for network in (ours, other):
         with pytest.raises(CheckpointError, match=r"--model\.size and --model\.inputs"):
             load_pretrained(network, str(path))
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_pretrained(ours, str(tmp_path / "gone.safetensors"))
 
 
 def test_the_heads_of_the_benchmark_start_from_the_weights_that_are_kept():

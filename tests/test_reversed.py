@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from windows import SETTINGS, make_data, make_features
@@ -56,7 +57,7 @@ def twins(tmp_path):
     """The same weights, once as of a network that is shown endings backwards."""
     torch.manual_seed(3)
     network = build(NANO)
-    # A second look at random features answers nearly alike: other weights make it differ.
+    # Random weights answer nearly alike to any window; these do not.
     with torch.no_grad():
         for weight in network.regress.parameters():
             weight.mul_(8)
@@ -79,7 +80,6 @@ def test_a_network_answers_in_the_windows_own_time(twins):
 
 
 def test_as_onnx_it_is_told_which_windows_are_the_last(twins, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
     windows = [make_features("a", "start", 60), make_features("b", "end", 130)]
     windows.append(make_features("c", "end", 30))
     wanted = predict_windows(checkpoints.load(twins[1]), windows)
@@ -109,12 +109,10 @@ def test_a_run_validates_as_its_checkpoint_predicts(data, tmp_path):
     best = checkpoints.load(train(config) / "best.safetensors")
     assert best.info.reverse_ends
     windows, _ = read_windows(data)
-    apart = [
-        abs(said - window.seconds)
-        for said, window in zip(
-            predict_windows(best, [window.path for window in windows]), windows, strict=True
-        )
-    ]
-    # What was learnt is the boundary of the window as it lies in the file, of either side: a
-    # mirrored answer would be 86 s off on average.
-    assert np.mean(apart) < 30
+    said = np.array(predict_windows(best, [window.path for window in windows]))
+    true = np.array([window.seconds for window in windows])
+    assert np.mean(np.abs(said - true)) < 30
+    # The boundary of the window as it lies in the file, not as it was shown.
+    last = np.array([window.id.side == "end" for window in windows])
+    apart, mirrored = np.abs(said - true)[last], np.abs(200 - said - true)[last]
+    assert np.mean(apart) < 0.5 * np.mean(mirrored)

@@ -24,7 +24,7 @@ from avtnet.config import TrainConfig
 from avtnet.dataset import Batch, EpochBatches, Window, WindowDataset
 from avtnet.loading import Waiting, read_batches
 from avtnet.losses import loss_terms, mean_loss
-from avtnet.model import build
+from avtnet.model import AVTNet, AVTNet_YOLT, build
 from avtnet.predict import predict_windows
 from avtnet.pretrained import load_pretrained
 from avtnet.run import RunState, TensorBoard, draw_curve, read_state, save_state, write_metrics
@@ -85,10 +85,8 @@ class Training:
                     "perhaps; start anew with --overwrite"
                 ) from error
             self.console.print(f"going on from epoch {state.epoch}, batch {state.batch}")
-        elif config.weights is not None:
-            self._start_from(config, network)
         else:
-            self.console.print(load_pretrained(network, config.pretrained))
+            self.console.print(first_weights(network, config))
         self.network: nn.Module = synchronize(network) if fabric.world_size > 1 else network
         self.frozen = [part_of(self.network, name) for name in config.frozen_parts]
         for part in self.frozen:
@@ -271,16 +269,23 @@ class Training:
         waiting = f"waiting {self.waiting.share:.0%}"
         return f"{epoch}  loss {loss:.2f} s  lr {rate:.1e}  {waiting}"
 
-    def _start_from(self, config: TrainConfig, network: nn.Module) -> None:
-        assert config.weights is not None
-        checkpoint = checkpoints.load(config.weights)
-        if checkpoint.info.model != config.model:
-            raise CheckpointError(
-                f"{config.weights}: holds another network ({checkpoint.info.model}) than the one "
-                f"to train ({config.model})"
-            )
-        network.load_state_dict(checkpoint.network.state_dict())
-        self.console.print(f"starting from {config.weights}")
+
+def first_weights(network: AVTNet | AVTNet_YOLT, config: TrainConfig) -> str:
+    """Load what a training starts from, --weights or --pretrained; returns a line that says it.
+
+    Raises:
+        CheckpointError, ConfigError: where it cannot be used for this network.
+    """
+    if config.weights is None:
+        return load_pretrained(network, config.pretrained)
+    checkpoint = checkpoints.load(config.weights)
+    if checkpoint.info.model != config.model:
+        raise CheckpointError(
+            f"{config.weights}: holds another network ({checkpoint.info.model}) than the one "
+            f"to train ({config.model})"
+        )
+    network.load_state_dict(checkpoint.network.state_dict())
+    return f"starting from {config.weights}"
 
 
 def part_of(network: nn.Module, name: str) -> nn.Module:

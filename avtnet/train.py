@@ -15,7 +15,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from avtnet import checkpoints
 from avtnet.config import TrainConfig
 from avtnet.dataset import Window, WindowDataset, read_windows, split
-from avtnet.fit import fit, part_of
+from avtnet.fit import first_weights, fit, part_of
 from avtnet.model import build
 from avtnet.predict import predict_windows
 from avtnet.run import open_run
@@ -53,6 +53,9 @@ def train(config: TrainConfig) -> Path:
             network = build(config.model)
         for name in config.frozen_parts:
             part_of(network, name)  # says no before the run has a folder
+    named = config.weights is not None or config.pretrained not in ("imagenet", "none")
+    if named and not config.resume:  # on a network that is thrown away: says no as early
+        first_weights(build(config.model), config)
     require_writable(config.save_prefix)
     open_run(config)  # says no before processes start
     console.print(f"{len(trained)} windows train, {len(validated)} validate")

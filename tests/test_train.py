@@ -324,6 +324,15 @@ def test_weights_of_another_network_are_refused(config, tmp_path):
         train(other)
 
 
+@pytest.mark.parametrize("setting", ["weights", "pretrained"])
+def test_first_weights_that_cannot_be_used_leave_no_folder(config, tmp_path, setting):
+    gone = tmp_path / "gone.safetensors"
+    value = gone if setting == "weights" else str(gone)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        train(dataclasses.replace(config, **{setting: value}))
+    assert not config.save_prefix.exists()
+
+
 def test_frozen_parts_keep_their_weights_and_the_rest_moves(config, tmp_path):
     first = train(config) / "best.safetensors"
     before = load_file(first)

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +29,8 @@ from avtnet.synthesis.material import Split
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
-from clipping.tables import WindowId, write_labels
+from clipping.segments import Segment, Timeline
+from clipping.tables import WINDOW_SECONDS, WindowId, write_labels, write_timelines
 from preprocess.features import SIDES, Features, Source, feature_path, save
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings
@@ -97,7 +99,7 @@ def compose(config: ComposeConfig, console: Console) -> Path:
         range(first, min(first + _AT_ONCE, config.windows))
         for first in range(0, config.windows, _AT_ONCE)
     ]
-    labels: dict[WindowId, float] = {}
+    truths: dict[WindowId, Truth] = {}
     context = multiprocessing.get_context("spawn")
     # One thread each: 16 processes made 220 windows a second so, 150 with 16 threads each.
     pool = ProcessPoolExecutor(config.workers, context, torch.set_num_threads, (1,))
@@ -107,19 +109,35 @@ def compose(config: ComposeConfig, console: Console) -> Path:
         try:
             for job in as_completed(jobs):
                 made = job.result()
-                labels |= made
+                truths |= made
                 bar.advance(task, len(made))
         finally:
             pool.shutdown(cancel_futures=True)
     # First and last windows by turns: every seventh, which validates, is of both sides.
-    ordered = sorted(labels, key=lambda each: (each.name, SIDES.index(each.side)))
-    write_labels(config.output / "labels.txt", {each: labels[each] for each in ordered})
+    ordered = sorted(truths, key=lambda each: (each.name, SIDES.index(each.side)))
+    songs = []
+    for each in ordered:
+        first, last = truths[each].song
+        if last > first:  # more than the window's edge
+            song = Segment(first, last, ASKED[each.side][0])
+            songs.append(Timeline(str(each), WINDOW_SECONDS, (song,)))
+    write_timelines(config.output / "songs.csv", songs)
+    write_labels(config.output / "labels.txt", {each: truths[each].label for each in ordered})
     return config.output
 
 
-def _make(shards: tuple[Path, ...], config: ComposeConfig, numbers: range) -> dict[WindowId, float]:
-    """Some windows, unless they are there, and their labels."""
-    labels = {}
+class Truth(NamedTuple):
+    """What is true of a window, in its seconds."""
+
+    label: float
+    """The boundary of its side."""
+    song: tuple[float, float]
+    """The part of the window that is that side's song."""
+
+
+def _make(shards: tuple[Path, ...], config: ComposeConfig, numbers: range) -> dict[WindowId, Truth]:
+    """Some windows, unless they are there, and what is true of them."""
+    truths = {}
     for number in numbers:
         window = WindowId(f"w{number // 2:06d}", SIDES[number % 2])
         path = feature_path(config.output / "features", window.name, window.side)
@@ -127,19 +145,26 @@ def _make(shards: tuple[Path, ...], config: ComposeConfig, numbers: range) -> di
         note += f"{config.mirrored:g} mirrored, {config.spliced:g} spliced, boundary at "
         if path.is_file():
             held = load_features(path).notes
-            if len(held) != 1 or not held[0].startswith(note):
+            if len(held) != 1 or not held[0].startswith(note) or "song" not in held[0]:
                 raise ClippingError(
                     f"{path}: is of another seed or of other pieces, or mirrored or spliced "
                     "otherwise; take an empty --output"
                 )
-            labels[window] = float(held[0].removeprefix(note).split()[0])
+            truths[window] = _noted(held[0].removeprefix(note))
             continue
-        features, label = composed(_composer(shards, config.seed, config.spliced), number, window)
+        features, truth = composed(_composer(shards, config.seed, config.spliced), number, window)
         if np.random.default_rng([config.seed, 24, number]).random() < config.mirrored:
             features = mirror(features)
-        save(replace(features, notes=(f"{note}{label:.4f} s",)), path)
-        labels[window] = round(label, 4)
-    return labels
+        told = f"{note}{truth.label:.4f} s, song from {truth.song[0]:.4f} to {truth.song[1]:.4f} s"
+        save(replace(features, notes=(told,)), path)
+        truths[window] = _noted(told.removeprefix(note))
+    return truths
+
+
+def _noted(words: str) -> Truth:
+    """What a note says behind its settings."""
+    numbers = [float(word) for word in words.split() if word[0].isdigit()]
+    return Truth(numbers[0], (numbers[1], numbers[2]))
 
 
 @lru_cache(maxsize=1)
@@ -150,8 +175,8 @@ def _composer(shards: tuple[Path, ...], seed: int, spliced: float) -> Composer:
     return Composer(pieces, seed, SETTINGS.seconds, moments, spliced)
 
 
-def composed(composer: Composer, number: int, window: WindowId) -> tuple[Features, float]:
-    """A window of a composed episode that holds the boundary of its side, and where, in seconds.
+def composed(composer: Composer, number: int, window: WindowId) -> tuple[Features, Truth]:
+    """A window of a composed episode that holds the boundary of its side, and what is true of it.
 
     Raises:
         ClippingError: where none of many has one.
@@ -165,6 +190,12 @@ def composed(composer: Composer, number: int, window: WindowId) -> tuple[Feature
     else:
         raise ClippingError("no window with the boundary came of these pieces; render more")
     covered = min(SETTINGS.window, example.duration - example.start)
+    kind = ASKED[window.side][0]
+    cut = {f"{kind} start": 0.0, f"{kind} end": covered}  # where the window cuts the song
+    first, last = (
+        edge if math.isnan(time) else min(max(0.0, float(time)), covered)
+        for time, edge in ((example.times[BOUNDARIES.index(name)], cut[name]) for name in cut)
+    )
     # As in a file's features, nothing stands right of the sound that was heard.
     heard = 1 + int(covered * SETTINGS.sample_rate) // SETTINGS.hop_samples
     example.sound[:, heard:] = 0
@@ -180,7 +211,7 @@ def composed(composer: Composer, number: int, window: WindowId) -> tuple[Feature
         source=Source(f"composed-{number}", 0, ""),
         settings=SETTINGS,
     )
-    return features, label
+    return features, Truth(label, (first, last))
 
 
 def mirror(features: Features) -> Features:

@@ -124,6 +124,10 @@ class TrainConfig:
     steps_loss: float = 0.0
     """Weight of a loss on every step's value (1 before the boundary, 0 behind it), beside the
     position's; the original has none. 1 is a good weight."""
+    song_loss: float = 0.0
+    """Weight of a loss on which steps are inside of the song, said by a layer beside the network
+    that is thrown away afterwards; the original has none. 1 is a good weight. --data_root then
+    holds songs.csv, too (avtnet compose writes it): the other end of each song."""
     use_amp: bool = False
     """Mixed precision: float16 on GPUs, bfloat16 on the CPU."""
     num_workers: int = 2
@@ -159,8 +163,9 @@ class TrainConfig:
         _check("processes", self.processes, 1, 256)
         if not 0 < self.lr < 10:
             raise ValueError(f"lr is above 0 and below 10, got {self.lr}")
-        if not 0 <= self.steps_loss <= 1000:
-            raise ValueError(f"steps_loss is from 0 to 1000, got {self.steps_loss}")
+        for name in ("steps_loss", "song_loss"):
+            if not 0 <= getattr(self, name) <= 1000:
+                raise ValueError(f"{name} is from 0 to 1000, got {getattr(self, name)}")
         if not 0 <= self.late_epochs <= 1:
             raise ValueError(f"late_epochs is a share from 0 to 1, got {self.late_epochs}")
         if self.gpus is not None and self.processes > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from clipping.errors import ClippingError, FeatureError
-from clipping.tables import WINDOW_SECONDS, WindowId, read_labels
+from clipping.tables import WINDOW_SECONDS, WindowId, read_labels, read_timelines
 from preprocess.features import KINDS, Features
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings
@@ -31,6 +32,9 @@ class Window:
     """The boundary: seconds after the window's start."""
     path: Path
     """Its feature file."""
+    song: tuple[float, float] | None = None
+    """The part of it that is the song of its side, in seconds of the window, where that was asked
+    for and is known."""
 
 
 class Batch(NamedTuple):
@@ -88,11 +92,15 @@ def scale_frames(frames: Tensor, *, if_normal: bool) -> Tensor:
     return (scaled - mean) / deviation
 
 
-def read_windows(data_root: Path) -> tuple[list[Window], list[WindowId]]:
+def read_windows(data_root: Path, *, songs: bool = False) -> tuple[list[Window], list[WindowId]]:
     """The labelled windows below ``data_root`` in the labels' order, and those without features.
 
+    Args:
+        songs: read the folder's songs.csv, too.
+
     Raises:
-        ClippingError: where labels.txt is missing or wrong, or no window has features.
+        ClippingError: where labels.txt, or songs.csv, is missing or wrong, or no window has
+            features.
     """
     labels_path, folder = data_root / "labels.txt", data_root / "features"
     if not labels_path.is_file():
@@ -100,11 +108,12 @@ def read_windows(data_root: Path) -> tuple[list[Window], list[WindowId]]:
             f"{labels_path}: not there; a data folder holds labels.txt (rows 'NAME_start 60.51') "
             "and features/ (python -m preprocess VIDEOS -o features)"
         )
+    whole = read_songs(data_root / "songs.csv") if songs else {}
     windows, missing = [], []
     for window_id, seconds in read_labels(labels_path).items():
         path = folder / f"{window_id}.safetensors"
         if path.is_file():
-            windows.append(Window(window_id, seconds, path))
+            windows.append(Window(window_id, seconds, path, whole.get(str(window_id))))
         else:
             missing.append(window_id)
     if not windows:
@@ -113,6 +122,31 @@ def read_windows(data_root: Path) -> tuple[list[Window], list[WindowId]]:
             f"make them: python -m preprocess VIDEOS -o {folder}"
         )
     return windows, missing
+
+
+def read_songs(path: Path) -> dict[str, tuple[float, float]]:
+    """The part of each window that is its side's song, in seconds of the window, by its id.
+
+    A CSV of segments as ``locate`` writes them (:func:`clipping.tables.read_timelines`), with
+    windows for files: ``NAME_start,opening,12.5,102.4``, ``NAME_end,ending,61.2,150.0``.
+
+    Raises:
+        ClippingError: where it is not there, is no such table, or tells of no song.
+    """
+    if not path.is_file():
+        raise ClippingError(
+            f"{path}: not there; below file,label,start,end it says where the songs lie in the "
+            "windows (NAME_start,opening,12.5,102.4), as avtnet.compose writes it"
+        )
+    songs = {}
+    for timeline in read_timelines(path):
+        kind = "ending" if timeline.source.endswith("_end") else "opening"
+        for segment in timeline.segments:
+            if segment.label == kind:
+                songs[timeline.source] = (segment.start, segment.end)
+    if not songs:
+        raise ClippingError(f"{path}: no opening of a NAME_start, no ending of a NAME_end in it")
+    return songs
 
 
 def split(windows: Sequence[Window], data_seed: int) -> tuple[list[Window], list[Window]]:
@@ -182,6 +216,14 @@ class WindowDataset:
         seconds = [self.windows[index].seconds for index in indices]
         backwards = [self._backwards(index) for index in indices]
         return from_either_end(to_targets(seconds), torch.tensor(backwards))
+
+    def songs(self, indices: Sequence[int]) -> Tensor:
+        """Where the song of their side lies in them: (B, 2), shares of the window as the network
+        is shown it; not a number where that is not known."""
+        spans = [self.windows[index].song or (math.nan, math.nan) for index in indices]
+        shares = (torch.tensor(spans, dtype=torch.float32) / WINDOW_SECONDS).clamp(0, 1)
+        backwards = torch.tensor([self._backwards(index) for index in indices])[:, None]
+        return torch.where(backwards, 1 - shares.flip(1), shares)
 
     def _backwards(self, index: int) -> bool:
         return self.reverse_ends and self.windows[index].id.side == "end"

@@ -23,8 +23,8 @@ from avtnet.checkpoints import Checkpoint, CheckpointInfo
 from avtnet.config import TrainConfig
 from avtnet.dataset import Batch, EpochBatches, Window, WindowDataset
 from avtnet.loading import Waiting, read_batches
-from avtnet.losses import loss_terms, mean_loss
-from avtnet.model import AVTNet, AVTNet_YOLT, build
+from avtnet.losses import loss_terms, mean_loss, song_term
+from avtnet.model import AVTNet, AVTNet_YOLT, Singing, build
 from avtnet.predict import predict_windows
 from avtnet.pretrained import load_pretrained
 from avtnet.run import RunState, TensorBoard, draw_curve, read_state, save_state, write_metrics
@@ -76,9 +76,10 @@ class Training:
 
         torch.manual_seed(config.seed)
         network = build(config.model)
+        taught = Singing(network) if config.song_loss else network
         if state is not None:
             try:
-                network.load_state_dict(state.network)
+                taught.load_state_dict(state.network)
             except RuntimeError as error:
                 raise CheckpointError(
                     f"{config.save_prefix / 'last.pt'}: holds another network, of another version "
@@ -87,12 +88,13 @@ class Training:
             self.console.print(f"going on from epoch {state.epoch}, batch {state.batch}")
         else:
             self.console.print(first_weights(network, config))
-        self.network: nn.Module = synchronize(network) if fabric.world_size > 1 else network
+        self.taught: nn.Module = synchronize(taught) if fabric.world_size > 1 else taught
+        self.network = network
         self.frozen = [part_of(self.network, name) for name in config.frozen_parts]
         for part in self.frozen:
             part.requires_grad_(False)
-        adam = torch.optim.Adam(network.parameters(), lr=config.lr)
-        self.model, self.optimizer = fabric.setup(self.network, adam)
+        adam = torch.optim.Adam(self.taught.parameters(), lr=config.lr)
+        self.model, self.optimizer = fabric.setup(self.taught, adam)
         if state is not None:
             self.optimizer.load_state_dict(state.optimizer)
             fabric.strategy.precision.load_state_dict(state.precision)
@@ -126,13 +128,13 @@ class Training:
         batches.start = self.batch
         self.waiting = Waiting()
         reader = read_batches(self.data, batches, self.config.num_workers, self.waiting)
-        self.network.train()
+        self.taught.train()
         for part in self.frozen:
             part.eval()  # else its batch norms would go on averaging
         with progress_bar(self.console) as progress, closing(reader) as loaded:
             bar = progress.add_task("", total=total, completed=self.batch)
-            for batch, target in loaded:
-                moved = self._step(batch, target, total)
+            for indices, (batch, target) in zip(batches, loaded, strict=True):
+                moved = self._step(batch, target, self.data.songs(indices), total)
                 progress.update(bar, completed=self.batch, description=self._describe())
                 if not moved or self.batch == total:
                     continue
@@ -143,7 +145,7 @@ class Training:
                     self.save()
         self.waited = self.waiting.share
 
-    def _step(self, batch: Batch, target: Tensor, total: int) -> bool:
+    def _step(self, batch: Batch, target: Tensor, songs: Tensor, total: int) -> bool:
         """One batch forwards and backwards; True where the weights moved."""
         config, fabric = self.config, self.fabric
         # Dropout depends on the place in the run alone: a resumed run repeats it.
@@ -160,6 +162,8 @@ class Training:
                 batch = augmented(batch)
             out = self.model(*batch.inputs(if_normal=config.if_normal))
             terms = loss_terms(out, target.to(fabric.device), config.model, config.steps_loss)
+            if out.song is not None:
+                terms.append(song_term(out.song, songs.to(fabric.device), config.song_loss))
             loss = mean_loss(terms, fabric.world_size)
             fabric.backward(loss / config.accumulation_step)
         seconds = self._mean(loss.detach())
@@ -246,7 +250,7 @@ class Training:
         self.saved_at = time.monotonic()
         if self.chief:
             state = RunState(
-                network=self.network.state_dict(),
+                network=self.taught.state_dict(),
                 optimizer=self.optimizer.state_dict(),
                 precision=self.fabric.strategy.precision.state_dict(),
                 epoch=self.epoch,

@@ -55,6 +55,23 @@ def _step_terms(out: Positions, target: Tensor, weight: float) -> list[Term]:
     return terms
 
 
+def song_term(logits: Tensor, songs: Tensor, weight: float) -> Term:
+    """Cross entropy of every step, added up over the window in seconds, where the song is known.
+
+    Args:
+        logits: (B, T), that a step is inside of the song.
+        songs: (B, 2), its start and end as shares of the window; not a number where not known.
+        weight: of the term.
+    """
+    count = logits.shape[1]
+    known = ~songs.isnan().any(1)
+    first, last = (songs[known] * count).split(1, dim=1)
+    steps = torch.arange(count, device=songs.device)
+    inside = (torch.minimum(steps + 1, last) - torch.maximum(steps, first)).clamp(0, 1)
+    entropy = functional.binary_cross_entropy_with_logits(logits[known], inside, reduction="sum")
+    return Term(weight * entropy * (WINDOW_SECONDS / count), known.sum().to(logits))
+
+
 def _position_terms(out: Positions, target: Tensor, config: ModelConfig) -> list[Term]:
     windows = target.new_tensor(float(len(target)))
     if out.coarse is None or out.cell is None or out.fine is None:

@@ -24,6 +24,10 @@ class Positions(NamedTuple):
     """YOLT, (B,): the place inside that cell, 0..1."""
     values: tuple[Tensor, ...] = ()
     """(B, T) each: what is said of every step, of which the positions are made; YOLT has two."""
+    sequence: Tensor | None = None
+    """(B, channels, T): what the values are made of."""
+    song: Tensor | None = None
+    """(B, T), of :class:`Singing`: logits that a step is inside of the song."""
 
 
 class Backbone(nn.Module):
@@ -71,8 +75,9 @@ class AVTNet(Backbone):
         self.regress = _regressor(config.steps)
 
     def forward(self, mfcc: Tensor, frames: Tensor, text: Tensor) -> Positions:
-        values = self.conv(self.sequence(mfcc, frames, text)).squeeze(1)
-        return Positions(self.regress(values).squeeze(1), values=(values,))
+        sequence = self.sequence(mfcc, frames, text)
+        values = self.conv(sequence).squeeze(1)
+        return Positions(self.regress(values).squeeze(1), values=(values,), sequence=sequence)
 
 
 class AVTNet2(AVTNet):
@@ -110,7 +115,26 @@ class AVTNet_YOLT(Backbone):
         where = cell[:, None, None].expand(-1, 1, by_cell.shape[2])
         chosen = by_cell.gather(1, where).squeeze(1)
         fine = self.regress2(chosen).squeeze(1)
-        return Positions((cell + fine) / cells, coarse, cell, fine, (first, values))
+        answer = (cell + fine) / cells
+        return Positions(answer, coarse, cell, fine, (first, values), sequence)
+
+
+class Singing(nn.Module):
+    """A network in training that also says of every step whether it is inside of the song.
+
+    One layer on its fused sequence, which is not kept: what it asks for, the GRUs learn.
+    """
+
+    def __init__(self, network: AVTNet | AVTNet_YOLT) -> None:
+        super().__init__()
+        self.network = network
+        self.song = nn.Conv1d(network.channels, 1, 1)
+        # A network that has been trained before is not pulled about by a layer of noise.
+        nn.init.zeros_(self.song.weight)
+
+    def forward(self, mfcc: Tensor, frames: Tensor, text: Tensor) -> Positions:
+        out: Positions = self.network(mfcc, frames, text)
+        return out._replace(song=self.song(out.sequence).squeeze(1))
 
 
 def cell_of(position: Tensor, cells: int) -> Tensor:

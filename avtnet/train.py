@@ -74,13 +74,13 @@ def train(config: TrainConfig) -> Path:
 def _windows(config: TrainConfig, console: Console) -> tuple[list[Window], list[Window]]:
     """Those to train on and those to validate on."""
 
-    def found(folder: Path) -> list[Window]:
-        windows, missing = read_windows(folder)
+    def found(folder: Path, *, songs: bool = False) -> list[Window]:
+        windows, missing = read_windows(folder, songs=songs)
         if missing:
             console.print(f"{len(missing)} labels without features are left out: {missing[0]} …")
         return windows
 
-    windows = found(config.data_root)
+    windows = found(config.data_root, songs=config.song_loss > 0)
     if config.val_root is not None:
         return windows, found(config.val_root)
     if len(windows) < 2:

@@ -9,7 +9,7 @@ import pytest
 from make_pieces import COUNTED, UNTREATED, counted, render_pieces
 
 from avtnet import checkpoints, compose, dense_data
-from avtnet.dataset import read_windows
+from avtnet.dataset import read_songs, read_windows
 from avtnet.dense_data import SLOTS, Composer
 from avtnet.synthesis import library
 from avtnet.train import main as train_main
@@ -77,7 +77,12 @@ def test_windows_hold_their_sides_boundary_where_pictures_and_sound_have_it(monk
     moments = np.arange(settings.columns) * settings.hop_samples / settings.sample_rate
     composer = Composer(COUNTED, 3, 200, moments)
     for number in range(6):
-        window, label = compose.composed(composer, number, WindowId("w", side))
+        window, (label, song) = compose.composed(composer, number, WindowId("w", side))
+        assert song[side == "start"] == label
+        assert 0 <= song[0] <= song[1] <= window.covered
+        seconds = np.flatnonzero(window.frames[:, 1, 0, 0] == (1 if side == "start" else 2))
+        assert abs(seconds[0] - song[0]) <= 1
+        assert abs(seconds[-1] + 1 - song[1]) <= 1
         assert 0 <= label <= window.covered <= 200
         assert window.start == 0 if side == "start" else window.start + 201 > window.duration
         kinds = window.frames[:, 1, 0, 0]
@@ -130,7 +135,11 @@ def test_a_folder_of_windows_is_completed_and_trained_on(tmp_path, capsys):
     gone = windows[3].path
     gone.unlink()
     assert compose.main([*words, "--windows", "12", "--workers", "2"]) == 0
-    assert len(read_labels(data / "labels.txt")) == 12
+    labels = read_labels(data / "labels.txt")
+    assert len(labels) == 12
+    songs = read_songs(data / "songs.csv")
+    for window, label in labels.items():
+        assert songs[str(window)][window.side == "start"] == label
     assert {path: path.read_bytes() for path in before} == before
     assert compose.main([*words, "--seed", "5"]) == 1
     assert "of another seed or of other pieces" in capsys.readouterr().err

@@ -163,8 +163,8 @@ def _make(shards: tuple[Path, ...], config: ComposeConfig, numbers: range) -> di
 
 def _noted(words: str) -> Truth:
     """What a note says behind its settings."""
-    numbers = [float(word) for word in words.split() if word[0].isdigit()]
-    return Truth(numbers[0], (numbers[1], numbers[2]))
+    label, first, last = (float(word) for word in words.split() if word[-1].isdigit())
+    return Truth(label, (first, last))
 
 
 @lru_cache(maxsize=1)
@@ -186,6 +186,7 @@ def composed(composer: Composer, number: int, window: WindowId) -> tuple[Feature
         example = composer.example(number * _TRIES + attempt, window.side)
         label = float(example.times[boundary])
         if not math.isnan(label):
+            label = max(0.0, label)  # that of a file's first picture may lie a little before it
             break
     else:
         raise ClippingError("no window with the boundary came of these pieces; render more")

@@ -136,7 +136,8 @@ def read_songs(path: Path) -> dict[str, tuple[float, float]]:
     if not path.is_file():
         raise ClippingError(
             f"{path}: not there; below file,label,start,end it says where the songs lie in the "
-            "windows (NAME_start,opening,12.5,102.4), as avtnet.compose writes it"
+            "windows (NAME_start,opening,12.5,102.4), as avtnet.compose writes it; without it "
+            "train with --song_loss 0"
         )
     songs = {}
     for timeline in read_timelines(path):

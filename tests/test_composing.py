@@ -98,6 +98,24 @@ def test_windows_hold_their_sides_boundary_where_pictures_and_sound_have_it(monk
         assert not window.mfcc[:, heard + 1 :].any()
 
 
+def test_an_ending_that_begins_a_little_before_its_window_is_still_a_label(monkeypatch):
+    """As one of 8,666 windows had it: a folder with it could neither be labelled nor completed."""
+    example = Composer.example
+
+    def early(composer, number, manner):
+        made = example(composer, number, manner)
+        made.times[2:] = -0.008, 80.0
+        return made
+
+    monkeypatch.setattr(Composer, "example", early)
+    moments = np.arange(8616) * 512 / 22050
+    composer = Composer(COUNTED, 3, 200, moments)
+    _, (label, song) = compose.composed(composer, 0, WindowId("w", "end"))
+    assert (label, song) == (0, (0, 80))
+    told = f"{label:.4f} s, song from {song[0]:.4f} to {song[1]:.4f} s"
+    assert compose._noted(told) == (label, song)
+
+
 def test_a_share_of_the_windows_is_seen_in_a_mirror(tmp_path):
     pieces = render_pieces(tmp_path / "library")
     read = []

@@ -39,13 +39,13 @@ def augmented(batch: Batch) -> Batch:
     seen = torch.rand(batch.text.shape[:2], device=device) >= missed[:, None]
     seen &= (hidden != 2)[:, None]
     return Batch(
-        mfcc=_sound(batch.mfcc, chosen(0.8), chosen(0.3)) * _along(hidden != 0, batch.mfcc),
+        mfcc=changed_sound(batch.mfcc, chosen(0.8), chosen(0.3)) * _along(hidden != 0, batch.mfcc),
         frames=_colours(frames) * _along(hidden != 1, frames),
         text=text & seen[:, :, None, None],
     )
 
 
-def _sound(mfcc: Tensor, filtered: Tensor, noisy: Tensor) -> Tensor:
+def changed_sound(mfcc: Tensor, filtered: Tensor, noisy: Tensor) -> Tensor:
     """As if louder or quieter, through another filter, and with a little noise; silence stays."""
     rows, coefficients = mfcc.shape[:2]
     spread = mfcc.new_tensor(FILTER[:coefficients])[:, None]

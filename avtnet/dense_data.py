@@ -244,8 +244,10 @@ class Composer:
         treatment: Treatment,
     ) -> Example:
         count = self.seconds
-        frames = np.zeros((count, 3, 33, 44), np.uint8)
-        text = np.zeros((count, 27, 36), bool)
+        frames, text = (
+            np.zeros((count, *array.shape[1:]), array.dtype)
+            for array in (plan[0].piece.frames, plan[0].piece.text)
+        )
         mel = np.zeros((len(self._moments), N_MELS), np.uint8)
         times = self._moments + start
         for placed in plan:
@@ -268,7 +270,7 @@ class Composer:
         decibels = mel.astype(np.float32) * np.float32(STEP_DB) + np.float32(QUIETEST)
         self._hear_over(decibels, plan, start, rng)
         sound = treat_sound(decibels, treatment)
-        frames, text = treat_pictures(frames, text, treatment, rng)
+        frames, text = self.seen(frames, text, treatment, rng)
         # After the file's end there is nothing, not even silence (preprocess.audio.mfcc).
         sound[:, times >= duration] = 0
         gone = start + np.arange(count) >= duration
@@ -284,6 +286,12 @@ class Composer:
             float(start),
             float(duration),
         )
+
+    def seen(
+        self, frames: np.ndarray, text: np.ndarray, treatment: Treatment, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures and text of a whole example as a copy of it shows them."""
+        return treat_pictures(frames, text, treatment, rng)
 
     def _hear_over(
         self,

@@ -1,0 +1,140 @@
+"""benchmarks/classic_composed.py: windows composed of vectors are those of pictures, encoded."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from make_pieces import COUNTED, UNTREATED, render_pieces
+
+from avtnet import checkpoints, compose, dense_data
+from avtnet.config import ModelConfig
+from avtnet.dataset import read_windows
+from avtnet.dense_data import Composer
+from avtnet.model import build
+from avtnet.predict import predict_windows
+from avtnet.pretrained import load_pretrained
+
+
+def lopsided(piece):
+    """With a bright left half, which a mirror tells, and arrays that torch may write to."""
+    frames = piece.frames.copy()
+    frames[:, 2, :, :22] = 200
+    return replace(piece, frames=frames, text=piece.text.copy())
+
+
+PIECES = [lopsided(piece) for piece in COUNTED]
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "classic_composed.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("classic_composed", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    before = list(sys.path)
+    spec.loader.exec_module(module)
+    sys.path[:] = before
+    return module
+
+
+@pytest.fixture(scope="module")
+def network():
+    seeing = build(ModelConfig(kind="avtnet_yolt", size="seeing", hidden=8)).eval()
+    load_pretrained(seeing, "shipped")
+    return seeing
+
+
+@pytest.fixture
+def plain(monkeypatch, script):
+    """Copies and compositions that nothing is done to."""
+    for module in (script, dense_data):
+        monkeypatch.setattr(module, "draw_treatment", lambda rng: UNTREATED)
+
+
+def looked_at(script, network, frames, text):
+    vectors = script.looked_at(network, torch.from_numpy(frames), torch.from_numpy(text))
+    return [each.half().float() for each in vectors]
+
+
+@pytest.mark.parametrize("side", ["start", "end"])
+def test_a_composed_window_is_the_same_encoded_before_or_after(plain, script, network, side):
+    vectors = script.Vectors([script.encode(network, PIECES, 0, copy=0)], seed=3)
+    pictures = Composer(PIECES, 3, spliced=script.SPLICED)
+    black = np.zeros((1, 3, 33, 44), np.uint8), np.zeros((1, 27, 36), bool)
+    windows = script.Windows(vectors, script.looked_at(network, *map(torch.from_numpy, black)))
+    compared = 0
+    for number in range(12):
+        shown, encoded = (each.example(number, side) for each in (pictures, vectors))
+        assert np.array_equal(shown.times, encoded.times, equal_nan=True)
+        assert np.array_equal(shown.sound, encoded.sound)
+        row = windows._row(encoded, side)
+        if row is None:
+            continue
+        compared += 1
+        sound, frames, text, target, song = row
+        wanted = looked_at(script, network, shown.frames, shown.text)
+        backwards = (lambda each: each.flip(0)) if side == "end" else (lambda each: each)
+        torch.testing.assert_close(frames, backwards(wanted[0]), atol=2e-3, rtol=2e-3)
+        torch.testing.assert_close(text, backwards(wanted[1]), atol=2e-3, rtol=2e-3)
+        assert sound.shape == (20, 8000)
+        # Either way round, the boundary is where the song ends.
+        assert song[1] == pytest.approx(target)
+        assert song[0] < song[1]
+    assert compared >= 3
+
+
+def test_copies_are_kept_and_every_second_one_is_a_mirror(plain, script, network, tmp_path):
+    made = script.read_copies(tmp_path, network, PIECES, 0, 2)
+    straight, turned = (copy[0] for copy in made)
+    mirrored = looked_at(
+        script, network, PIECES[0].frames[..., ::-1].copy(), PIECES[0].text[..., ::-1].copy()
+    )
+    assert torch.from_numpy(turned.frames).float() == pytest.approx(mirrored[0], abs=2e-3)
+    assert not np.array_equal(straight.frames, turned.frames)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = script.read_copies(tmp_path, network, PIECES, 0, 2)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
+    for one, two in zip(made[1], again[1], strict=True):
+        assert np.array_equal(one.frames, two.frames)
+        assert np.array_equal(one.text, two.text)
+
+
+def test_it_trains_and_leaves_a_checkpoint_that_answers(script, tmp_path, monkeypatch, capsys):
+    pieces = render_pieces(tmp_path / "library")
+    words = ["--library", str(pieces), "--output", str(tmp_path / "val"), "--windows", "4"]
+    assert compose.main(words) == 0
+    words = (
+        f"--library {pieces} --banks {tmp_path / 'banks'} --val {tmp_path / 'val'} "
+        f"--save {tmp_path / 'run'} --looks 8 --validate 4 --copies 2 --batch 2"
+    )
+    monkeypatch.setattr(sys, "argv", ["classic_composed.py", *words.split()])
+    assert script.main() == 0
+    assert "after 8: validation score" in capsys.readouterr().out
+    held = checkpoints.load(tmp_path / "run" / "best.safetensors")
+    assert held.info.reverse_ends
+    windows, _ = read_windows(tmp_path / "val")
+    said = predict_windows(held, [window.path for window in windows])
+    assert all(0 <= second <= 200 for second in said)
+    # The encoders of pictures and text are the shipped ones still.
+    fresh = build(held.info.model)
+    load_pretrained(fresh, "shipped")
+    for name in ("frames", "text"):
+        ours = getattr(held.network.video, name).state_dict()
+        shipped = getattr(fresh.video, name).state_dict()
+        assert all(torch.equal(ours[key], shipped[key]) for key in shipped)
+
+    # A relative starts from all but its head; the sound's encoder may be kept, too.
+    words += f" --kind avtnet --weights {tmp_path / 'run' / 'best.safetensors'} --freeze-sound"
+    words = words.replace(str(tmp_path / "run") + " ", str(tmp_path / "other") + " ", 1)
+    monkeypatch.setattr(sys, "argv", ["classic_composed.py", *words.split()])
+    assert script.main() == 0
+    other = checkpoints.load(tmp_path / "other" / "best.safetensors").network
+    kept = held.network.audio.sound.state_dict()
+    assert all(torch.equal(kept[k], value) for k, value in other.audio.sound.state_dict().items())
+    gru = held.network.audio.gru.state_dict()
+    assert not all(torch.equal(gru[k], value) for k, value in other.audio.gru.state_dict().items())

@@ -239,10 +239,12 @@ def train(network: Network, windows: Windows, arguments: argparse.Namespace) -> 
     taught = Singing(network)
     moving = [each for each in taught.parameters() if each.requires_grad]
     adam = torch.optim.Adam(moving, lr=arguments.lr)
-    steps, best, begun = arguments.looks // arguments.batch, math.inf, time.monotonic()
-    every, loss_sum = max(1, arguments.validate // arguments.batch), 0.0
+    steps = max(1, arguments.looks // arguments.batch)
+    count = max(1, round(arguments.looks / arguments.validate))
+    marks = {round(steps * part / count): part - 1 for part in range(1, count + 1)}
+    best, loss_sum, begun = math.inf, 0.0, time.monotonic()
     for step in range(steps):
-        if step % every == 0:
+        if step == 0 or step in marks:
             video.frames, video.text = nn.Identity(), nn.Identity()
             taught.train()
             if arguments.freeze_sound:
@@ -262,11 +264,9 @@ def train(network: Network, windows: Windows, arguments: argparse.Namespace) -> 
             passed = (time.monotonic() - begun) / (step + 1) / arguments.batch * 1000
             print(f"{step + 1}/{steps} loss {loss_sum / 25:.1f} {passed:.0f} ms", flush=True)
             loss_sum = 0.0
-        if (step + 1) % every and step + 1 < steps:
-            continue
-        video.frames, video.text = encoders
-        score = validated(network, arguments, (step + 1) * arguments.batch, best)
-        best = min(best, score)
+        if step + 1 in marks:
+            video.frames, video.text = encoders
+            best = min(best, validated(network, arguments, marks[step + 1], best))
 
 
 def rate(step: int, steps: int) -> float:
@@ -274,15 +274,14 @@ def rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / WARM) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
-def validated(network: Network, arguments: argparse.Namespace, looks: int, best: float) -> float:
+def validated(network: Network, arguments: argparse.Namespace, epoch: int, best: float) -> float:
     """Score on the windows of --val; keeps the checkpoint."""
     info = CheckpointInfo(network.config, False, SETTINGS, reverse_ends=True)
     found, _ = read_windows(arguments.val)
     network.eval()
     checkpoint = Checkpoint(arguments.save, network, info)
     row = score_windows(found, predict_windows(checkpoint, [each.path for each in found]))
-    print(f"after {looks}: {summary_line(row)}", flush=True)
-    epoch = looks // max(1, arguments.validate)
+    print(f"epoch {epoch}: {summary_line(row)}", flush=True)
     info = replace(
         info,
         epoch=epoch,

@@ -114,7 +114,7 @@ def test_it_trains_and_leaves_a_checkpoint_that_answers(script, tmp_path, monkey
     )
     monkeypatch.setattr(sys, "argv", ["classic_composed.py", *words.split()])
     assert script.main() == 0
-    assert "after 8: validation score" in capsys.readouterr().out
+    assert "epoch 1: validation score" in capsys.readouterr().out
     held = checkpoints.load(tmp_path / "run" / "best.safetensors")
     assert held.info.reverse_ends
     windows, _ = read_windows(tmp_path / "val")

@@ -37,7 +37,7 @@ from avtnet.checkpoints import Checkpoint, CheckpointInfo
 from avtnet.compose import SETTINGS
 from avtnet.config import ModelConfig
 from avtnet.dataset import read_windows, scale_frames
-from avtnet.dense_data import Composer, Example
+from avtnet.dense_data import SONGS, Composer, Example
 from avtnet.dense_model import BOUNDARIES
 from avtnet.fit import part_of
 from avtnet.losses import loss_terms, mean_loss, song_term
@@ -45,13 +45,17 @@ from avtnet.model import AVTNet, AVTNet_YOLT, Singing, build
 from avtnet.predict import ASKED, predict_windows
 from avtnet.pretrained import load_pretrained
 from avtnet.scores import score_windows, summary_line
-from avtnet.synthesis.library import Piece, read_shard
+from avtnet.synthesis.library import COLUMNS_A_SECOND, Piece, read_shard
 from avtnet.synthesis.treatment import Treatment, draw_treatment, treat_pictures
 from clipping.tables import WINDOW_SECONDS, Side
 
 Network = AVTNet | AVTNet_YOLT
 SIDES: tuple[Side, Side] = ("start", "end")
 SPLICED = 0.5
+SHORTENED = 0.3
+"""Share of songs, too."""
+SHORTEST = 6
+"""Seconds that are left of one."""
 WARM = 60
 AT_ONCE = 512
 """Pictures that are encoded at a go."""
@@ -74,10 +78,38 @@ class Vectors(Composer):
         self._by_kind = self._copies[rng.integers(len(self._copies))]
         return super().example(index, manner)
 
+    def _pick(self, kind: str, rng: np.random.Generator) -> Piece:
+        piece = super()._pick(kind, rng)
+        if kind in SONGS and SHORTENED and rng.random() < SHORTENED:
+            return shortened(piece, rng)
+        return piece
+
     def seen(
         self, frames: np.ndarray, text: np.ndarray, treatment: Treatment, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         return frames, text  # treated before they were encoded
+
+
+def shortened(piece: Piece, rng: np.random.Generator) -> Piece:
+    """A song without some whole seconds of its inside; how a song begins and ends is kept.
+
+    Most songs last 90 s. A network that knows that names an opening of 7 s as one of 90.
+    """
+    most = int(piece.length) - SHORTEST
+    if most < 1:
+        return piece
+    gone = int(rng.integers(1, most + 1))
+    first = int(rng.integers(2, len(piece.frames) - gone - 1))
+    kept = np.delete(np.arange(len(piece.frames)), slice(first, first + gone))
+    # The columns of the same time: picture number n is that of second phase + n.
+    columns = [round((piece.phase + second) * COLUMNS_A_SECOND) for second in (first, first + gone)]
+    return replace(
+        piece,
+        length=piece.length - gone,
+        frames=piece.frames[kept],
+        text=piece.text[kept],
+        mel=np.delete(piece.mel, slice(*columns), axis=0),
+    )
 
 
 def encode(network: Network, pieces: Sequence[Piece], seed: int, copy: int) -> list[Piece]:

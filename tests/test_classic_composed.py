@@ -19,6 +19,7 @@ from avtnet.dense_data import Composer
 from avtnet.model import build
 from avtnet.predict import predict_windows
 from avtnet.pretrained import load_pretrained
+from avtnet.synthesis import library
 
 
 def lopsided(piece):
@@ -62,7 +63,10 @@ def looked_at(script, network, frames, text):
 
 
 @pytest.mark.parametrize("side", ["start", "end"])
-def test_a_composed_window_is_the_same_encoded_before_or_after(plain, script, network, side):
+def test_a_composed_window_is_the_same_encoded_before_or_after(
+    plain, script, network, side, monkeypatch
+):
+    monkeypatch.setattr(script, "SHORTENED", 0.0)  # the composer of pictures does not
     vectors = script.Vectors([script.encode(network, PIECES, 0, copy=0)], seed=3)
     pictures = Composer(PIECES, 3, spliced=script.SPLICED)
     black = np.zeros((1, 3, 33, 44), np.uint8), np.zeros((1, 27, 36), bool)
@@ -86,6 +90,31 @@ def test_a_composed_window_is_the_same_encoded_before_or_after(plain, script, ne
         assert song[1] == pytest.approx(target)
         assert song[0] < song[1]
     assert compared >= 3
+
+
+def test_a_shortened_song_keeps_both_ends_and_its_sound_stays_with_its_pictures(script):
+    whole = PIECES[0]
+    lengths = set()
+    for seed in range(20):
+        short = script.shortened(whole, np.random.default_rng(seed))
+        gone = whole.length - short.length
+        lengths.add(gone)
+        assert gone == int(gone) >= 1
+        assert short.length >= script.SHORTEST
+        assert len(short.frames) == len(short.text) == len(whole.frames) - gone
+        seconds = short.frames[:, 0, 0, 0]
+        assert list(seconds[:2]) == [0, 1]
+        assert seconds[-1] == whole.frames[-1, 0, 0, 0]
+        # In a counted piece four levels of the sound are a second, as the pictures' numbers are.
+        for number, second in enumerate(seconds):
+            column = round((whole.phase + number) * library.COLUMNS_A_SECOND)
+            heard = (int(short.mel[min(column, len(short.mel) - 1), 0]) - 100) % 100
+            wanted = (4 * (second + whole.phase)) % 100
+            assert abs((heard - wanted + 50) % 100 - 50) <= 1
+        assert np.array_equal(short.mel[-40:], whole.mel[-40:])
+    assert len(lengths) > 10
+    brief = replace(whole, length=6.5, frames=whole.frames[:7])
+    assert script.shortened(brief, np.random.default_rng(0)) is brief
 
 
 def test_copies_are_kept_and_every_second_one_is_a_mirror(plain, script, network, tmp_path):

@@ -50,7 +50,6 @@ from avtnet.synthesis.treatment import Treatment, draw_treatment, treat_pictures
 from clipping.tables import WINDOW_SECONDS, Side
 
 Network = AVTNet | AVTNet_YOLT
-SIDES: tuple[Side, Side] = ("start", "end")
 SPLICED = 0.5
 SHORTENED = 0.3
 """Share of songs, too."""
@@ -173,8 +172,10 @@ KEPT = ("frames", "text")
 class Windows:
     """Batches of fresh windows, endings backwards, changed as in avtnet.augment."""
 
-    def __init__(self, composer: Vectors, nothing: tuple[Tensor, Tensor]) -> None:
-        self.composer = composer
+    def __init__(
+        self, composer: Vectors, nothing: tuple[Tensor, Tensor], openings: float = 0.5
+    ) -> None:
+        self.composer, self.openings = composer, openings
         self.nothing = tuple(each[0] for each in nothing)
         self.next = 0
 
@@ -182,7 +183,7 @@ class Windows:
         """mfcc, picture and text vectors; boundaries and songs as shares of the window."""
         rows: list[tuple[Tensor, ...]] = []
         while len(rows) < count:
-            side = SIDES[len(rows) % 2]
+            side: Side = "start" if len(rows) < round(self.openings * count) else "end"
             example = self.composer.example(self.next, side)
             self.next += 1
             if (row := self._row(example, side)) is not None:
@@ -239,6 +240,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--openings", type=float, default=0.5, help="share of a batch's windows")
     parser.add_argument("--freeze-sound", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -257,7 +259,7 @@ def main() -> int:
     copies = read_copies(arguments.banks, network, pieces, 7, arguments.copies)
     black = torch.zeros(1, 3, 33, 44, dtype=torch.uint8)
     nothing = looked_at(network, black, torch.zeros(1, 27, 36, dtype=torch.bool))
-    windows = Windows(Vectors(copies, arguments.seed), nothing)
+    windows = Windows(Vectors(copies, arguments.seed), nothing, arguments.openings)
     train(network, windows, arguments)
     return 0
 

@@ -92,6 +92,25 @@ def test_a_composed_window_is_the_same_encoded_before_or_after(
     assert compared >= 3
 
 
+def test_a_batch_holds_its_share_of_openings_and_ends_run_backwards(plain, script, network):
+    vectors = script.Vectors([script.encode(network, PIECES, 0, copy=0)], seed=3)
+    black = torch.zeros(1, 3, 33, 44, dtype=torch.uint8), torch.zeros(1, 27, 36, dtype=torch.bool)
+    nothing = script.looked_at(network, *black)
+    asked = []
+    example = vectors.example
+    vectors.example = lambda index, side: asked.append((index, side)) or example(index, side)
+    windows = script.Windows(vectors, nothing, openings=0.75)
+    (sound, frames, text), target, song = windows.batch(4)
+    assert [len(each) for each in (sound, frames, text, target, song)] == [4] * 5
+    assert asked[-1][1] == "end"
+    assert {side for _, side in asked} == {"start", "end"}
+    assert target.tolist() == pytest.approx(song[:, 1].tolist())
+    before = windows.next
+    windows.batch(4)
+    assert windows.next >= before + 4
+    assert len({index for index, _ in asked}) == len(asked), "no window comes twice"
+
+
 def test_a_shortened_song_keeps_both_ends_and_its_sound_stays_with_its_pictures(script):
     whole = PIECES[0]
     lengths = set()

@@ -55,7 +55,7 @@ class ComposeConfig:
     library: Path
     """Folder of the rendered pieces (avtnet dense_train --library, or library/ of its run)."""
     output: Path
-    """Folder to make or to complete: features/ and labels.txt."""
+    """Folder to make or to complete: features/, labels.txt, and songs.csv for --song_loss."""
     windows: int = 4000
     """How many. More of them leave those that are there as they are."""
     split: Split = "train"

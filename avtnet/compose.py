@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from avtnet.dense_data import Composer
+from avtnet.dense_data import Composer, Example
 from avtnet.dense_model import BOUNDARIES
 from avtnet.fit import progress_bar
 from avtnet.predict import ASKED
@@ -30,7 +30,7 @@ from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
 from clipping.segments import Segment, Timeline
-from clipping.tables import WINDOW_SECONDS, WindowId, write_labels, write_timelines
+from clipping.tables import WINDOW_SECONDS, Side, WindowId, write_labels, write_timelines
 from preprocess.features import SIDES, Features, Source, feature_path, save
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings
@@ -181,22 +181,13 @@ def composed(composer: Composer, number: int, window: WindowId) -> tuple[Feature
     Raises:
         ClippingError: where none of many has one.
     """
-    boundary = BOUNDARIES.index(ASKED[window.side][1])
     for attempt in range(_TRIES):
         example = composer.example(number * _TRIES + attempt, window.side)
-        label = float(example.times[boundary])
-        if not math.isnan(label):
-            label = max(0.0, label)  # that of a file's first picture may lie a little before it
+        if (truth := truth_of(example, window.side)) is not None:
             break
     else:
         raise ClippingError("no window with the boundary came of these pieces; render more")
-    covered = min(SETTINGS.window, example.duration - example.start)
-    kind = ASKED[window.side][0]
-    cut = {f"{kind} start": 0.0, f"{kind} end": covered}  # where the window cuts the song
-    first, last = (
-        edge if math.isnan(time) else min(max(0.0, float(time)), covered)
-        for time, edge in ((example.times[BOUNDARIES.index(name)], cut[name]) for name in cut)
-    )
+    covered = _covered(example)
     # As in a file's features, nothing stands right of the sound that was heard.
     heard = 1 + int(covered * SETTINGS.sample_rate) // SETTINGS.hop_samples
     example.sound[:, heard:] = 0
@@ -212,7 +203,28 @@ def composed(composer: Composer, number: int, window: WindowId) -> tuple[Feature
         source=Source(f"composed-{number}", 0, ""),
         settings=SETTINGS,
     )
-    return features, Truth(label, (first, last))
+    return features, truth
+
+
+def truth_of(example: Example, side: Side) -> Truth | None:
+    """What is true of an example as a window of that side; None where it lacks the boundary."""
+    kind, boundary = ASKED[side]
+    if math.isnan(example.times[BOUNDARIES.index(boundary)]):
+        return None
+    covered = _covered(example)
+    edges = {f"{kind} start": 0.0, f"{kind} end": covered}  # where the window cuts the song
+    times = {name: float(example.times[BOUNDARIES.index(name)]) for name in edges}
+    # The time of a file's first picture may lie a little before it.
+    first, last = (
+        edge if math.isnan(times[name]) else min(max(0.0, times[name]), covered)
+        for name, edge in edges.items()
+    )
+    return Truth(last if side == "start" else first, (first, last))
+
+
+def _covered(example: Example) -> float:
+    """Seconds of the example that its file has."""
+    return min(SETTINGS.window, example.duration - example.start)
 
 
 def mirror(features: Features) -> Features:

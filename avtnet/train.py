@@ -80,7 +80,7 @@ def _windows(config: TrainConfig, console: Console) -> tuple[list[Window], list[
             console.print(f"{len(missing)} labels without features are left out: {missing[0]} …")
         return windows
 
-    windows = found(config.data_root, songs=config.song_loss > 0)
+    windows = found(config.data_root, songs=config.song_loss > 0 and not config.test)
     if config.val_root is not None:
         return windows, found(config.val_root)
     if len(windows) < 2:

@@ -34,20 +34,19 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from avtnet import checkpoints
 from avtnet.augment import HIDDEN, MISSED, changed_sound
 from avtnet.checkpoints import Checkpoint, CheckpointInfo
-from avtnet.compose import SETTINGS
-from avtnet.config import ModelConfig
-from avtnet.dataset import read_windows, scale_frames
+from avtnet.compose import SETTINGS, truth_of
+from avtnet.config import ModelConfig, TrainConfig
+from avtnet.dataset import read_windows, scale_frames, to_targets
 from avtnet.dense_data import SONGS, Composer, Example
-from avtnet.dense_model import BOUNDARIES
-from avtnet.fit import part_of
+from avtnet.fit import first_weights, part_of
 from avtnet.losses import loss_terms, mean_loss, song_term
 from avtnet.model import AVTNet, AVTNet_YOLT, Singing, build
-from avtnet.predict import ASKED, predict_windows
-from avtnet.pretrained import load_pretrained
+from avtnet.predict import predict_windows
 from avtnet.scores import score_windows, summary_line
 from avtnet.synthesis.library import COLUMNS_A_SECOND, Piece, read_shard
 from avtnet.synthesis.treatment import Treatment, draw_treatment, treat_pictures
-from clipping.tables import WINDOW_SECONDS, Side
+from clipping.files import atomic_path
+from clipping.tables import Side
 
 Network = AVTNet | AVTNet_YOLT
 SPLICED = 0.5
@@ -150,9 +149,8 @@ def read_copies(
         if not path.is_file():
             made = encode(network, pieces, seed, copy)
             arrays = {name: np.concatenate([getattr(p, name) for p in made]) for name in KEPT}
-            temporary = path.with_suffix(".part")
-            save_file(arrays, temporary)
-            temporary.rename(path)
+            with atomic_path(path) as temporary:
+                save_file(arrays, temporary)
         held = load_file(path)
         ends = np.cumsum([len(piece.frames) for piece in pieces])
         split = {name: np.split(held[name], ends[:-1]) for name in KEPT}
@@ -192,25 +190,18 @@ class Windows:
         return self._changed(sound, frames, text), target, song
 
     def _row(self, example: Example, side: Side) -> tuple[Tensor, ...] | None:
-        kind, asked = ASKED[side]
-        boundary = float(example.times[BOUNDARIES.index(asked)])
-        if math.isnan(boundary):
+        truth = truth_of(example, side)
+        if truth is None:
             return None
-        covered = min(WINDOW_SECONDS, example.duration - example.start)
-        ends = [float(example.times[BOUNDARIES.index(f"{kind} {w}")]) for w in ("start", "end")]
-        first, last = (
-            cut if math.isnan(end) else end for end, cut in zip(ends, (0.0, covered), strict=True)
-        )
         sound, frames, text = map(torch.from_numpy, (example.sound, example.frames, example.text))
         gone = torch.arange(len(frames)) + example.start >= example.duration
         frames, text = frames.float(), text.float()
         frames[gone], text[gone] = self.nothing
-        song = torch.tensor([first, last]) / WINDOW_SECONDS
-        target = torch.tensor(boundary / WINDOW_SECONDS)
+        song, target = to_targets(truth.song), to_targets([truth.label])[0]
         if side == "end":
             sound, frames, text = sound.flip(1), frames.flip(0), text.flip(0)
             song, target = 1 - song.flip(0), 1 - target
-        return sound, frames, text, target.clamp(0, 1), song.clamp(0, 1)
+        return sound, frames, text, target, song
 
     def _changed(
         self, sound: Tensor, frames: Tensor, text: Tensor
@@ -245,16 +236,13 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(arguments.seed)
-    network = build(ModelConfig(kind=arguments.kind, size="seeing"))
-    load_pretrained(network, "shipped")
-    if arguments.weights is not None:
-        same = checkpoints.read_info(arguments.weights).model == network.config
-        if same:
-            network.load_state_dict(checkpoints.load(arguments.weights).network.state_dict())
-        else:
-            print(load_pretrained(network, str(arguments.weights)))
-    network.eval()
-    assert network.video is not None
+    model = ModelConfig(kind=arguments.kind, size="seeing")
+    network, first = build(model).eval(), arguments.weights
+    if first is not None and checkpoints.read_info(first).model == model:
+        config = TrainConfig(model=model, weights=first)
+    else:
+        config = TrainConfig(model=model, pretrained=str(first or "shipped"))
+    print(first_weights(network, config))
     pieces = [p for path in sorted(arguments.library.glob("train-*")) for p in read_shard(path)]
     copies = read_copies(arguments.banks, network, pieces, 7, arguments.copies)
     black = torch.zeros(1, 3, 33, 44, dtype=torch.uint8)

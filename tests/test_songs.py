@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from test_train import StopAfter, train_until
-from windows import make_data
+from windows import NANO, make_data, small_training
 
 from avtnet import checkpoints
-from avtnet.config import ModelConfig, TrainConfig
+from avtnet.config import ModelConfig
 from avtnet.dataset import WindowDataset, read_songs, read_windows, split
 from avtnet.fit import Training
 from avtnet.losses import song_term
@@ -20,7 +20,6 @@ from avtnet.model import Singing, build
 from avtnet.train import main, train
 from clipping.errors import ClippingError
 
-NANO = ModelConfig(size="nano", hidden=8)
 HEADER = "file,label,start,end\n"
 
 
@@ -44,16 +43,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def config(data, tmp_path):
-    return TrainConfig(
-        data_root=data,
-        save_prefix=tmp_path / "run",
-        batch_size=4,
-        max_epoch=3,
-        warmup_epoch=0,
-        model=NANO,
-        lr=1e-3,
-        song_loss=1.0,
-    )
+    return small_training(data, tmp_path / "run", warmup_epoch=0, song_loss=1.0)
 
 
 def test_songs_are_read_only_where_they_are_asked_for(data):

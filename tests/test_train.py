@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from windows import make_data
+from windows import NANO, make_data, small_training
 
 from avtnet.checkpoints import load
 from avtnet.config import ModelConfig, TrainConfig
@@ -24,8 +24,6 @@ from avtnet.train import main, train
 from clipping.config import restore
 from clipping.errors import CheckpointError, ClippingError, ConfigError
 
-NANO = ModelConfig(size="nano", hidden=8, inputs="audio+video+text")
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -34,15 +32,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def config(data, tmp_path):
-    return TrainConfig(
-        data_root=data,
-        save_prefix=tmp_path / "run",
-        batch_size=4,
-        max_epoch=3,
-        warmup_epoch=1,
-        model=NANO,
-        lr=1e-3,
-    )
+    return small_training(data, tmp_path / "run")
 
 
 def read_rows(folder):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from avtnet.config import ModelConfig, TrainConfig
 from clipping.tables import WindowId, write_labels
 from preprocess.features import Features, Source, feature_path, save
 from preprocess.settings import FeatureSettings
@@ -62,3 +63,12 @@ def make_data(root: Path, count=14, settings=SETTINGS, seed=0) -> Path:
         save(features, feature_path(root / "features", window.name, side))
     write_labels(root / "labels.txt", labels)
     return root
+
+
+NANO = ModelConfig(size="nano", hidden=8)
+
+
+def small_training(data: Path, save_prefix: Path, **settings) -> TrainConfig:
+    """Three epochs of batches of four on such a folder, but for the settings named."""
+    usual = {"batch_size": 4, "max_epoch": 3, "warmup_epoch": 1, "model": NANO, "lr": 1e-3}
+    return TrainConfig(data_root=data, save_prefix=save_prefix, **(usual | settings))

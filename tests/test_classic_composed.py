@@ -136,6 +136,17 @@ def test_a_shortened_song_keeps_both_ends_and_its_sound_stays_with_its_pictures(
     assert script.shortened(brief, np.random.default_rng(0)) is brief
 
 
+@pytest.mark.parametrize(("share", "as_before"), [(0.0, True), (1.0, False)])
+def test_dropout_is_left_out_of_what_is_trained(script, share, as_before):
+    network = build(ModelConfig(kind="avtnet_yolt", size="seeing", hidden=8))
+    script.soften(network, share)
+    network.train()
+    torch.manual_seed(0)
+    frames, text = torch.rand(2, 200, 3, 33, 44), torch.zeros(2, 200, 27, 36)
+    one, two = (network(torch.ones(2, 20, 8000), frames, text).sequence for _ in range(2))
+    assert torch.equal(one, two) is as_before
+
+
 def test_copies_are_kept_and_every_second_one_is_a_mirror(plain, script, network, tmp_path):
     made = script.read_copies(tmp_path, network, PIECES, 0, 2)
     straight, turned = (copy[0] for copy in made)

@@ -158,8 +158,8 @@ def test_all_but_the_head_starts_as_in_a_relatives_checkpoint(tmp_path):
 
 
 def test_the_heads_of_the_benchmark_start_from_the_weights_that_are_kept():
-    kept = Path(__file__).parents[1] / "benchmarks" / "classic" / "avtnet_yolt.safetensors"
+    kept = Path(__file__).parents[1] / "benchmarks" / "classic" / "avtnet_yolt" / "best.safetensors"
     assert checkpoints.load(kept).info.reverse_ends
     for name in ("avtnet_seeing", "avtnet2_seeing"):
-        config = load(TrainConfig, kept.parents[2] / "configs" / f"{name}.yaml")
+        config = load(TrainConfig, kept.parents[3] / "configs" / f"{name}.yaml")
         assert "all but the head" in load_pretrained(build(config.model), str(kept))

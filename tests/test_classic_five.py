@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from make_pieces import render_pieces
 
 from avtnet import checkpoints, compose
@@ -15,19 +13,12 @@ from avtnet.dataset import read_windows
 from avtnet.recipe import CHECKPOINTS, TRAININGS
 from preprocess.features import load
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-KEPT = BENCHMARKS / "classic"
+# Behind everything else: that folder has a preprocess.py.
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
+from accuracy_methods import Window, five
 
-@pytest.fixture(scope="module")
-def methods():
-    path = BENCHMARKS / "accuracy_methods.py"
-    spec = importlib.util.spec_from_file_location("accuracy_methods", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where its dataclasses look for their names
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+KEPT = Path(__file__).parents[1] / "benchmarks" / "classic"
 
 
 def twice_as_large(features):
@@ -38,26 +29,26 @@ def twice_as_large(features):
 
 
 def test_each_is_the_network_that_the_recipe_names():
-    for name, epoch in CHECKPOINTS:
-        kept = KEPT / name
-        path = kept / "best.safetensors" if epoch == "best" else max(kept.glob("epoch*"))
+    paths = sorted(KEPT.glob("*/*.safetensors"))
+    assert {path.parent.name for path in paths} == set(TRAININGS)
+    for path in paths:
         info = checkpoints.read_info(path)
-        assert info.model.kind == TRAININGS[name].model.kind
+        assert info.model.kind == TRAININGS[path.parent.name].model.kind
         assert info.model.size == "seeing"
         assert info.reverse_ends
 
 
-def test_all_name_a_place_in_a_window_and_fused_it_lies_among_theirs(methods, tmp_path):
+def test_all_name_a_place_in_a_window_and_fused_it_lies_among_theirs(tmp_path):
     pieces = render_pieces(tmp_path / "library")
     words = ["--library", str(pieces), "--output", str(tmp_path / "windows"), "--windows", "2"]
     assert compose.main(words) == 0
-    five = dict(methods.five(KEPT))
-    assert len(five) == len(CHECKPOINTS) + 1
+    methods = dict(five(KEPT))
+    assert len(methods) == len(CHECKPOINTS) + 1
     for found in read_windows(tmp_path / "windows")[0]:
         features = twice_as_large(load(found.path))
         side = "start" if found.path.name.endswith("_start.safetensors") else "end"
-        window = methods.Window(features, side, None)
-        answers = [method(window) for method in five.values()]
+        window = Window(features, side, None)
+        answers = [method(window) for method in methods.values()]
         places = [each.end if side == "start" else each.start for each in answers]
         *alone, fused = places
         assert all(features.start <= each <= features.start + 200 for each in alone)

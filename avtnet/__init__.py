@@ -9,17 +9,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from avtnet.config import ModelConfig, TrainConfig
-    from avtnet.localization import LocateConfig, locate, locate_all
-    from avtnet.model import AVTNet, AVTNet2, AVTNet_YOLT
+    from avtnet.classic.config import ModelConfig, TrainConfig
+    from avtnet.classic.model import AVTNet, AVTNet2, AVTNet_YOLT
+    from avtnet.localization import locate, locate_all
+    from avtnet.search.request import LocateConfig
 
 _HOME = {
-    "AVTNet": "avtnet.model",
-    "AVTNet2": "avtnet.model",
-    "AVTNet_YOLT": "avtnet.model",
-    "LocateConfig": "avtnet.localization",
-    "ModelConfig": "avtnet.config",
-    "TrainConfig": "avtnet.config",
+    "AVTNet": "avtnet.classic.model",
+    "AVTNet2": "avtnet.classic.model",
+    "AVTNet_YOLT": "avtnet.classic.model",
+    "LocateConfig": "avtnet.search.request",
+    "ModelConfig": "avtnet.classic.config",
+    "TrainConfig": "avtnet.classic.config",
     "locate": "avtnet.localization",
     "locate_all": "avtnet.localization",
 }

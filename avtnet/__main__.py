@@ -13,7 +13,7 @@ COMMANDS = {
     "correct": ("avtnet.correct", "say where an opening or an ending really is"),
     "themes": ("avtnet.themes", "remember openings and endings, and find them in single files"),
     "cache": ("avtnet.cache", "what is kept about media files, and room for more"),
-    "preprocess": ("preprocess.batch", "make the features of videos"),
+    "preprocess": ("preprocess.batch.command", "make the features of videos"),
     "train": ("avtnet.train", "train a network on labelled features"),
     "tune": ("avtnet.tune", "tune the network on your own labelled episodes"),
     "dense_train": ("avtnet.dense_train", "train AVTNetDense on made-up episodes"),

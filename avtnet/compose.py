@@ -20,18 +20,21 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from avtnet.dense_data import Composer, Example
-from avtnet.dense_model import BOUNDARIES
-from avtnet.fit import progress_bar
+from avtnet.classic.fit import progress_bar
+from avtnet.dense.inputs import Example
+from avtnet.dense.model import BOUNDARIES
 from avtnet.predict import ASKED
+from avtnet.synthesis.composer import Composer
 from avtnet.synthesis.library import read_shard
 from avtnet.synthesis.material import Split
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
+from clipping.formats.tables import write_timelines
+from clipping.identity import Source
 from clipping.segments import Segment, Timeline
-from clipping.tables import WINDOW_SECONDS, Side, WindowId, write_labels, write_timelines
-from preprocess.features import SIDES, Features, Source, feature_path, save
+from clipping.windows import WINDOW_SECONDS, Side, WindowId, write_labels
+from preprocess.features import SIDES, Features, feature_path, save
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings
 

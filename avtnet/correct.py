@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avtnet.cache import Cache
-from avtnet.corrections import Correction, correct, corrections_of, undo
 from clipping import config
 from clipping.errors import ClippingError, ConfigError
+from clipping.formats.titles import role_of
+from clipping.kept.cache import Cache
+from clipping.kept.corrections import Correction, correct, corrections_of, undo
 from clipping.segments import format_time, parse_time
-from clipping.titles import role_of
 
 PROG = "python -m avtnet.correct"
 LABELS = ("opening", "ending", "recap", "preview", "mixed", "commercial")

@@ -1,6 +1,6 @@
 """How good predictions are: ``python -m avtnet.evaluate --data_root DATA --weights CHECKPOINT``.
 
-Windows here; segments of whole episodes in :mod:`avtnet.evaluate_episodes`.
+Windows here; segments of whole episodes in :mod:`clipping.judging.episodes`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from avtnet.dataset import Window, read_windows, split
-from avtnet.devices import find_device
-from avtnet.evaluate_episodes import evaluate_episodes, print_episodes, write_episodes
-from avtnet.judgement import Case, Span, judge
+from avtnet.classic.dataset import Window, read_windows, split
 from avtnet.predict import ASKED, Answer, answer_windows, load_any
-from avtnet.report import REPORT, Report, made_now, table_of, write_report
-from avtnet.report_pictures import of_features
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import atomic_path, require_writable, write_text
-from clipping.metrics import evaluate as score
-from clipping.metrics import signed_errors
-from clipping.tables import WINDOW_SECONDS, WindowId, csv_text, read_labels, read_submission
+from clipping.judging.episodes import evaluate_episodes, print_episodes, write_episodes
+from clipping.judging.judgement import Case, Pictures, Span, judge
+from clipping.judging.metrics import evaluate as score
+from clipping.judging.metrics import signed_errors
+from clipping.judging.report import REPORT, Report, made_now, table_of, write_report
+from clipping.learning.devices import find_device
+from clipping.text_files import csv_text
+from clipping.windows import WINDOW_SECONDS, WindowId, read_labels, read_submission
+from preprocess.features import Features
 from preprocess.features import load as load_features
 
 PROG = "python -m avtnet.evaluate"
@@ -81,7 +82,8 @@ class Evaluation:
     """Figures of each side and of all, and the error of every window, worst first."""
 
     figures: dict[str, dict[str, float]]
-    """``{"start": {"score": …}, "end": …, "all": …}``; see :func:`clipping.metrics.evaluate`."""
+    """``{"start": {"score": …}, "end": …, "all": …}``; see
+    :func:`clipping.judging.metrics.evaluate`."""
     errors: dict[WindowId, float]
     """Predicted minus true, seconds."""
     true: dict[WindowId, float]
@@ -276,6 +278,25 @@ def _choose(windows: list[Window], config: EvaluateConfig) -> list[Window]:
         raise ClippingError(f"{config.data_root}: there are no labelled windows")
     train, val = split(windows, config.data_seed)
     return {"all": windows, "train": train, "val": val}[config.windows]
+
+
+def of_features(features: Features, zero: float | None = None) -> Pictures:
+    """The pictures of a window.
+
+    Args:
+        zero: the time of its first second; None: that in the file.
+    """
+    begin = features.start if zero is None else zero
+
+    def pictures(times: Sequence[float]) -> list[np.ndarray | None]:
+        found: list[np.ndarray | None] = []
+        for time in times:
+            second = int(np.floor(time - begin))
+            exists = 0 <= second < min(len(features.frames), features.covered)
+            found.append(features.frames[second].transpose(1, 2, 0) if exists else None)
+        return found
+
+    return pictures
 
 
 if __name__ == "__main__":

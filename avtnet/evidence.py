@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from avtnet.roles import Role
-from clipping.segments import Segment
+from clipping.segments import Role, Segment
 from ensemble.sources import Fused, Vote, fuse_votes
 
 _SAME = 0.3

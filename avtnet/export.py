@@ -1,6 +1,6 @@
 """A checkpoint as an ONNX file that says itself what it is: ``python -m avtnet.export -o X.onnx``.
 
-The inputs are what feature files and :func:`avtnet.dense_data.from_features` hold (pictures stay
+The inputs are what feature files and :func:`avtnet.dense.inputs.from_features` hold (pictures stay
 bytes), and the answers are probabilities or positions, so a program that runs the file needs none
 of this code: what each tensor means stands in the file's metadata.
 """
@@ -22,17 +22,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avtnet import checkpoints, dense
-from avtnet.checkpoints import Checkpoint
-from avtnet.dataset import Batch, from_either_end
-from avtnet.dense import DenseCheckpoint
-from avtnet.dense_model import BINS, BOUNDARIES, CLASSES, PLACES, REACH, SLOTS, AVTNetDense
-from avtnet.model import AVTNet, AVTNet_YOLT
-from avtnet.parts import AudioNet, DenseAudioNet
+from avtnet.classic import checkpoints
+from avtnet.classic.checkpoints import Checkpoint
+from avtnet.classic.dataset import Batch, from_either_end
+from avtnet.classic.model import AVTNet, AVTNet_YOLT
+from avtnet.classic.parts import AudioNet, DenseAudioNet
+from avtnet.dense import checkpoint as dense_checkpoint
+from avtnet.dense.checkpoint import DenseCheckpoint
+from avtnet.dense.model import BINS, BOUNDARIES, CLASSES, PLACES, REACH, SLOTS, AVTNetDense
 from clipping.config import dump, parse, run
 from clipping.errors import CheckpointError, ConfigError
 from clipping.files import atomic_path, require_output
-from clipping.tables import WINDOW_SECONDS
+from clipping.windows import WINDOW_SECONDS
 
 PROG = "python -m avtnet.export"
 FORMAT = "avtnet-onnx-1"
@@ -78,17 +79,17 @@ def export(checkpoint: Path | str | None = None, output: Path | str = "avtnet.on
         CheckpointError: where the checkpoint cannot be used.
         ClippingError: where the file cannot be written.
     """
-    source, output = Path(checkpoint or dense.SHIPPED), Path(output)
+    source, output = Path(checkpoint or dense_checkpoint.SHIPPED), Path(output)
     if output.suffix == ".safetensors":
-        if dense.is_dense(source):
-            seer = dense.load(source)
-            dense.save(output, seer.network, seer.info, half=True)
+        if dense_checkpoint.is_dense(source):
+            seer = dense_checkpoint.load(source)
+            dense_checkpoint.save(output, seer.network, seer.info, half=True)
         else:
             model = checkpoints.load(source)
             checkpoints.save(output, model.network, model.info, half=True)
         return output
-    if dense.is_dense(source):
-        traced = _dense(dense.load(source))
+    if dense_checkpoint.is_dense(source):
+        traced = _dense(dense_checkpoint.load(source))
     else:
         traced = _window(checkpoints.load(source))
     written = _with_metadata(

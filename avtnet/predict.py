@@ -12,22 +12,23 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from avtnet import checkpoints, dense
-from avtnet.checkpoints import Checkpoint
-from avtnet.dataset import from_either_end, to_batch
-from avtnet.dense import DenseCheckpoint
-from avtnet.dense_decode import by_place, likeliest
-from avtnet.devices import find_device
-from avtnet.gather import Gathered, gather
+from avtnet.classic import checkpoints
+from avtnet.classic.checkpoints import Checkpoint
+from avtnet.classic.positions import check_settings, features_of, predict_windows
+from avtnet.dense import checkpoint as dense_checkpoint
+from avtnet.dense import inference
+from avtnet.dense.checkpoint import DenseCheckpoint
+from avtnet.dense.decode import by_place, likeliest
+from avtnet.search.inputs import Gathered, gather
 from clipping.config import parse, run
-from clipping.errors import CheckpointError, ClippingError, ConfigError, FeatureError
+from clipping.errors import ClippingError, ConfigError, FeatureError
 from clipping.files import require_output
+from clipping.learning.devices import find_device
 from clipping.segments import Segment
-from clipping.tables import WINDOW_SECONDS, Side, WindowId, write_submission
+from clipping.windows import WINDOW_SECONDS, Side, WindowId, write_submission
 from preprocess.episode import open_episode
 from preprocess.features import Features
 from preprocess.features import load as load_features
-from preprocess.settings import FeatureSettings
 
 PROG = "python -m avtnet.predict"
 
@@ -105,8 +106,8 @@ def load_any(weights: Path, device: torch.device) -> Checkpoint | DenseCheckpoin
     Raises:
         CheckpointError: where it is neither, or cannot be used.
     """
-    if dense.is_dense(weights):
-        return dense.load(weights, device)
+    if dense_checkpoint.is_dense(weights):
+        return dense_checkpoint.load(weights, device)
     return checkpoints.load(weights, device)
 
 
@@ -124,13 +125,13 @@ def answer_windows(
     if isinstance(checkpoint, Checkpoint):
         positions = predict_windows(checkpoint, windows, batch_size=batch_size)
         return [Answer(position) for position in positions]
-    seen = dense.see_many(map(_features, windows), checkpoint, batch_size=batch_size)
+    seen = inference.see_many(map(features_of, windows), checkpoint, batch_size=batch_size)
     answers = []
     for window, given in seen:
         label, boundary = ASKED[window.side]
         found = tuple(
             replace(each, start=each.start - window.start, end=each.end - window.start)
-            for each in dense.segments(window, given, checkpoint)
+            for each in inference.segments(window, given, checkpoint)
         )
         known = next((each for each in found if each.label == label), None)
         if known is None:
@@ -149,43 +150,6 @@ ASKED: dict[Side, tuple[str, str]] = {
 """The role that a submission asks for, and its boundary."""
 
 
-def predict_windows(
-    checkpoint: Checkpoint, windows: Sequence[Path | Features], *, batch_size: int = 8
-) -> list[float]:
-    """Where the boundary of each window is, in seconds after the window's start (0..200).
-
-    Computed where the network is (:func:`avtnet.checkpoints.load` puts it on a device).
-
-    Raises:
-        FeatureError: where features were made with other settings than the network's.
-        CheckpointError: where the weights are so large that the answer is no number.
-    """
-    device = next(checkpoint.network.parameters()).device
-    positions: list[float] = []
-    for first in range(0, len(windows), batch_size):
-        features = [_features(window) for window in windows[first : first + batch_size]]
-        for window in features:
-            check_settings(checkpoint, window)
-        batch = to_batch(features).to(device)
-        backwards = torch.tensor(
-            [checkpoint.info.reverse_ends and window.side == "end" for window in features],
-            device=device,
-        )
-        if checkpoint.info.reverse_ends:
-            batch = batch.reversed(backwards)
-        with torch.inference_mode():
-            out = checkpoint.network(*batch.inputs(if_normal=checkpoint.info.if_normal))
-        if not out.position.isfinite().all():
-            raise CheckpointError(f"{checkpoint.path}: the network's answers are no numbers")
-        places = from_either_end(out.position.float(), backwards)
-        positions += (places * WINDOW_SECONDS).tolist()
-    return positions
-
-
-def _features(window: Path | Features) -> Features:
-    return load_features(window) if isinstance(window, Path) else window
-
-
 def _readable(
     gathered: Gathered, checkpoint: Checkpoint | DenseCheckpoint, failures: dict[str, str]
 ) -> Iterator[tuple[WindowId, Features]]:
@@ -196,7 +160,7 @@ def _readable(
                 if isinstance(checkpoint, Checkpoint):
                     check_settings(checkpoint, features)
                 else:
-                    dense.check_settings(checkpoint.info.features, features)
+                    dense_checkpoint.check_settings(checkpoint.info.features, features)
                 yield WindowId(name, features.side), features
         except (FeatureError, ValueError) as error:  # ValueError: a name that no table can hold
             failures[called] = str(error)
@@ -220,23 +184,6 @@ def _windows_of(path: Path) -> tuple[Features, Features]:
     return open_episode(path).windows()
 
 
-def check_settings(checkpoint: Checkpoint, window: Features) -> None:
-    """See that features mean to the network what those of its training meant.
-
-    Which sound stream was taken, and who computed the MFCC, does not matter.
-
-    Raises:
-        FeatureError: naming the settings that differ.
-    """
-    then, now = (_meaning(settings) for settings in (checkpoint.info.features, window.settings))
-    if wrong := [name for name in then.keys() | now.keys() if then.get(name) != now.get(name)]:
-        told = ", ".join(f"{name} {now.get(name)} (not {then.get(name)})" for name in sorted(wrong))
-        raise FeatureError(
-            f"{window.name}_{window.side}: made with other settings than {checkpoint.path} was "
-            f"trained on: {told}"
-        )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """``python -m avtnet.predict``."""
     config = parse(PredictConfig, argv, prog=PROG, positional="inputs")
@@ -254,11 +201,6 @@ def _command(config: PredictConfig) -> int:
     write_submission(config.output, positions)
     console.print(f"{len(positions)} windows: {config.output}")
     return 1 if failures else 0
-
-
-def _meaning(settings: FeatureSettings) -> dict[str, object]:
-    values = settings.decisive()
-    return {name: value for name, value in values.items() if name not in ("audio", "mfcc_engine")}
 
 
 if __name__ == "__main__":

@@ -25,12 +25,12 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from avtnet.config import ModelConfig, TrainConfig
+from avtnet.classic.config import ModelConfig, TrainConfig
 from clipping.config import differences, dump, parse, restore, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable, write_text
-from clipping.metrics import evaluate
-from clipping.tables import WindowId, read_labels, read_submission, write_submission
+from clipping.judging.metrics import evaluate
+from clipping.windows import WindowId, read_labels, read_submission, write_submission
 
 PROG = "python -m avtnet.recipe"
 TRAININGS = {
@@ -153,7 +153,8 @@ def _open(config: RecipeConfig) -> None:
 
 
 def _make_media(config: RecipeConfig) -> None:
-    from avtnet.synthesize import SynthesizeConfig, synthesize
+    from avtnet.synthesis.settings import SynthesizeConfig
+    from avtnet.synthesize import synthesize
 
     for part, episodes, seed in (
         ("train", config.episodes, 2 * config.seed),
@@ -171,7 +172,7 @@ def _make_media(config: RecipeConfig) -> None:
 
 
 def _make_features(folder: Path, workers: int | None) -> None:
-    from preprocess.batch import PreprocessConfig, follow, plan
+    from preprocess.batch.command import PreprocessConfig, follow, plan
 
     config = PreprocessConfig(
         inputs=(str(folder / "media"),), output=folder / "features", workers=workers
@@ -183,7 +184,7 @@ def _make_features(folder: Path, workers: int | None) -> None:
 
 
 def _train(config: TrainConfig) -> None:
-    from avtnet.run import read_state
+    from avtnet.classic.run import read_state
     from avtnet.train import train
 
     state = read_state(config) if (config.save_prefix / "config.yaml").exists() else None
@@ -207,7 +208,7 @@ def _predict(config: RecipeConfig, name: str, epoch: str) -> Path:
 
 def _ship(config: RecipeConfig, path: Path) -> str:
     """Write the best of the three best networks by its own validation score; says which."""
-    from avtnet import checkpoints
+    from avtnet.classic import checkpoints
 
     files = [config.output / "runs" / name / "best.safetensors" for name in TRAININGS]
     best = min(map(checkpoints.load, files), key=lambda found: found.info.metrics["score"])
@@ -228,7 +229,7 @@ def _fuse(output: Path, submissions: Sequence[Path]) -> dict[WindowId, float]:
 
 def _cut_one_episode(output: Path, fused: dict[WindowId, float]) -> list[str]:
     """The opening and the ending of the first test episode, as the fusion sees them."""
-    from clipping.cutting import cut
+    from clipping.cutting.cut import cut
     from clipping.segments import Segment
     from preprocess.features import feature_path, load
 

@@ -12,14 +12,14 @@ import torch
 from rich.console import Console
 from torch.multiprocessing.spawn import ProcessRaisedException
 
-from avtnet import checkpoints
-from avtnet.config import TrainConfig
-from avtnet.dataset import Window, WindowDataset, read_windows, split
-from avtnet.fit import first_weights, fit, part_of
-from avtnet.model import build
-from avtnet.predict import predict_windows
-from avtnet.run import open_run
-from avtnet.scores import score_windows, summary_line
+from avtnet.classic import checkpoints
+from avtnet.classic.config import TrainConfig
+from avtnet.classic.dataset import Window, WindowDataset, read_windows, split
+from avtnet.classic.fit import first_weights, fit, part_of
+from avtnet.classic.model import build
+from avtnet.classic.positions import predict_windows
+from avtnet.classic.run import open_run
+from avtnet.classic.scores import score_windows, summary_line
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable

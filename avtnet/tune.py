@@ -7,112 +7,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from avtnet import dense
-from avtnet.dense import DenseCheckpoint
+from avtnet.dense import checkpoint as dense_checkpoint
+from avtnet.dense.checkpoint import DenseCheckpoint
 from avtnet.dense_train import NAME
-from avtnet.dense_tune import tune
-from avtnet.own_source import OwnSource, read_source
+from avtnet.tuning.settings import SHIPPED, TuneConfig
+from avtnet.tuning.source import read_source
+from avtnet.tuning.training import tune
 from clipping.config import parse, run
-from clipping.errors import ConfigError
 from clipping.files import require_writable
 
 PROG = "python -m avtnet.tune"
-SHIPPED = "shipped"
-
-
-@dataclass(frozen=True)
-class TuneConfig:
-    """Tune the network that finds openings and endings on your own labelled episodes.
-
-    Name media files or folders. Labels are taken of each episode from: what avtnet correct was
-    told (opening 43.0 2:12.95; opening none); else a row of --labels TABLE; else a file beside the
-    media in one of the formats that avtnet locate --write knows (01.avtnet.json, 01.csv,
-    01.chapters.xml, 01.edl ...; docs/formats.md). Episodes without labels are left out.
-    Five labelled episodes of a series are a good beginning. The result is OUTPUT/dense.safetensors:
-    avtnet locate NEW --weights OUTPUT/dense.safetensors. How, and what was measured: docs/tune.md.
-    """
-
-    inputs: tuple[str, ...] = field(
-        default=(), metadata={"help": "labelled episodes: media files, or folders of them"}
-    )
-    output: Path = Path("runs/tuned")
-    """Folder: dense.safetensors, folds/ (a run that was interrupted goes on there), features/."""
-    init: str = SHIPPED
-    """The weights to begin with: shipped, or a file of AVTNetDense."""
-    labels: Path | None = None
-    """A table of all labels (JSON or CSV as avtnet locate writes it), or a folder with a file of
-    labels an episode; absent, these are beside the media."""
-    format: str = ""
-    """Which format holds the labels, where files of several lie there: edl, chapters, csv ..."""
-    found_too: bool = False
-    """Labels with a confidence, which a program found, count as if a person had said them."""
-    cache: Path | None = None
-    """The folder that avtnet correct's --cache named; absent, .avtnet beside the media."""
-    features: Path | None = None
-    """Folder of whole episodes' features (preprocess --sides whole); what is missing is made.
-    Absent, OUTPUT/features."""
-    audio: str | None = None
-    """Which sound: a language (jpn) or the number of a stream; absent, the file's default."""
-    library: Path | None = None
-    """Folder of rendered pieces (of avtnet dense_train), composed to episodes that are mixed in so
-    that nothing is forgotten."""
-    own_share: float = 0.5
-    """With --library: the share of the windows that are your own."""
-    folds: int = 3
-    """Parts of the episodes. Each is held back once, to stop in time and to measure the gain; the
-    weights of all these trainings are averaged."""
-    steps: int = 30
-    """Steps of each training at most; it ends before where the held-back episodes gain no more.
-    Enough for five episodes."""
-    batch_size: int = 6
-    """Windows of 200 s in a step."""
-    lr: float = 3e-4
-    """Peak learning rate of AdamW."""
-    senses: bool = True
-    """Move also what sees and hears a second by itself; --no-senses moves only what judges the
-    seconds together: half the time, and hardly a gain."""
-    seed: int = 0
-    """Decides parts, windows and dropout."""
-    threads: int = 1
-    """Of the processor, for the network."""
-    workers: int | None = None
-    """Processes that make features; absent, one a core; 0 works in this one."""
-
-    def __post_init__(self) -> None:
-        if not self.inputs:
-            raise ConfigError("name the labelled episodes: media files, or folders of them")
-        for name, low, high in (
-            ("folds", 1, 20),
-            ("steps", 1, 100_000),
-            ("batch_size", 1, 4096),
-            ("threads", 1, 1024),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(f"{name} is {low} to {high}, got {getattr(self, name)}")
-        if not 0 < self.lr < 1:
-            raise ConfigError(f"lr is above 0 and below 1, got {self.lr}")
-        if not 0 < self.own_share <= 1:
-            raise ConfigError(f"own_share is above 0, up to 1, got {self.own_share}")
-
-    @property
-    def source(self) -> OwnSource:
-        """Where the episodes and their labels are."""
-        return OwnSource(
-            self.inputs,
-            self.features or self.output / "features",
-            self.labels,
-            self.format,
-            self.found_too,
-            self.cache,
-            self.audio,
-            self.workers,
-        )
 
 
 def tune_files(config: TuneConfig, console: Console) -> list[str]:
@@ -129,7 +37,7 @@ def tune_files(config: TuneConfig, console: Console) -> list[str]:
     for problem in problems:
         console.print(f"left out: {problem}", style="yellow")
     result = tune(config, start, episodes, console)
-    dense.save(config.output / NAME, result.network, result.info)
+    dense_checkpoint.save(config.output / NAME, result.network, result.info)
     Console().print(gain_table(result.before, result.after))
     console.print(f"written: {config.output / NAME}")
     return problems
@@ -141,7 +49,7 @@ def begin(init: str) -> DenseCheckpoint:
     Raises:
         CheckpointError: where they are none of AVTNetDense.
     """
-    return dense.shipped() if init == SHIPPED else dense.load(init)
+    return dense_checkpoint.shipped() if init == SHIPPED else dense_checkpoint.load(init)
 
 
 def gain_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:

@@ -51,11 +51,14 @@ from accuracy_methods import (
 )
 from accuracy_report import write_accuracy
 
-from avtnet import checkpoints, dense
-from avtnet.networks import SHIPPED
-from avtnet.synthesize import SynthesizeConfig, synthesize
-from clipping.tables import Side, read_timelines
-from preprocess.batch import PreprocessConfig, follow, plan
+from avtnet.classic import checkpoints
+from avtnet.dense import checkpoint as dense_checkpoint
+from avtnet.search.networks import SHIPPED
+from avtnet.synthesis.settings import SynthesizeConfig
+from avtnet.synthesize import synthesize
+from clipping.formats.tables import read_timelines
+from clipping.windows import Side
+from preprocess.batch.command import PreprocessConfig, follow, plan
 from preprocess.features import SIDES, feature_path
 from preprocess.features import load as load_features
 
@@ -210,7 +213,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--weights", type=Path, nargs="*", default=[SHIPPED])
     parser.add_argument("--classic", type=Path, help="runs of the original's three trainings")
-    parser.add_argument("--dense", type=Path, default=dense.SHIPPED)
+    parser.add_argument("--dense", type=Path, default=dense_checkpoint.SHIPPED)
     parser.add_argument(
         "--real", type=Path, help="JSON or CSV of the true segments of media, listed apart"
     )

@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from avtnet import checkpoints, dense
-from avtnet.checkpoints import Checkpoint
-from avtnet.dense_data import from_features
-from avtnet.dense_decode import by_place, decode, likeliest
-from avtnet.devices import find_device
-from avtnet.networks import look
-from avtnet.predict import predict_windows
+from avtnet.classic import checkpoints
+from avtnet.classic.checkpoints import Checkpoint
+from avtnet.classic.positions import predict_windows
+from avtnet.dense import checkpoint as dense_checkpoint
+from avtnet.dense import inference
+from avtnet.dense.decode import by_place, decode, likeliest
+from avtnet.dense.inputs import from_features, halved
 from avtnet.recipe import CHECKPOINTS
-from avtnet.synthesis.library import halved
-from clipping.tables import Side
+from avtnet.search.networks import look
+from clipping.learning.devices import find_device
+from clipping.windows import Side
 from ensemble.fusion import fuse_positions
 from preprocess.features import Features
 
@@ -84,7 +85,7 @@ def black_or_silence(medians: dict[Side, float]) -> Method:
 
 
 def network(path: Path) -> Method:
-    """A network of the original's family, in three views (:mod:`avtnet.networks`)."""
+    """A network of the original's family, in three views (:mod:`avtnet.search.networks`)."""
     model = checkpoints.load(path)
 
     def method(window: Window) -> Answer | None:
@@ -146,11 +147,11 @@ def as_trained(features: Features, model: Checkpoint) -> Features:
 
 def dense_network(path: Path, shown: Sequence[float] | None = None, device: str = "cpu") -> Method:
     """AVTNetDense, with some of its senses if not all."""
-    checkpoint = dense.load(path, find_device(device))
+    checkpoint = dense_checkpoint.load(path, find_device(device))
 
     def method(window: Window) -> Answer | None:
         features = window.features
-        given = dense.evidence(
+        given = inference.evidence(
             checkpoint,
             lambda first, last: from_features(features, first, last),
             features.settings.seconds,
@@ -159,7 +160,7 @@ def dense_network(path: Path, shown: Sequence[float] | None = None, device: str 
         given = by_place(given, features.start, features.duration)
         for found in decode(given, covered=features.covered):
             if found.label == LABELS[window.side]:
-                score = dense.calibrated(found.score, checkpoint.info)
+                score = dense_checkpoint.calibrated(found.score, checkpoint.info)
                 return Answer(features.start + found.start, features.start + found.end, score)
         boundary = "opening end" if window.side == "start" else "ending start"
         place = features.start + likeliest(given, boundary, features.covered)

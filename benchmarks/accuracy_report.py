@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from avtnet.judgement import Case, Span, judge
-from avtnet.report import Report, made_now, table_of, write_report
-from avtnet.report_pictures import of_features
+from avtnet.evaluate import of_features
+from clipping.judging.judgement import Case, Span, judge
+from clipping.judging.report import Report, made_now, table_of, write_report
 
 
 def write_accuracy(

@@ -2,9 +2,9 @@
 
     python benchmarks/calibration.py [--first 10000 --seasons 1000]
 
-Seasons of words and samples of chance (tests/make_prints.py), each with its own errors, through the
-parts that compare, gather, name and fuse. Those that the confidences were fitted on have numbers
-below 10000. ``--rows FILE`` writes what was known of each segment, as JSON lines.
+Seasons of words and samples of chance (tests/making/prints.py), each with its own errors, through
+the parts that compare, gather, name and fuse. Those that the confidences were fitted on have
+numbers below 10000. ``--rows FILE`` writes what was known of each segment, as JSON lines.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
-from make_prints import locate_made, make_plan
+from making.prints import locate_made, make_plan
 from season_scores import is_right, pairs
 
 EDGES = (0.0, 0.5, 0.65, 0.8, 0.875, 0.925, 0.96, 1.01)

@@ -29,24 +29,28 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
+from clipping.learning.checkpoints import versions
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from avtnet import checkpoints
-from avtnet.augment import HIDDEN, MISSED, changed_sound
-from avtnet.checkpoints import Checkpoint, CheckpointInfo
+from avtnet.classic import checkpoints
+from avtnet.classic.augment import HIDDEN, changed_sound
+from avtnet.classic.checkpoints import Checkpoint, CheckpointInfo
+from avtnet.classic.config import ModelConfig, TrainConfig
+from avtnet.classic.dataset import read_windows, scale_frames, to_targets
+from avtnet.classic.fit import first_weights, part_of
+from avtnet.classic.losses import loss_terms, mean_loss, song_term
+from avtnet.classic.model import AVTNet, AVTNet_YOLT, Singing, build
+from avtnet.classic.positions import predict_windows
+from avtnet.classic.scores import score_windows, summary_line
 from avtnet.compose import SETTINGS, truth_of
-from avtnet.config import ModelConfig, TrainConfig
-from avtnet.dataset import read_windows, scale_frames, to_targets
-from avtnet.dense_data import SONGS, Composer, Example
-from avtnet.fit import first_weights, part_of
-from avtnet.losses import loss_terms, mean_loss, song_term
-from avtnet.model import AVTNet, AVTNet_YOLT, Singing, build
-from avtnet.predict import predict_windows
-from avtnet.scores import score_windows, summary_line
-from avtnet.synthesis.library import COLUMNS_A_SECOND, Piece, read_shard
+from avtnet.dense.augment import MISSED
+from avtnet.dense.inputs import COLUMNS_A_SECOND, Example
+from avtnet.synthesis.composer import SONGS, Composer
+from avtnet.synthesis.library import Piece, read_shard
 from avtnet.synthesis.treatment import Treatment, draw_treatment, treat_pictures
 from clipping.files import atomic_path
-from clipping.tables import Side
+from clipping.windows import Side
 
 Network = AVTNet | AVTNet_YOLT
 SPLICED = 0.5
@@ -168,7 +172,7 @@ KEPT = ("frames", "text")
 
 
 class Windows:
-    """Batches of fresh windows, endings backwards, changed as in avtnet.augment."""
+    """Batches of fresh windows, endings backwards, changed as in avtnet.classic.augment."""
 
     def __init__(
         self, composer: Vectors, nothing: tuple[Tensor, Tensor], openings: float = 0.5
@@ -324,7 +328,7 @@ def validated(network: Network, arguments: argparse.Namespace, epoch: int, best:
         metrics={name: float(value) for name, value in row.items()},
         training={name: str(value) for name, value in vars(arguments).items()},
         trained_on="windows composed of made-up pieces (benchmarks/classic_composed.py)",
-        versions=checkpoints.versions(),
+        versions=versions(),
     )
     arguments.save.mkdir(parents=True, exist_ok=True)
     checkpoints.save(arguments.save / f"epoch{epoch:03d}.safetensors", network, info)

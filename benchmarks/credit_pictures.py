@@ -11,7 +11,7 @@ import numpy as np
 from drawn_pictures import gradient
 from PIL import Image, ImageDraw, ImageFont
 
-from preprocess.text import Box
+from preprocess.text.engine import Box
 
 LATIN = (
     "Directed by Ann Example|Original Story|Series Composition Ben Sample|Character Design|"

@@ -31,16 +31,17 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from avtnet import dense
-from avtnet.dense_tune import Answer, answers, figures
-from avtnet.own_episodes import OwnEpisode
-from avtnet.own_source import OwnSource, read_source
+from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.synthesis.outline import Outline, draw_outline, song_length
+from avtnet.synthesis.settings import SynthesizeConfig
 from avtnet.synthesis.varied import render
-from avtnet.synthesize import SynthesizeConfig
-from avtnet.tune import TuneConfig, begin, tune_files
+from avtnet.tune import begin, tune_files
+from avtnet.tuning.episodes import OwnEpisode
+from avtnet.tuning.settings import TuneConfig
+from avtnet.tuning.source import OwnSource, read_source
+from avtnet.tuning.training import Answer, answers, figures
+from clipping.formats.tables import write_timelines
 from clipping.segments import Segment, Timeline
-from clipping.tables import write_timelines
 
 LENGTHS = (400.0, 600.0)
 """Seconds of an episode: a whole one's beginning and end without most of its story."""
@@ -112,7 +113,9 @@ def row(name: str, given: Sequence[Answer]) -> None:
     print(f"{name}: {len(given)} asked, {told}", flush=True)
 
 
-def asked(checkpoint: dense.DenseCheckpoint, episodes: Sequence[OwnEpisode]) -> list[Answer]:
+def asked(
+    checkpoint: dense_checkpoint.DenseCheckpoint, episodes: Sequence[OwnEpisode]
+) -> list[Answer]:
     return [answer for episode in episodes for answer in answers(checkpoint, episode)]
 
 
@@ -165,7 +168,7 @@ def main() -> int:
         if problems := tune_files(config, console):
             sys.exit("; ".join(problems))
         print(f"series {series + 1}: tuned in {time.process_time() - begun:.0f} CPU s")
-        tuned = dense.load(config.output / "dense.safetensors")
+        tuned = dense_checkpoint.load(config.output / "dense.safetensors")
         own = asked(tuned, held[series])
         row(f"series {series + 1} before", before[series])
         row(f"series {series + 1} tuned", own)

@@ -24,12 +24,12 @@ from shared import RATE, Episode, make, song
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # preprocess is the package
 
-from avtnet.cache import Cache
-from avtnet.theme_file import Theme, load_theme, make_theme, save_theme
-from avtnet.themes import find_themes
-from clipping.prints import SharedSettings
-from clipping.refine import RATE as THEME_RATE
-from clipping.shared import compare
+from clipping.kept.cache import Cache
+from clipping.kept.theme_file import Theme, load_theme, make_theme, save_theme
+from clipping.kept.themes import find_themes
+from clipping.repeats.file_fingerprint import SharedSettings
+from clipping.repeats.refine import RATE as THEME_RATE
+from clipping.repeats.shared import compare
 
 SETTINGS = SharedSettings(by="sound")
 STRANGERS = 10

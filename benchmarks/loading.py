@@ -29,14 +29,16 @@ from safetensors.numpy import save_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # preprocess is the package
 
-from avtnet.config import ModelConfig, TrainConfig
-from avtnet.dataset import Window, WindowDataset
-from avtnet.loading import Waiting, read_batches
-from avtnet.synthesize import SynthesizeConfig, synthesize
+from avtnet.classic.config import ModelConfig, TrainConfig
+from avtnet.classic.dataset import Window, WindowDataset
+from avtnet.synthesis.settings import SynthesizeConfig
+from avtnet.synthesize import synthesize
 from avtnet.train import train
 from clipping.files import find_media
-from clipping.media import frames_at, probe
-from clipping.tables import WindowId, write_labels
+from clipping.learning.loading import Waiting, read_batches
+from clipping.media.frames import frames_at
+from clipping.media.probe import probe
+from clipping.windows import WindowId, write_labels
 from preprocess.extraction import extract
 from preprocess.features import FORMAT, SIDES, Features, feature_path, save
 from preprocess.features import load as load_features

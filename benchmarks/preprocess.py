@@ -29,8 +29,9 @@ import numpy as np
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this file is not the package
 
-from clipping.frames import frames_at, sequential
-from clipping.media import probe, read_audio
+from clipping.media.frames import frames_at, sequential
+from clipping.media.probe import probe
+from clipping.media.sound import read_audio
 
 WINDOW = 200
 Way = Callable[[Path, argparse.Namespace], Callable[[], object]]
@@ -247,7 +248,7 @@ def _pictures(file: Path, count: int) -> list[object]:
 
 def our_text(file: Path, options: argparse.Namespace) -> Callable[[], object]:
     from preprocess.settings import FeatureSettings
-    from preprocess.text import detector, fill
+    from preprocess.text.engine import detector, fill
 
     engine, frames = detector(FeatureSettings()), _pictures(file, 40)
 
@@ -261,7 +262,7 @@ def our_text(file: Path, options: argparse.Namespace) -> Callable[[], object]:
 def easyocr_text(file: Path, options: argparse.Namespace) -> Callable[[], object]:
     """Two frames stand for 400: the time is given for 400."""
     from preprocess.settings import FeatureSettings
-    from preprocess.text import detector, fill
+    from preprocess.text.engine import detector, fill
 
     engine = detector(FeatureSettings(text_engine="easyocr"), options.easyocr_models)
     frames = _pictures(file, 2)

@@ -20,10 +20,11 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # preprocess.py here is not the package
 
-from clipping import picture, scan
-from clipping.planned import Unplannable
-from preprocess import extraction, text_ppocr
+from clipping.media import one_pass, picture
+from clipping.media.decode_needed import Unplannable
+from preprocess import extraction
 from preprocess.settings import FeatureSettings
+from preprocess.text import ppocr
 
 STAGES = ("decoding pictures", "scaling", "finding text", "sound", "MFCC", "the rest")
 
@@ -91,13 +92,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def profile(file: Path, watch: Watch, *, plain: bool) -> None:
     """Make both windows under a watch."""
     kept = [
-        (scan, "planned", _unplannable if plain else scan.planned, "decoding pictures"),
-        (scan, "sequential", scan.sequential, "decoding pictures"),
-        (scan, "sound_blocks", scan.sound_blocks, "sound"),
+        (one_pass, "planned", _unplannable if plain else one_pass.planned, "decoding pictures"),
+        (one_pass, "sequential", one_pass.sequential, "decoding pictures"),
+        (one_pass, "sound_blocks", one_pass.sound_blocks, "sound"),
     ]
     steps = [
         (picture.Frame, "rgb", picture.Frame.rgb, "scaling"),
-        (text_ppocr.PPOCR, "find", text_ppocr.PPOCR.find, "finding text"),
+        (ppocr.PPOCR, "find", ppocr.PPOCR.find, "finding text"),
         (extraction, "mfcc", extraction.mfcc, "MFCC"),
     ]
     before = [(where, name, getattr(where, name)) for where, name, _, _ in (*kept, *steps)]

@@ -65,9 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure_driver(files: int = 5000) -> None:
     """Hand out files that are not there: each costs the driver what any file does."""
-    from preprocess import engine_ray
+    from preprocess.batch import engine_ray
+    from preprocess.batch.tasks import Making, Task
     from preprocess.features import SIDES
-    from preprocess.tasks import Making, Task
 
     folder, how, made = Path("/nowhere"), Making(), []
     with engine_ray.start(None, 2, None, lambda crew: None) as run:

@@ -3,17 +3,17 @@
     python benchmarks/season.py --folder /work/seasons [--scale full --seasons 12 --seed 1]
     python benchmarks/season.py --curve
 
-Makes seasons of 24-minute episodes (tests/season_scenarios.py: each is one difficulty), keeps them
-in the folder, and goes on where it was interrupted. Songs and voices are synthesized, or cut from
-recordings with ``--music DIR --speech DIR``, as in packages of games (wesnoth-1.16-music) and of
-telephone prompts (asterisk-core-sounds-en-wav and its siblings; unpacked, not installed). Eight
-releases differ in codecs, loudness, noise and treble. Then runs ``avtnet.locate`` on each season's
-folder, with nothing kept from earlier runs, and prints by role what benchmarks/season_scores.py
-counts; and the same of chromaprint matched as intro-skipper does (benchmarks/season_peer.py; its
-windows make sense for whole episodes only). ``--cost`` tells what decoding costs, what listening
-beyond it, and a pair. ``--only NAMES`` takes some scenarios, ``--make`` only makes them, ``--made``
-takes what is there, ``--json`` keeps everything. ``--curve`` says what 12 to 500 files in one
-folder cost (benchmarks/season_curve.py).
+Makes seasons of 24-minute episodes (tests/making/season_scenarios.py: each is one difficulty),
+keeps them in the folder, and goes on where it was interrupted. Songs and voices are synthesized, or
+cut from recordings with ``--music DIR --speech DIR``, as in packages of games (wesnoth-1.16-music)
+and of telephone prompts (asterisk-core-sounds-en-wav and its siblings; unpacked, not installed).
+Eight releases differ in codecs, loudness, noise and treble. Then runs ``avtnet.locate`` on each
+season's folder, with nothing kept from earlier runs, and prints by role what
+benchmarks/season_scores.py counts; and the same of chromaprint matched as intro-skipper does
+(benchmarks/season_peer.py; its windows make sense for whole episodes only). ``--cost`` tells what
+decoding costs, what listening beyond it, and a pair. ``--only NAMES`` takes some scenarios,
+``--make`` only makes them, ``--made`` takes what is there, ``--json`` keeps everything. ``--curve``
+says what 12 to 500 files in one folder cost (benchmarks/season_curve.py).
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]  # before this folder, which has a preprocess.py
 
-from make_season import SCENARIOS, make_season
+from making.season import SCENARIOS, make_season
+from making.season_material import SYNTHESIZED, Recorded
 from season_curve import SIZES, curve
-from season_material import SYNTHESIZED, Recorded
 from season_peer import peer
 from season_scores import Episode, figures, print_figures
 from shared import Episode as Sound
 from shared import cost
 
-from avtnet.repetition import SOUND
+from avtnet.season.repetition import SOUND
 from clipping.files import write_text
-from clipping.media import probe
-from clipping.prints import make_prints
+from clipping.media.probe import probe
+from clipping.repeats.file_fingerprint import make_prints
+from clipping.repeats.shared import compare
 from clipping.segments import Segment, Timeline
-from clipping.shared import compare
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -187,7 +187,8 @@ def located(folder: Path, episodes: Sequence[Episode], how: dict[str, Any]) -> l
 
 def locate(folder: Path, how: dict[str, Any]) -> list[Timeline]:
     """As for somebody who never ran it: nothing is kept from an earlier run."""
-    from avtnet.localization import LocateConfig, locate_all  # torch: not where seasons are made
+    from avtnet.localization import locate_all  # torch: not where seasons are made
+    from avtnet.search.request import LocateConfig
 
     with tempfile.TemporaryDirectory() as kept:
         cache, themes = Path(kept, "cache"), Path(kept, "themes")

@@ -1,7 +1,8 @@
 """What a season costs by the number of its files: 12 to 500 in one folder, sound alone.
 
-Each file has three minutes (tests/make_cheap.py: FLAC of tones that jump) with 45 s of opening and
-of ending. Nothing is kept from earlier runs; each size has a process of its own, for its memory.
+Each file has three minutes (tests/making/cheap.py: FLAC of tones that jump) with 45 s of opening
+and of ending. Nothing is kept from earlier runs; each size has a process of its own, for its
+memory.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from make_cheap import make_episode, places
+from making.cheap import make_episode, places
 
 from clipping.segments import Segment
 
@@ -73,8 +74,9 @@ def curve(folder: Path, sizes: Sequence[int] = SIZES, picture: Path | None = Non
 
 def measured(folder: Path, size: int) -> Cost:
     """Locate one folder in this process, with the parts timed."""
-    import avtnet.repetition as repetition
-    from avtnet.localization import LocateConfig, locate_all
+    import avtnet.season.repetition as repetition
+    from avtnet.localization import locate_all
+    from avtnet.search.request import LocateConfig
 
     spent = {"listening": 0.0, "comparing": 0.0}
     calls = {"listening": 0, "comparing": 0}

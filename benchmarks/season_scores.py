@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clipping.metrics import evaluate_segments, story_skipped
+from clipping.judging.metrics import evaluate_segments, story_skipped
 from clipping.segments import Segment, Timeline
 
 RIGHT_SECONDS = 2.0

@@ -24,15 +24,15 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path[:0] = [str(Path(__file__).parents[1] / each) for each in ("", "tests")]
 
-from make_shared import RATE, song, story, write
+from making.shared import RATE, song, story, write
 
-from clipping.container import choose_audio, open_media
-from clipping.fingerprint import SOUND_RATE, sound_fingerprint
-from clipping.matching import Index, match
-from clipping.shared import SharedSettings, shared
-from clipping.sound import sound_blocks
+from clipping.media.container import choose_audio, open_media
+from clipping.media.sound import sound_blocks
+from clipping.repeats.fingerprint import SOUND_RATE, sound_fingerprint
+from clipping.repeats.matching import Index, match
+from clipping.repeats.shared import SharedSettings, shared
 
 LENGTHS = {"opening": 89.9, "ending": 90.1, "jingle": 12.0}
 RELEASES = (

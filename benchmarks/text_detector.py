@@ -27,10 +27,12 @@ from credit_pictures import Credit, credits
 from drawn_pictures import episode, lookalikes
 
 from clipping.errors import ClippingError
-from clipping.media import Frame, frames_at, probe
+from clipping.media.frames import frames_at
+from clipping.media.picture import Frame
+from clipping.media.probe import probe
 from preprocess.settings import FeatureSettings, PPOCRSettings
-from preprocess.text import detector, fill
-from preprocess.text_ppocr import PPOCR, boxes, find_model
+from preprocess.text.engine import detector, fill
+from preprocess.text.ppocr import PPOCR, boxes, find_model
 
 HEIGHTS = (360, 720, 1080)
 DEFAULT = PPOCRSettings()

@@ -9,27 +9,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clipping.cutting import Cut, cut, remove
+    from clipping.cutting.cut import Cut, cut, remove
     from clipping.errors import ClippingError
-    from clipping.media import Frame, MediaInfo, Stream, frames_at, probe, read_audio
+    from clipping.formats.tables import read_timelines, write_timelines
+    from clipping.media.frames import frames_at
+    from clipping.media.picture import Frame
+    from clipping.media.probe import MediaInfo, Stream, probe
+    from clipping.media.sound import read_audio
     from clipping.segments import Segment, Timeline
-    from clipping.tables import read_timelines, write_timelines
 
 _HOME = {
     "ClippingError": "clipping.errors",
-    "Cut": "clipping.cutting",
-    "Frame": "clipping.media",
-    "MediaInfo": "clipping.media",
+    "Cut": "clipping.cutting.cut",
+    "Frame": "clipping.media.picture",
+    "MediaInfo": "clipping.media.probe",
     "Segment": "clipping.segments",
-    "Stream": "clipping.media",
+    "Stream": "clipping.media.probe",
     "Timeline": "clipping.segments",
-    "cut": "clipping.cutting",
-    "frames_at": "clipping.media",
-    "probe": "clipping.media",
-    "read_audio": "clipping.media",
-    "read_timelines": "clipping.tables",
-    "remove": "clipping.cutting",
-    "write_timelines": "clipping.tables",
+    "cut": "clipping.cutting.cut",
+    "frames_at": "clipping.media.frames",
+    "probe": "clipping.media.probe",
+    "read_audio": "clipping.media.sound",
+    "read_timelines": "clipping.formats.tables",
+    "remove": "clipping.cutting.cut",
+    "write_timelines": "clipping.formats.tables",
 }
 __all__ = [
     "ClippingError",

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from clipping.commands import dispatch
 
 COMMANDS = {
-    "cut": ("clipping.cutting", "cut segments out of media files, or leave them out"),
-    "chapters": ("clipping.chapters", "show the chapters of media files, or put some in"),
-    "probe": ("clipping.probing", "tell the streams, duration and chapters of media files"),
-    "reel": ("clipping.reel", "join chosen segments with crossfades and titles"),
-    "shared": ("clipping.shared", "find what media files have in common: openings, endings"),
-    "preview": ("clipping.preview", "make a contact sheet or an animation of a segment"),
+    "cut": ("clipping.cutting.cut", "cut segments out of media files, or leave them out"),
+    "chapters": ("clipping.chapters.command", "show the chapters of media files, or put some in"),
+    "probe": ("clipping.media.probing", "tell the streams, duration and chapters of media files"),
+    "reel": ("clipping.cutting.reel", "join chosen segments with crossfades and titles"),
+    "shared": (
+        "clipping.repeats.shared",
+        "find what media files have in common: openings, endings",
+    ),
+    "preview": ("clipping.cutting.preview", "make a contact sheet or an animation of a segment"),
 }
 
 

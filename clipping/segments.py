@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["opening", "ending", "recap", "preview", "mixed"]
+"""What a stretch of an episode is; ``mixed`` is a song with story over it."""
 
 
 @dataclass(frozen=True, order=True)

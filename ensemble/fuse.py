@@ -14,7 +14,8 @@ from typing import Literal
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import write_text
-from clipping.tables import WindowId, csv_text, read_submission, write_submission
+from clipping.text_files import csv_text
+from clipping.windows import WindowId, read_submission, write_submission
 from ensemble.fusion import Fusion, Method, fuse_submissions
 
 PROG = "python -m ensemble.fuse"

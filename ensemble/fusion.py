@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clipping.errors import ClippingError
-from clipping.tables import WindowId
+from clipping.windows import WindowId
 from ensemble.kmeans import larger_cluster
 
 Method = Literal["kmeans", "mean", "median"]

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from preprocess.batch import PreprocessConfig, preprocess
+    from preprocess.batch.command import PreprocessConfig, preprocess
     from preprocess.extraction import extract
     from preprocess.features import Features, load, save
     from preprocess.settings import FeatureSettings
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 _HOME = {
     "FeatureSettings": "preprocess.settings",
     "Features": "preprocess.features",
-    "PreprocessConfig": "preprocess.batch",
+    "PreprocessConfig": "preprocess.batch.command",
     "extract": "preprocess.extraction",
     "load": "preprocess.features",
-    "preprocess": "preprocess.batch",
+    "preprocess": "preprocess.batch.command",
     "save": "preprocess.features",
 }
 __all__ = [

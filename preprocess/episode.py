@@ -19,31 +19,26 @@ import numpy as np
 
 from clipping.errors import ClippingError, FeatureError, MediaError
 from clipping.files import atomic_path
-from clipping.media import MediaInfo
-from clipping.scan import Scan, open_scan
-from clipping.tables import Side
-from clipping.tensor_file import DAMAGE, check_header
-from preprocess.audio import mfcc
-from preprocess.extraction import Sight, checked, notes
-from preprocess.features import (
-    Features,
-    Source,
-    identify,
-    named_file,
-    packed,
-    parse_settings,
-)
-from preprocess.packing import (
+from clipping.identity import Source, identify
+from clipping.media.one_pass import Scan, open_scan
+from clipping.media.probe import MediaInfo
+from clipping.packing import (
     FRAMES_A_BLOCK,
     Unpack,
     join,
     pack_frames,
     pack_masks,
     pack_samples,
+    packed,
     unpack_frames,
     unpack_masks,
     unpack_samples,
 )
+from clipping.tensor_file import DAMAGE, check_header
+from clipping.windows import Side
+from preprocess.audio import mfcc
+from preprocess.extraction import Sight, checked, notes
+from preprocess.features import Features, named_file, parse_settings
 from preprocess.settings import FeatureSettings
 
 FORMAT = "preprocess.episode"

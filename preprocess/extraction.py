@@ -10,16 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from clipping.errors import MediaError
-from clipping.media import Frame, MediaInfo
-from clipping.scan import Scan, open_scan
-from clipping.tables import Side
+from clipping.identity import Source, identify
+from clipping.media.one_pass import Scan, open_scan
+from clipping.media.picture import Frame
+from clipping.media.probe import MediaInfo
+from clipping.windows import Side
 from preprocess.audio import mfcc
-from preprocess.features import Features, Source, identify
+from preprocess.features import Features
 from preprocess.frames import place
-from preprocess.recognition import Line, TextReader, read_lines
 from preprocess.settings import FeatureSettings
-from preprocess.text import detector, fill
-from preprocess.text_track import TextTrack
+from preprocess.text.engine import detector, fill
+from preprocess.text.recognition import Line, TextReader, read_lines
+from preprocess.text.track import TextTrack
 
 
 def extract(

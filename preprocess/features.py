@@ -13,21 +13,22 @@ import numpy as np
 
 from clipping.errors import ClippingError, FeatureError
 from clipping.files import atomic_path
-from clipping.storage import read_ranges, size_of, url_of
-from clipping.tables import Side
-from clipping.tensor_file import DAMAGE, check_header, in_order
-from preprocess.packing import (
+from clipping.identity import Source
+from clipping.packing import (
     FRAMES_A_BLOCK,
     Unpack,
     join,
     pack_floats,
     pack_frames,
     pack_masks,
+    packed,
     split,
     unpack_floats,
     unpack_frames,
     unpack_masks,
 )
+from clipping.tensor_file import DAMAGE, check_header, in_order
+from clipping.windows import Side
 from preprocess.settings import EasyOCRSettings, FeatureSettings, PPOCRSettings
 
 SIDES: tuple[Side, Side] = ("start", "end")
@@ -47,16 +48,6 @@ KINDS: dict[str, np.dtype[Any]] = {
     "text": np.dtype(np.bool_),
 }
 """What the arrays of a window are made of."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """The file that features come from, and how to see that it is no longer the same."""
-
-    file: str
-    size_bytes: int
-    fingerprint: str
-    """Hash of the size and of blocks spread over the file; see :func:`identify`."""
 
 
 @dataclass(frozen=True)
@@ -123,43 +114,10 @@ def named_file(folder: Path, name: str, ending: str) -> Path:
     return path
 
 
-def identify(path: Path) -> Source:
-    """Who a file is: its size and a hash of 16 blocks of 64 KiB spread evenly over it.
-
-    Not the time of its last change, so a copy is the same file; and more than its two ends, so
-    that a download which fills in the middle later is another one.
-
-    Raises:
-        ClippingError: where it is no file, or cannot be read.
-    """
-    import hashlib
-
-    block, blocks = 1 << 16, 16
-    if (url := url_of(path)) is not None:
-        size = size_of(url)
-        digest = hashlib.blake2b(str(size).encode(), digest_size=16)
-        begins = [max(0, size - block) * index // (blocks - 1) for index in range(blocks)]
-        for piece in read_ranges(url, begins, min(block, size)):
-            digest.update(piece)
-        return Source(url, size, digest.hexdigest())
-    if path.exists() and not path.is_file():
-        raise ClippingError(f"{path}: is no file")  # a pipe would wait here for ever
-    try:
-        with open(path, "rb") as stream:
-            size = stream.seek(0, 2)
-            digest = hashlib.blake2b(str(size).encode(), digest_size=16)
-            for index in range(blocks):
-                stream.seek(max(0, size - block) * index // (blocks - 1))
-                digest.update(stream.read(block))
-    except OSError as error:
-        raise ClippingError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return Source(str(path), size, digest.hexdigest())
-
-
 def save(features: Features, path: Path | str) -> None:
     """Write features as one safetensors file, whole or not at all.
 
-    The arrays are packed (:mod:`preprocess.packing`), which loses nothing; everything else about
+    The arrays are packed (:mod:`clipping.packing`), which loses nothing; everything else about
     the window is JSON in the metadata.
 
     Raises:
@@ -257,16 +215,6 @@ def _read_packed(
         total=settings.seconds,
     )
     return arrays
-
-
-def packed(file: Any, key: str, most: int) -> np.ndarray:
-    """A packed tensor; packing adds next to nothing to what cannot be made smaller."""
-    found = file.get_slice(key)
-    shape, kind = found.get_shape(), found.get_dtype()
-    if kind != "U8" or len(shape) != 1 or shape[0] > most + most // 64 + 1024:
-        raise FeatureError(f"{key} must be U8, of {most} bytes unpacked, got {kind} {shape}")
-    array: np.ndarray = file.get_tensor(key)
-    return array
 
 
 def _read_unpacked(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from clipping.media import Frame
+    from clipping.media.picture import Frame
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 from clipping.errors import ClippingError, ConfigError, FeatureError
 from clipping.files import atomic_path, require_writable, write_text
 from clipping.storage import Ranges, fetched, files_below, local, shown, url_of
-from clipping.tables import WindowId, read_labels
+from clipping.windows import WindowId, read_labels
 
 INDEX = "shards.json"
 """The names of all shards and how many windows each holds; written last."""

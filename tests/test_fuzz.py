@@ -7,12 +7,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from fuzzing import Damaged, findings
-from make_media import make_media
-from windows import make_features
+from making.fuzzing import Damaged, findings
+from making.media import make_media
+from making.windows import make_features
 
 from clipping.errors import MediaError
-from clipping.media import frames_at, probe, read_audio
+from clipping.media.frames import frames_at
+from clipping.media.probe import probe
+from clipping.media.sound import read_audio
 from preprocess import FeatureSettings, extract, load
 from preprocess.episode import extract_episode, open_episode
 from preprocess.features import save

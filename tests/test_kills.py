@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_media import make_media
+from making.media import make_media
 from PIL import Image, ImageDraw, ImageFont
 
 from preprocess import FeatureSettings, PreprocessConfig, preprocess
-from preprocess.batch import LEFTOVER_HOURS
+from preprocess.batch.command import LEFTOVER_HOURS
 
 EPISODES = 16
 SIDES = 2

@@ -9,7 +9,7 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
-from make_media import make_media
+from making.media import make_media
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("avtnet", "clipping", "ensemble", "preprocess")

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from make_media import make_media
+from making.media import make_media
 
-from avtnet import checkpoints
-from avtnet.checkpoints import CheckpointInfo
-from avtnet.config import ModelConfig
-from avtnet.model import build
-from clipping.tables import WindowId, write_submission
+from avtnet.classic import checkpoints
+from avtnet.classic.checkpoints import CheckpointInfo
+from avtnet.classic.config import ModelConfig
+from avtnet.classic.model import build
+from clipping.windows import WindowId, write_submission
 
 ROOT = Path(__file__).parents[1]
 OBEDIENT = """

@@ -1,4 +1,4 @@
-"""The architecture as docs/design.md draws it: import arrows, public names, light imports."""
+"""The rooms of docs/design.md: who may import whom, public names, light imports, sizes."""
 
 import ast
 import importlib
@@ -14,14 +14,64 @@ import pytest
 from clipping.errors import ClippingError
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("avtnet", "clipping", "ensemble", "preprocess")
+GROUND = {"clipping"}
+LIBRARY = {f"clipping.{room}" for room in "media formats kept repeats judging cutting many".split()}
 
-# package → what it may import of ours beside itself
-ARROWS = {
-    "clipping": set(),
-    "preprocess": {"clipping"},
-    "ensemble": {"clipping"},
-    "avtnet": {"clipping", "preprocess", "ensemble"},
+# room → what it is for, and the rooms that it may import. A room is a folder, or the files that
+# lie flat in a package; the modules named in OWN are rooms of their own. A room may also import
+# what the rooms it names may import.
+ROOMS: dict[str, tuple[str, set[str]]] = {
+    "clipping": ("the ground floor: values, files, settings", set()),
+    "clipping.media": ("streams, frames and sound of media files", GROUND),
+    "clipping.formats": ("one module for each file format of segments", GROUND),
+    "clipping.cutting": ("cut, remove, join", {"clipping.media", "clipping.formats"}),
+    "clipping.chapters": ("chapters of media files", {"clipping.cutting"}),
+    "clipping.repeats": ("stretches that files share", {"clipping.media"}),
+    "clipping.kept": ("what is remembered of files", {"clipping.repeats", "clipping.formats"}),
+    "clipping.judging": ("predictions and the truth", {"clipping.media", "clipping.formats"}),
+    "clipping.many": ("one function run over many items", GROUND),
+    "clipping.learning": ("training, with torch", {"clipping.judging"}),
+    "ensemble": ("several models' answers to one", GROUND),
+    "preprocess": ("settings and features of a window", {"clipping.media"}),
+    "preprocess.text": ("where text stands", {"preprocess"}),
+    "preprocess.extraction": ("from a file to features", {"preprocess.text"}),
+    "preprocess.batch": ("features of many files", {"preprocess.extraction", "clipping.many"}),
+    "avtnet.evidence": ("candidates to segments", {"ensemble"}),
+    "avtnet.season": (
+        "the stages of a season",
+        {"avtnet.evidence", "clipping.kept", "clipping.many"},
+    ),
+    "avtnet.dense": (
+        "AVTNetDense",
+        {"avtnet.evidence", "preprocess.extraction", "clipping.learning"},
+    ),
+    "avtnet.classic": ("AVTNet, AVTNet2, AVTNet_YOLT", {"avtnet.dense"}),
+    "avtnet.synthesis": ("made-up episodes", {"avtnet.dense"}),
+    "avtnet.tuning": (
+        "AVTNetDense on a person's episodes",
+        {
+            "avtnet.dense",
+            "avtnet.synthesis",
+            "clipping.kept",
+            "clipping.cutting",
+            "preprocess.batch",
+        },
+    ),
+    "avtnet.search": (
+        "the stages of locate",
+        {"avtnet.season", "avtnet.classic", "clipping.cutting", "preprocess.batch"},
+    ),
+    "avtnet": ("doors: a command beside its function", {"avtnet.search", "avtnet.tuning"}),
 }
+# Modules that are not of the room in whose folder they lie: a room of their own, or a door.
+DOOR = "door"
+OWN = {
+    "avtnet.evidence": "avtnet.evidence",
+    "preprocess.extraction": "preprocess.extraction",
+    "preprocess.episode": "preprocess.extraction",
+}
+MOST_FILES = 25
 HEAVY = (
     "torch cv2 easyocr rapidocr onnxruntime matplotlib moviepy sklearn librosa av scipy PIL numpy "
     "imageio opentimelineio rich jsonargparse lightning_fabric safetensors zstandard".split()
@@ -32,58 +82,157 @@ SAYS_NOTHING = {"utils", "util", "helpers", "base", "manager", "common", "misc",
 
 def sources(root=ROOT):
     """The Python files of the packages below ``root``."""
-    return [path for package in ARROWS for path in sorted((root / package).rglob("*.py"))]
+    return [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
 
 
 def parse(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imported(path):
-    """The top-level packages that a file imports anywhere, inside functions too."""
-    found = set()
-    for node in ast.walk(parse(path)):
-        if isinstance(node, ast.Import):
-            found |= {name.name.split(".")[0] for name in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found.add(node.module.split(".")[0])
-    return found
+def module_of(path, root):
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def room_of(module, path):
+    """The room of a module; the public names and commands of a package are its door."""
+    if module in OWN:
+        return OWN[module]
+    if path.name in ("__init__.py", "__main__.py") and module.removesuffix(".__main__") in PACKAGES:
+        return DOOR
+    return module if path.name == "__init__.py" else module.rpartition(".")[0]
+
+
+def graph(root):
+    """module → the modules of ours that it imports anywhere, TYPE_CHECKING and functions too."""
+    modules = {module_of(path, root): path for path in sources(root)}
+    found = {}
+    for module, path in modules.items():
+        names = set()
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names}
+                names |= {name if name in modules else node.module for name in inner}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(f"{module}: a relative import")
+        found[module] = {name for name in names if name.split(".")[0].split(":")[0] in PACKAGES} - {
+            module
+        }
+    return modules, found
+
+
+def allowed(room):
+    """The rooms that a room may import, directly or through those it names."""
+    seen, waiting = set(), [room]
+    while waiting:
+        here = waiting.pop()
+        if here not in seen:
+            seen.add(here)
+            waiting += ROOMS[here][1]
+    return seen | GROUND
 
 
 def wrong_arrows(root):
-    """A line for each file that imports a package it may not know."""
+    """A line for each import that no arrow of ROOMS allows."""
+    modules, found = graph(root)
     lines = []
-    for path in sources(root):
-        relative = path.relative_to(root)
-        package = relative.parts[0]
-        if wrong := sorted((imported(path) & set(ARROWS)) - ARROWS[package] - {package}):
-            lines.append(f"{relative.as_posix()} imports {wrong}")
+    for module, names in sorted(found.items()):
+        room = room_of(module, modules[module])
+        if room == DOOR:
+            package = module.split(".")[0]
+            rooms = {"clipping": LIBRARY | GROUND | {"clipping.chapters"}}.get(
+                package, {each for each in ROOMS if package == "avtnet" or each != "avtnet"}
+            )
+        elif room not in ROOMS:
+            told = "; ".join(f"{each}: {what}" for each, (what, _) in ROOMS.items())
+            lines.append(f"{module} lies in no room of ROOMS. Rooms are: {told}")
+            continue
+        else:
+            rooms = allowed(room)
+        for name in sorted(names):
+            target = room_of(name, modules[name]) if name in modules else name
+            if target not in rooms and not (room == target == DOOR or name in PACKAGES):
+                lines.append(f"{module} imports {name}: {room} may import {sorted(rooms)}")
     return lines
 
 
-def test_imports_follow_the_arrows():
-    assert {path.relative_to(ROOT).parts[0] for path in sources()} == set(ARROWS)
-    assert wrong_arrows(ROOT) == []
+def circles(found):
+    """The groups of modules that import each other."""
+    reach = {module: set(names) for module, names in found.items()}
+    changed = True
+    while changed:
+        changed = False
+        for names in reach.values():
+            more = set().union(*(reach.get(name, set()) for name in names)) - names
+            if more:
+                names |= more
+                changed = True
+    return sorted(module for module, names in reach.items() if module in names)
 
 
-def test_a_wrong_arrow_would_be_found(tmp_path):
-    bad = {
-        "clipping/bad.py": "def late():\n    from avtnet.model import build\n",
-        "preprocess/bad.py": "import avtnet, ensemble.fuse\n",
-        "ensemble/bad.py": "if True:\n    import preprocess as p\n",
-        "avtnet/good.py": "import clipping, preprocess, ensemble, torch\nfrom . import model\n",
-    }
-    for name, text in bad.items():
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_text(text)
-    assert wrong_arrows(tmp_path) == [
-        "clipping/bad.py imports ['avtnet']",
-        "preprocess/bad.py imports ['avtnet', 'ensemble']",
-        "ensemble/bad.py imports ['preprocess']",
+def crowded(root):
+    """A line for each folder with more than MOST_FILES Python files."""
+    folders = {path.parent for path in sources(root)}
+    counts = {folder: len(list(folder.glob("*.py"))) for folder in folders}
+    return [
+        f"{folder.relative_to(root)} holds {count} files: divide it by what is opened together"
+        for folder, count in sorted(counts.items())
+        if count > MOST_FILES
     ]
 
 
-@pytest.mark.parametrize("package", ARROWS)
+def test_imports_follow_the_arrows():
+    assert {path.relative_to(ROOT).parts[0] for path in sources()} == set(PACKAGES)
+    assert wrong_arrows(ROOT) == []
+
+
+def test_nothing_imports_in_a_circle():
+    assert circles(graph(ROOT)[1]) == []
+
+
+def test_no_room_is_crowded():
+    assert crowded(ROOT) == []
+
+
+def test_every_room_is_there():
+    assert {room for room in ROOMS if not (ROOT / room.replace(".", "/")).is_dir()} == {
+        room for room in ROOMS if (ROOT / (room.replace(".", "/") + ".py")).is_file()
+    }
+
+
+def test_what_is_wrong_would_be_found(tmp_path):
+    bad = {
+        "clipping/late.py": "def late():\n    from avtnet.evidence import x\n",
+        "clipping/media/up.py": "import clipping.cutting.cut\n",
+        "clipping/cutting/cut.py": "",
+        "clipping/new/one.py": "",
+        "ensemble/kmeans.py": "if True:\n    import preprocess.features as p\n",
+        "preprocess/features.py": "from preprocess.text import engine\n",
+        "preprocess/text/engine.py": "from preprocess import features\n",
+        "avtnet/evidence.py": "import clipping.segments, ensemble.kmeans, torch\n",
+        "avtnet/train.py": "from avtnet import evidence\n",
+        "clipping/segments.py": "",
+    }
+    for name, text in bad.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    wrong = wrong_arrows(tmp_path)
+    assert [line.partition(":")[0] for line in wrong] == [
+        "clipping.late imports avtnet.evidence",
+        "clipping.media.up imports clipping.cutting.cut",
+        "clipping.new.one lies in no room of ROOMS. Rooms are",
+        "ensemble.kmeans imports preprocess.features",
+        "preprocess.features imports preprocess.text.engine",
+    ]
+    assert "clipping.media: streams, frames and sound" in wrong[2]  # where a new file may belong
+    assert circles(graph(tmp_path)[1]) == ["preprocess.features", "preprocess.text.engine"]
+    for number in range(MOST_FILES):
+        (tmp_path / "ensemble" / f"m{number}.py").touch()
+    assert crowded(tmp_path) == ["ensemble holds 26 files: divide it by what is opened together"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_public_names_are_all_there(package):
     module = importlib.import_module(package)
     assert list(module.__all__) == sorted(module._HOME)
@@ -93,7 +242,7 @@ def test_public_names_are_all_there(package):
         module.nonsense  # noqa: B018 - the look-up is what is tested
 
 
-@pytest.mark.parametrize("package", ARROWS)
+@pytest.mark.parametrize("package", PACKAGES)
 def test_importing_a_package_loads_nothing_heavy(package):
     code = (
         "import json, sys\n"
@@ -113,7 +262,7 @@ def test_no_module_hides_a_public_name():
     """Importing ``package.name`` puts the module where the name was."""
     hidden = [
         f"{package}.{name}"
-        for package in ARROWS
+        for package in PACKAGES
         for name in importlib.import_module(package).__all__
         if importlib.util.find_spec(f"{package}.{name}")
     ]
@@ -147,12 +296,18 @@ def test_files_hold_one_idea_each_and_say_which():
 
 
 def test_the_design_names_every_module():
+    """Each room has a table in docs/design.md with a row for each of its modules."""
     text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
-    for package in ARROWS:
-        table = re.search(rf"^\| `{package}/`.*?(?=\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
-        modules = {path.stem for path in (ROOT / package).rglob("[!_]*.py")}
-        assert modules <= set(re.findall(r"`(\w+)`", table[0]))
-        for cell in re.findall(r"^\| (`.*?) \|", table[0], re.MULTILINE):
-            for name in re.findall(r"`(\w+)/?`", cell):
-                known = name == package or list((ROOT / package).glob(f"{name}*"))
-                assert known, f"docs/design.md names {package}/{name}, which is not there"
+    tables = re.findall(r"^\| `([\w/]+)/` \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    named = {
+        f"{folder}/{name}"
+        for folder, rows in tables
+        for cell in re.findall(r"^\| (`.*?) \|", rows, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", cell)
+    }
+    there = {
+        path.relative_to(ROOT).with_suffix("").as_posix()
+        for path in sources()
+        if path.name != "__init__.py"
+    }
+    assert named == there

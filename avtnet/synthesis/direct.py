@@ -16,13 +16,14 @@ from PIL import Image
 
 from avtnet.synthesis.captions import Box
 from avtnet.synthesis.film import Film
-from clipping.tables import Side
+from clipping.identity import Source
+from clipping.windows import Side
 from preprocess.audio import mfcc
-from preprocess.features import Features, Source
+from preprocess.features import Features
 from preprocess.frames import letterbox
 from preprocess.settings import FeatureSettings
-from preprocess.text import Box as TextBox
-from preprocess.text import fill
+from preprocess.text.engine import Box as TextBox
+from preprocess.text.engine import fill
 
 LEAST_LINE = 0.018
 """Height of a line, as a share of the picture's, below which the text engine finds nothing."""

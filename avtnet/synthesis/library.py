@@ -1,7 +1,7 @@
 """Pieces of episodes as features, to compose training episodes of by the thousand.
 
 Rendering is what costs: so openings, endings, stories and cards are rendered once each, and every
-training example is a new outline filled with pieces drawn by chance (:mod:`avtnet.dense_data`).
+training example is a new outline filled with pieces drawn by chance (:mod:`avtnet.dense.inputs`).
 Pieces are plain: what is done to a whole copy of an episode, its loudness, its colours, its
 borders, is done to the composed example (:mod:`avtnet.synthesis.treatment`). Else every boundary
 would be marked by a change that real episodes do not have.
@@ -27,7 +27,7 @@ from clipping.files import atomic_path
 from clipping.tensor_file import check_header
 from preprocess.audio import FLOOR_POWER, mel_decibels
 from preprocess.settings import FeatureSettings
-from preprocess.text import fill
+from preprocess.text.engine import fill
 
 FORMAT = "avtnet.library.2"
 SIZE = (142, 80)
@@ -41,8 +41,6 @@ SHARD = ("opening",) * 14 + ("ending",) * 14 + ("story",) * 15 + ("preview",) * 
 """The pieces of one file."""
 CARDS = ("title", "sponsor", "eyecatch", "logo", "warning")
 MOST_BYTES = 1 << 30
-COLUMNS_A_SECOND = 22050 / 512
-"""Of mel bands, and of MFCC."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +87,6 @@ def make_piece(kind: str, seed: int, material: Material) -> Piece:
     decibels = mel_decibels(sound, settings)[: len(sound) // settings.hop_samples]
     mel = np.clip(np.rint((decibels - QUIETEST) / STEP_DB), 0, 255).astype(np.uint8)
     return Piece(kind, length, phase, frames, text, mel)
-
-
-def halved(frames: np.ndarray) -> np.ndarray:
-    """Two by two pixels averaged: uint8 (n, 3, 66, 88) → uint8 (n, 3, 33, 44)."""
-    # By slices: a sum over two axes of blocks takes ten times as long, half of all of a window.
-    rows = frames[..., 0::2, :].astype(np.uint16) + frames[..., 1::2, :]
-    sums: np.ndarray = rows[..., 0::2] + rows[..., 1::2]
-    return ((sums + 2) >> 2).astype(np.uint8)
 
 
 LENGTHS = {

@@ -138,8 +138,8 @@ def picture(path: Path) -> Image.Image | None:
 
 
 def _decoded(path: Path) -> Sound:
-    from clipping.media import probe
-    from clipping.sound import read_audio
+    from clipping.media.probe import probe
+    from clipping.media.sound import read_audio
 
     end = min(LONGEST_MUSIC, probe(path).duration)
     return read_audio(path, rate=SAMPLE_RATE, end=end).astype(np.float16)

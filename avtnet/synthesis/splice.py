@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from avtnet.synthesis.library import COLUMNS_A_SECOND, Piece
+from avtnet.dense.inputs import COLUMNS_A_SECOND
+from avtnet.synthesis.library import Piece
 
 KEPT = (2.0, 15.0)
 """Seconds that stay at each end, as drawn."""

@@ -1,7 +1,7 @@
 """What is done to one whole copy of an episode, on features: loudness, treble, colours, borders.
 
 :mod:`avtnet.synthesis.film` and :mod:`avtnet.synthesis.mixing` do the same to pictures and sound
-of real files. Here it is done to what pieces are composed to (:mod:`avtnet.dense_data`), on
+of real files. Here it is done to what pieces are composed to (:mod:`avtnet.dense.inputs`), on
 pictures of 33x44 and on mel bands, in a few milliseconds.
 """
 

@@ -15,7 +15,7 @@ from avtnet.synthesis.outline import Outline, draw_outline
 from clipping.files import atomic_path
 
 if TYPE_CHECKING:
-    from avtnet.synthesize import SynthesizeConfig
+    from avtnet.synthesis.settings import SynthesizeConfig
 
 
 def draw_outlines(config: SynthesizeConfig) -> list[Outline]:

@@ -14,10 +14,11 @@ from clipping.errors import ClippingError, ConfigError, TableError
 from clipping.files import write_text
 from clipping.formats.chapters import Chapter, chapters_of, segments_of
 from clipping.formats.reading import About, LineError
+from clipping.formats.tables import read_timelines, timelines_csv
 from clipping.formats.timeline_json import json_text
 from clipping.segments import Timeline
 from clipping.storage import url_of
-from clipping.tables import read_text, read_timelines, timelines_csv
+from clipping.text_files import read_text
 
 MAX_BYTES = 4 * 2**20
 """A file of a player's format above this size is refused unread."""

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from clipping.formats.reading import apart
+from clipping.formats.titles import TITLES, role_of
 from clipping.segments import Segment, Timeline
-from clipping.titles import TITLES, role_of
 
 TICK = 0.001
 """Seconds: the finest that every chapter format and both containers keep."""
@@ -73,9 +73,9 @@ def filled(marks: Sequence[Chapter], duration: float) -> list[Chapter]:
 def segments_of(chapters: Sequence[Chapter], duration: float = 0.0) -> tuple[Segment, ...]:
     """The segments that chapters name; those of the story are left out.
 
-    A label is the role of the title (:func:`clipping.titles.role_of`), else the title itself. A
-    chapter without an end runs to the next one, or to ``duration``; the last one of a file of
-    unknown length is left out.
+    A label is the role of the title (:func:`clipping.formats.titles.role_of`), else the title
+    itself. A chapter without an end runs to the next one, or to ``duration``; the last one of a
+    file of unknown length is left out.
 
     Raises:
         ValueError: for an end that is not behind its start.

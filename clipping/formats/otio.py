@@ -15,9 +15,9 @@ from typing import Any
 from clipping.errors import ClippingError
 from clipping.formats.chapters import one_line
 from clipping.formats.reading import About, bounded
+from clipping.formats.titles import TITLES, role_of
 from clipping.json_values import entry, listed, number, parse_json, show, some_fields, text
 from clipping.segments import Segment, Timeline
-from clipping.titles import TITLES, role_of
 
 RATE = 1000.0
 """Ticks a second: whole milliseconds."""

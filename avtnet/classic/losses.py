@@ -1,0 +1,101 @@
+"""How far the positions of a batch are from the truth (spec/avtnet.md: Networks).
+
+A loss is a list of terms, each a sum and the number of windows in it, so that several processes
+can divide by what they hold together: the gradient is then the same however a batch is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, distributed
+from torch.nn import functional
+
+from avtnet.classic.config import ModelConfig
+from avtnet.classic.model import Positions, cell_of
+from clipping.windows import WINDOW_SECONDS
+
+
+class Term(NamedTuple):
+    """A part of the loss: seconds added up over some of the batch's windows."""
+
+    total: Tensor
+    """Scalar with gradient, seconds."""
+    windows: Tensor
+    """Scalar: the windows in it; may be 0."""
+
+
+def loss_terms(
+    out: Positions, target: Tensor, config: ModelConfig, steps: float = 0.0
+) -> list[Term]:
+    """The terms for positions and ``target`` (B,), both shares of the window.
+
+    AVTNet and AVTNet2: smooth L1 on seconds. YOLT: L1 of the first look, plus L1 of the second
+    inside its cell over the windows whose cell is the true one (there may be none).
+
+    Args:
+        steps: weight of what the original has not: L1 of every step's value to 1 before the
+            boundary and 0 behind it, added up over the window, so in seconds, too. The positions
+            are layers on these values, which one number a window teaches slowly.
+    """
+    return [*_position_terms(out, target, config), *_step_terms(out, target, steps)]
+
+
+def _step_terms(out: Positions, target: Tensor, weight: float) -> list[Term]:
+    if not weight:
+        return []
+    terms = []
+    for values in out.values:
+        count = values.shape[1]
+        before = target[:, None] * count - torch.arange(count, device=target.device)
+        apart = (values - before.clamp(0, 1)).abs().sum() * (WINDOW_SECONDS / count)
+        terms.append(Term(weight * apart, target.new_tensor(float(len(target)))))
+    return terms
+
+
+def song_term(logits: Tensor, songs: Tensor, weight: float) -> Term:
+    """Cross entropy of every step, added up over the window in seconds, where the song is known.
+
+    Args:
+        logits: (B, T), that a step is inside of the song.
+        songs: (B, 2), its start and end as shares of the window; not a number where not known.
+        weight: of the term.
+    """
+    count = logits.shape[1]
+    known = ~songs.isnan().any(1)
+    first, last = (songs[known] * count).split(1, dim=1)
+    steps = torch.arange(count, device=songs.device)
+    inside = (torch.minimum(steps + 1, last) - torch.maximum(steps, first)).clamp(0, 1)
+    entropy = functional.binary_cross_entropy_with_logits(logits[known], inside, reduction="sum")
+    return Term(weight * entropy * (WINDOW_SECONDS / count), known.sum().to(logits))
+
+
+def _position_terms(out: Positions, target: Tensor, config: ModelConfig) -> list[Term]:
+    windows = target.new_tensor(float(len(target)))
+    if out.coarse is None or out.cell is None or out.fine is None:
+        seconds = functional.smooth_l1_loss(
+            out.position * WINDOW_SECONDS, target * WINDOW_SECONDS, reduction="sum"
+        )
+        return [Term(seconds, windows)]
+    coarse = (out.coarse - target).abs().sum() * WINDOW_SECONDS
+    inside = target * config.cells - out.cell
+    right = (cell_of(target, config.cells) == out.cell).to(target)
+    fine = ((out.fine - inside).abs() * right).sum() * (WINDOW_SECONDS / config.cells)
+    return [Term(coarse, windows), Term(fine, right.sum())]
+
+
+def mean_loss(terms: Sequence[Term], processes: int = 1) -> Tensor:
+    """Each term over its own windows, an empty one 0, added up: seconds.
+
+    Of several processes of torch's default group each gets its part of the loss; the mean of the
+    parts, which is what averaged gradients are of, is the loss of the batch they share.
+    """
+    loss = terms[0].total * 0
+    for total, windows in terms:
+        if processes > 1:
+            windows = windows.clone()
+            distributed.all_reduce(windows)
+        loss = loss + total * processes / windows.clamp(min=1)
+    return loss

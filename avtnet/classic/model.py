@@ -1,0 +1,159 @@
+"""AVTNet, AVTNet2 and AVTNet_YOLT: one window's features → where its boundary is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from avtnet.classic.config import ModelConfig
+from avtnet.classic.parts import AudioNet, DenseAudioNet, SEFusion, VideoNet
+
+
+class Positions(NamedTuple):
+    """What a network says of B windows; a position is a share of the window, 0..1."""
+
+    position: Tensor
+    """(B,): the answer."""
+    coarse: Tensor | None = None
+    """YOLT, (B,): the first look."""
+    cell: Tensor | None = None
+    """YOLT, (B,): the cell that the second look was at, 0..19."""
+    fine: Tensor | None = None
+    """YOLT, (B,): the place inside that cell, 0..1."""
+    values: tuple[Tensor, ...] = ()
+    """(B, T) each: what is said of every step, of which the positions are made; YOLT has two."""
+    sequence: Tensor | None = None
+    """(B, channels, T): what the values are made of."""
+    song: Tensor | None = None
+    """(B, T), of :class:`Singing`: logits that a step is inside of the song."""
+
+
+class Backbone(nn.Module):
+    """The features of a window → its fused sequence (B, channels, T)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        wanted = config.inputs.split("+")
+        steps, widths, dropout = config.steps, config.widths, config.dropout
+        self.video = (
+            VideoNet(widths, steps, text="text" in wanted, dropout=dropout)
+            if "video" in wanted
+            else None
+        )
+        of_sound = DenseAudioNet if widths.frame_encoder == "dense" else AudioNet
+        self.audio: AudioNet | DenseAudioNet | None = (
+            of_sound(widths, steps, dropout=dropout) if "audio" in wanted else None
+        )
+        self.channels = (
+            2 * widths.hidden * sum(part is not None for part in (self.video, self.audio))
+        )
+        self.fusion = SEFusion(self.channels)
+
+    def sequence(self, mfcc: Tensor, frames: Tensor, text: Tensor) -> Tensor:
+        """Video first, then audio, weighed by the SE fusion: (B, channels, T)."""
+        branches = []
+        if self.video is not None:
+            branches.append(self.video(frames, text))
+        if self.audio is not None:
+            branches.append(self.audio(mfcc))
+        fused: Tensor = self.fusion(torch.cat(branches, dim=1))
+        return fused
+
+
+class AVTNet(Backbone):
+    """One look: a convolution to one value a step, two linear layers to one position.
+
+    Call with mfcc (B, 20, N), frames (B, F, 3, h, w) scaled as in training, text (B, F, 27, 36).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.conv = nn.Sequential(nn.Conv1d(self.channels, 1, 1), nn.Mish())
+        self.regress = _regressor(config.steps)
+
+    def forward(self, mfcc: Tensor, frames: Tensor, text: Tensor) -> Positions:
+        sequence = self.sequence(mfcc, frames, text)
+        values = self.conv(sequence).squeeze(1)
+        return Positions(self.regress(values).squeeze(1), values=(values,), sequence=sequence)
+
+
+class AVTNet2(AVTNet):
+    """AVTNet with a two-layer backend: a quarter of the channels between fusion and value."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        middle = self.channels // 4
+        self.conv = nn.Sequential(
+            nn.Conv1d(self.channels, middle, 1), nn.Mish(), nn.Conv1d(middle, 1, 1), nn.Mish()
+        )
+
+
+class AVTNet_YOLT(Backbone):
+    """You only look twice: a coarse position picks one of 20 cells, a second look refines in it."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.dropout = nn.Dropout(0.3 if config.dropout else 0.0)
+        self.conv1 = nn.Sequential(nn.Conv1d(self.channels, 1, 1), nn.Mish())
+        self.regress1 = _regressor(config.steps)
+        self.conv2 = nn.Sequential(nn.Conv1d(self.channels, 1, 1), nn.Mish())
+        self.regress2 = nn.Sequential(nn.Linear(config.steps // config.cells, 1), nn.Sigmoid())
+
+    def forward(self, mfcc: Tensor, frames: Tensor, text: Tensor) -> Positions:
+        cells = self.config.cells
+        sequence = self.dropout(self.sequence(mfcc, frames, text))
+        first = self.conv1(sequence).squeeze(1)
+        coarse = self.regress1(first).squeeze(1)
+        cell = cell_of(coarse, cells)
+        # A 1x1 convolution of the cell's steps is the cell's steps of the convolution.
+        values = self.conv2(sequence).squeeze(1)
+        # Gathered, not indexed by a row's number, which an export would count once for all.
+        by_cell = values.unflatten(1, (cells, -1))
+        where = cell[:, None, None].expand(-1, 1, by_cell.shape[2])
+        chosen = by_cell.gather(1, where).squeeze(1)
+        fine = self.regress2(chosen).squeeze(1)
+        answer = (cell + fine) / cells
+        return Positions(answer, coarse, cell, fine, (first, values), sequence)
+
+
+class Singing(nn.Module):
+    """A network in training that also says of every step whether it is inside of the song.
+
+    One layer on its fused sequence, which is not kept: what it asks for, the GRUs learn.
+    """
+
+    def __init__(self, network: AVTNet | AVTNet_YOLT) -> None:
+        super().__init__()
+        self.network = network
+        self.song = nn.Conv1d(network.channels, 1, 1)
+        # A network that has been trained before is not pulled about by a layer of noise.
+        nn.init.zeros_(self.song.weight)
+
+    def forward(self, mfcc: Tensor, frames: Tensor, text: Tensor) -> Positions:
+        out: Positions = self.network(mfcc, frames, text)
+        return out._replace(song=self.song(out.sequence).squeeze(1))
+
+
+def cell_of(position: Tensor, cells: int) -> Tensor:
+    """The cell, 0..cells - 1, of positions in 0..1; a position of 1 belongs to the last cell."""
+    return (position.detach() * cells).long().clamp(0, cells - 1)
+
+
+MODELS: dict[str, type[AVTNet | AVTNet_YOLT]] = {
+    "avtnet": AVTNet,
+    "avtnet2": AVTNet2,
+    "avtnet_yolt": AVTNet_YOLT,
+}
+
+
+def build(config: ModelConfig) -> AVTNet | AVTNet_YOLT:
+    """The network of a config, with fresh weights."""
+    return MODELS[config.kind](config)
+
+
+def _regressor(steps: int) -> nn.Sequential:
+    """(B, steps) → (B, 1) in 0..1."""
+    return nn.Sequential(nn.Linear(steps, 64), nn.Mish(), nn.Linear(64, 1), nn.Sigmoid())

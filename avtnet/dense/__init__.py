@@ -1,0 +1,1 @@
+"""AVTNetDense: both ends of an opening and an ending, or nothing."""

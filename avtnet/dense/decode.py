@@ -1,0 +1,171 @@
+"""Evidence for every second → openings and endings with both ends, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from avtnet.dense.model import BINS, BOUNDARIES, CLASSES, REACH
+
+PEAKS = 8
+"""Candidates for each boundary."""
+SHORTEST, LONGEST = 4.0, 170.0
+"""Seconds that an opening or an ending may last."""
+FLOOR = 0.02
+"""Peaks below this are no candidates."""
+HALF, SOFT, SUREST = 0.58, 0.03, 0.98
+"""Up to which share of a file a song is an opening rather than an ending, how quickly that turns,
+and how sure it may be. Of 14,950 real openings none starts in the second half
+(data/episodes.json); episodes that end with one, or that are two in a file, are known by their
+siblings (:mod:`avtnet.season.roles`)."""
+EDGE = 0.12
+"""How likely it is, before anything is seen, that a span goes on beyond the window."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A span of one class, in seconds from the evidence's first."""
+
+    label: str
+    start: float
+    end: float
+    score: float
+    """0..1; see :func:`confidence`."""
+    inside: float
+    """Mean probability of the class between the ends."""
+    start_peak: float
+    end_peak: float
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """The network's evidence as probabilities."""
+
+    classes: np.ndarray
+    """(T, 3)"""
+    peaks: np.ndarray
+    """(T, 4)"""
+    offsets: np.ndarray
+    """(T, 4, BINS)"""
+
+
+def decode(given: Probabilities, covered: float | None = None) -> list[Found]:
+    """The likeliest opening and ending that do not overlap, in order of time.
+
+    For each class all pairs of a likely start and a likely end are scored: how likely both are, how
+    far the class holds between them, how usual the length is. A span may begin with the evidence
+    or end with it, as in a window that cuts it.
+
+    Args:
+        covered: seconds of the evidence that exist in the file; None: all.
+    """
+    total = float(len(given.classes) if covered is None else min(covered, len(given.classes)))
+    if total < SHORTEST:
+        return []
+    found = []
+    for number, label in enumerate(CLASSES[1:], start=1):
+        inside = np.concatenate([[0.0], np.cumsum(given.classes[:, number])])
+        # What a second gains by being in the span: the log odds of the class against the rest.
+        chance = np.clip(given.classes[:, number], 1e-3, 1 - 1e-3)
+        gain = np.concatenate([[0.0], np.cumsum(np.log(chance / (1 - chance)))])
+        starts = _candidates(given, 2 * number - 2, total, at_edge=0.0)
+        ends = _candidates(given, 2 * number - 1, total, at_edge=total)
+        best: tuple[float, Found] | None = None
+        for start, first in starts:
+            for end, last in ends:
+                if not SHORTEST <= end - start <= LONGEST:
+                    continue
+                share = _between(inside, start, end) / (end - start)
+                if share < 0.3:
+                    continue
+                rank = (
+                    0.1 * _between(gain, start, end)
+                    + 2.0 * np.log(first * last)
+                    + usual(end - start)
+                )
+                if best is None or rank > best[0]:
+                    score = confidence(share, first, last)
+                    best = rank, Found(label, start, end, score, share, first, last)
+        if best is not None:
+            found.append(best[1])
+    if len(found) == 2 and min(f.end for f in found) > max(f.start for f in found):
+        found = [max(found, key=lambda each: each.score)]
+    return sorted(found, key=lambda each: each.start)
+
+
+def by_place(given: Probabilities, start: float, duration: float) -> Probabilities:
+    """Evidence in which a song is told an opening or an ending by where it is in its file, too.
+
+    The network is mostly sure that there is a song, and sometimes not which of the two.
+
+    Args:
+        start: of the evidence, in seconds of a file that lasts ``duration``.
+    """
+    seconds = start + np.arange(len(given.classes)) + 0.5
+    # The logistic function as a tangent: rows beyond the end of a short file do not overflow it.
+    turn = (1 - np.tanh((seconds / max(duration, 1.0) - HALF) / (2 * SOFT))) / 2
+    share = np.clip(turn, 1 - SUREST, SUREST)
+    classes, peaks = given.classes.copy(), given.peaks.copy()
+    classes[:, 1:] = _shared_out(given.classes[:, 1], given.classes[:, 2], share)
+    for side in range(2):
+        # Either kind of peak may be the song's.
+        peaks[:, [side, 2 + side]] = _shared_out(peaks[:, side], peaks[:, 2 + side], share)
+    return Probabilities(classes, peaks, given.offsets)
+
+
+def _shared_out(opening: np.ndarray, ending: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The sum of two chances, anew between them: (T, 2)."""
+    first, second = opening * share, ending * (1 - share)
+    total = np.minimum(opening + ending, 1.0)
+    part = first / np.maximum(first + second, 1e-9)
+    return np.stack([total * part, total * (1 - part)], axis=1)
+
+
+def likeliest(given: Probabilities, boundary: str, covered: float | None = None) -> float:
+    """Where one of BOUNDARIES is, if it is anywhere: seconds from the evidence's first."""
+    total = float(len(given.classes) if covered is None else min(covered, len(given.classes)))
+    number = BOUNDARIES.index(boundary)
+    exists = given.peaks[: max(1, int(np.ceil(total))), number]
+    return _refined(given, number, int(np.argmax(exists)), total)
+
+
+def usual(seconds: float) -> float:
+    """The logarithm of how usual a length is: most songs last a minute and a half."""
+    broad = 0.25 if seconds < 150 else 0.05
+    return float(np.log(np.exp(-(((seconds - 89) / 3) ** 2) / 2) + broad))
+
+
+def confidence(inside: float, first: float, last: float) -> float:
+    """How sure a span is, from the class between its ends and from its ends, 0..1."""
+    return float(inside * (0.4 + 0.6 * np.sqrt(min(1.0, first) * min(1.0, last))))
+
+
+def _candidates(
+    given: Probabilities, boundary: int, total: float, at_edge: float
+) -> list[tuple[float, float]]:
+    """Likely times of a boundary and how likely they are; the edge is one, too."""
+    peaks = given.peaks[: int(np.ceil(total)), boundary]
+    padded = np.pad(peaks, 2)
+    highest = np.max([padded[k : k + len(peaks)] for k in range(5)], axis=0)
+    tops = np.flatnonzero((peaks >= highest) & (peaks > FLOOR))
+    tops = tops[np.argsort(-peaks[tops])[:PEAKS]]
+    times = [(_refined(given, boundary, int(top), total), float(peaks[top])) for top in tops]
+    return [*times, (at_edge, EDGE)]
+
+
+def _refined(given: Probabilities, boundary: int, top: int, total: float) -> float:
+    """Where the boundary near a second is: the offsets of the seconds around it, weighed."""
+    bins = np.linspace(-REACH, REACH, BINS)
+    near = np.arange(max(0, top - 1), min(len(given.peaks), top + 2))
+    chances = given.offsets[near, boundary]
+    weights = given.peaks[near, boundary] ** 2
+    times = near + 0.5 + chances @ bins
+    time = float((weights * times).sum() / weights.sum())
+    return min(max(time, 0.0), total)
+
+
+def _between(sums: np.ndarray, start: float, end: float) -> float:
+    """The sum of a per-second value between two times, from its running sums."""
+    at = np.interp([start, end], np.arange(len(sums)), sums)
+    return float(at[1] - at[0])

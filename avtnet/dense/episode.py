@@ -1,0 +1,63 @@
+"""AVTNetDense on all seconds of an episode, at constant memory."""
+
+from __future__ import annotations
+
+from avtnet.dense import checkpoint as dense_checkpoint
+from avtnet.dense import inference
+from avtnet.dense.checkpoint import DenseCheckpoint
+from avtnet.dense.decode import by_place, decode
+from avtnet.dense.inference import Part
+from avtnet.dense.inputs import Inputs, from_features
+from avtnet.evidence import Candidate
+from clipping.segments import Segment
+from preprocess.episode import Episode
+
+_MARGIN = 1
+"""Seconds read on both sides of a part: the MFCC of its first and last columns hang on them."""
+
+
+def look_dense_episode(
+    episode: Episode, checkpoint: DenseCheckpoint | None = None
+) -> list[Segment]:
+    """The opening and the ending in an episode that ``python -m preprocess --sides whole`` has
+    kept, wherever they are; see :func:`avtnet.dense.inference.look_dense`.
+
+    Its file is read in parts: of an episode of any length some 30 MB are in memory at once.
+
+    Raises:
+        FeatureError: where the file is damaged, or was made with other settings than the network
+            was trained on.
+        CheckpointError: where the weights cannot be used.
+    """
+    checkpoint = checkpoint or dense_checkpoint.shipped()
+    dense_checkpoint.check_settings(checkpoint.info.features, episode)
+    seen = inference.evidence(checkpoint, part_of(episode), episode.seconds)
+    given = by_place(seen, 0.0, episode.duration)
+    return [
+        inference.segment_of(each, 0.0, episode.duration, checkpoint)
+        for each in decode(given, covered=episode.duration)
+    ]
+
+
+def candidates(
+    episode: Episode, checkpoint: DenseCheckpoint, *, share: float = 1.0
+) -> list[Candidate]:
+    """Candidates of an episode, as :func:`avtnet.dense.inference.candidates` gives of a window."""
+    found = look_dense_episode(episode, checkpoint)
+    return [
+        inference.candidate_of(
+            each, (0.0, episode.duration), episode.duration, episode.notes, share
+        )
+        for each in found
+    ]
+
+
+def part_of(episode: Episode) -> Part:
+    """Reads a stretch of an episode as the network takes it."""
+
+    def read(first: int, last: int) -> Inputs:
+        begin = max(0, first - _MARGIN)
+        window = episode.window(begin, "start", last + _MARGIN - begin)
+        return from_features(window, first - begin, last - begin)
+
+    return read

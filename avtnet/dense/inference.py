@@ -1,0 +1,246 @@
+"""Openings and endings of a window or a whole episode by AVTNetDense: both ends, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avtnet.dense.checkpoint import DenseCheckpoint, calibrated, check_settings, shipped
+from avtnet.dense.decode import Found, Probabilities, by_place, decode
+from avtnet.dense.inputs import Inputs, from_features
+from avtnet.dense.model import Evidence
+from avtnet.evidence import NETWORKS, Candidate
+from clipping.segments import Segment
+from clipping.windows import WINDOW_SECONDS
+from preprocess.features import Features
+
+SIGMA = 1.5
+"""Standard deviation of its ends in seconds, where a segment is right."""
+CHUNK = 480
+"""Seconds that the network looks at at once, besides its reach on both sides."""
+BATCH_SIZE = 8
+"""Windows of 200 s, or seconds that make as many, that go through the network together."""
+Part = Callable[[int, int], Inputs]
+"""(first, last) → Inputs of these seconds, one row."""
+
+
+def look_dense(features: Features, checkpoint: DenseCheckpoint | None = None) -> list[Segment]:
+    """The opening and the ending in a window or a whole episode, in media time.
+
+    Args:
+        features: of any length; ``settings.window`` says which.
+        checkpoint: None takes the weights that are shipped.
+
+    Returns:
+        Segments ``opening`` and ``ending``, each at most once, with a score from 0 to 1 and the
+        evidence. A segment that touches the window's edge may go on beyond it, and says so.
+
+    Raises:
+        FeatureError: where the features are not those that the network was trained on.
+        CheckpointError: where the weights cannot be used.
+    """
+    checkpoint = checkpoint or shipped()
+    check_settings(checkpoint.info.features, features)
+    given = evidence(checkpoint, partial(from_features, features), features.settings.seconds)
+    return segments(features, given, checkpoint)
+
+
+def look_dense_many(
+    features: Iterable[Features],
+    checkpoint: DenseCheckpoint | None = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[list[Segment]]:
+    """What :func:`look_dense` says of each, in their order, several at once.
+
+    Args:
+        features: read as they are needed, ``batch_size`` of them at a time; of any lengths.
+        batch_size: see ``BATCH_SIZE``.
+
+    Raises:
+        FeatureError, CheckpointError: as :func:`look_dense`.
+    """
+    checkpoint = checkpoint or shipped()
+    for window, given in see_many(features, checkpoint, batch_size=batch_size):
+        yield segments(window, given, checkpoint)
+
+
+def see_many(
+    features: Iterable[Features], checkpoint: DenseCheckpoint, *, batch_size: int = BATCH_SIZE
+) -> Iterator[tuple[Features, Probabilities]]:
+    """Each of many windows or episodes with its evidence; see :func:`look_dense_many`."""
+    waiting = iter(features)
+    while some := list(islice(waiting, batch_size)):
+        for window in some:
+            check_settings(checkpoint.info.features, window)
+        parts = [(partial(from_features, each), each.settings.seconds) for each in some]
+        yield from zip(some, evidence_of_many(checkpoint, parts, batch_size), strict=True)
+
+
+def segments(
+    features: Features, given: Probabilities, checkpoint: DenseCheckpoint
+) -> list[Segment]:
+    """The opening and the ending that evidence tells of, in media time."""
+    placed = by_place(given, features.start, features.duration)
+    found = decode(placed, covered=features.covered)
+    return [segment_of(each, features.start, features.covered, checkpoint) for each in found]
+
+
+def candidates(
+    features: Features, checkpoint: DenseCheckpoint, *, share: float = 1.0
+) -> list[Candidate]:
+    """What AVTNetDense says of a window, for :func:`avtnet.evidence.fuse_candidates`.
+
+    An end that the window cuts off is not known; one at the file's own edge is.
+
+    Args:
+        share: what its scores are multiplied with, where they count for less.
+    """
+    seen = features.start, features.start + features.covered
+    return [
+        candidate_of(segment, seen, features.duration, features.notes, share)
+        for segment in look_dense(features, checkpoint)
+    ]
+
+
+def candidate_of(
+    segment: Segment,
+    seen: tuple[float, float],
+    duration: float,
+    notes: Sequence[str],
+    share: float,
+) -> Candidate:
+    """A segment that AVTNetDense found in the stretch ``seen`` of a file, as evidence."""
+    begin, last = seen
+    cut_start = segment.start <= begin and begin > 0
+    cut_end = segment.end >= last - 1e-3 and last < duration - 0.5
+    return Candidate(
+        NETWORKS,
+        "opening" if segment.label == "opening" else "ending",
+        None if cut_start else segment.start,
+        None if cut_end else segment.end,
+        SIGMA,
+        (segment.score or 0.0) * share,
+        (*segment.evidence, *notes),
+        assumed="the window's edge stands for an end that lies beyond it"
+        if cut_start or cut_end
+        else "",
+    )
+
+
+def evidence(
+    checkpoint: DenseCheckpoint,
+    part: Part,
+    seconds: int,
+    shown: Sequence[float] | None = None,
+) -> Probabilities:
+    """The network's evidence for so many seconds, a chunk at a time: memory does not grow.
+
+    The same as of all at once, because each chunk is seen with all the seconds around it that its
+    answer depends on.
+
+    Args:
+        shown: which of sound, pictures, text and place are used, of 0 and 1; None: all.
+    """
+    (given,) = evidence_of_many(checkpoint, [(part, seconds)], 1, shown)
+    return given
+
+
+def evidence_of_many(
+    checkpoint: DenseCheckpoint,
+    parts: Sequence[tuple[Part, int]],
+    batch_size: int = BATCH_SIZE,
+    shown: Sequence[float] | None = None,
+) -> list[Probabilities]:
+    """The evidence for each of many, of so many seconds; chunks of one length go together."""
+    network, reach = checkpoint.network, checkpoint.network.config.reach
+    device = next(network.parameters()).device
+    same: dict[int, list[_Chunk]] = {}
+    for number, (_, seconds) in enumerate(parts):
+        for first in range(0, seconds, CHUNK):
+            last = min(seconds, first + CHUNK)
+            chunk = _Chunk(number, first, last, max(0, first - reach), min(seconds, last + reach))
+            same.setdefault(chunk.high - chunk.low, []).append(chunk)
+    done: dict[tuple[int, int], Probabilities] = {}
+    for length, chunks in same.items():
+        rows = max(1, batch_size * int(WINDOW_SECONDS) // length)
+        for begin in range(0, len(chunks), rows):
+            some = chunks[begin : begin + rows]
+            inputs = [parts[each.number][0](each.low, each.high) for each in some]
+            # Pictures travel as bytes and become numbers where the network is.
+            given = Inputs(*(torch.cat(each).to(device) for each in zip(*inputs, strict=True)))
+            seen = (
+                None if shown is None else torch.tensor(shown, device=device).repeat(len(some), 1)
+            )
+            with torch.inference_mode():
+                out = network(*given.numbers(), seen)
+            whole = _probabilities(out)
+            for row, each in enumerate(some):
+                inside = slice(each.first - each.low, each.last - each.low)
+                done[each.number, each.first] = Probabilities(
+                    *(getattr(whole, name)[row, inside] for name in NAMES)
+                )
+    return [
+        _joined([done[number, first] for first in range(0, seconds, CHUNK)])
+        for number, (_, seconds) in enumerate(parts)
+    ]
+
+
+NAMES = ("classes", "peaks", "offsets")
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Seconds ``[first, last)`` of one of many, seen with those of ``[low, high)``."""
+
+    number: int
+    first: int
+    last: int
+    low: int
+    high: int
+
+
+def _probabilities(out: Evidence) -> Probabilities:
+    """All rows at once, with an axis for them in front."""
+
+    def numbers(tensor: Tensor) -> np.ndarray:
+        array: np.ndarray = tensor.float().cpu().numpy()
+        return array
+
+    return Probabilities(
+        numbers(out.classes.softmax(-1)),
+        numbers(out.peaks.sigmoid()),
+        numbers(out.offsets.softmax(-1)),
+    )
+
+
+def _joined(pieces: Sequence[Probabilities]) -> Probabilities:
+    return Probabilities(
+        *(np.concatenate([getattr(piece, name) for piece in pieces]) for name in NAMES)
+    )
+
+
+def segment_of(found: Found, start: float, covered: float, checkpoint: DenseCheckpoint) -> Segment:
+    """What was found in ``covered`` seconds from ``start`` on, in media time."""
+    told = (
+        f"AVTNetDense: {found.label} {found.inside:.0%} sure between its ends, "
+        f"start {found.start_peak:.0%}, end {found.end_peak:.0%}"
+    )
+    cut = [
+        f"its {side} is that of the window: it may go on beyond"
+        for side, time, edge in (("start", found.start, 0.0), ("end", found.end, covered))
+        if time == edge
+    ]
+    return Segment(
+        round(start + found.start, 3),
+        round(start + found.end, 3),
+        found.label,
+        round(calibrated(found.score, checkpoint.info), 3),
+        (told, *cut),
+    )

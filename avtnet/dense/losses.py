@@ -1,0 +1,54 @@
+"""How far AVTNetDense's evidence is from the truth."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from avtnet.dense.inputs import Targets
+from avtnet.dense.model import BINS, REACH, Evidence
+
+NEAR = 1.0
+"""Deviation in seconds of the bell that a boundary's peak is."""
+
+
+def dense_loss(out: Evidence, targets: Targets) -> Tensor:
+    """The mean loss of a batch: classes, peaks and offsets together."""
+    return sum(dense_terms(out, targets).values(), start=out.classes.new_zeros(()))
+
+
+def dense_terms(out: Evidence, targets: Targets) -> dict[str, Tensor]:
+    """The three parts of the loss.
+
+    Classes: cross entropy with the share of each class in a second. Peaks: cross entropy with a
+    bell over the boundary, the many seconds without one weighed down where they are known
+    (a focal loss, as in CenterNet). Offsets: cross entropy with the two bins next to the boundary
+    (distribution focal loss), over the seconds within REACH of one. A second without any class is
+    one of which nothing is known: what is said of it costs nothing.
+    """
+    logs = functional.log_softmax(out.classes, dim=-1)
+    classes = -(targets.classes * logs).sum(-1).mean()
+    distance = from_middles(targets.times, out.peaks.shape[1])  # (B, T, 4)
+    known = ~distance.isnan()
+    bell = torch.where(known, torch.exp(-(distance**2) / (2 * NEAR**2)), 0.0)
+    chance = out.peaks.sigmoid()
+    entropy = functional.binary_cross_entropy_with_logits(out.peaks, bell, reduction="none")
+    count = (~targets.times.isnan()).sum().clamp(min=1)
+    told = targets.classes.sum(-1, keepdim=True) > 0
+    peaks = (entropy * (bell - chance).abs() * told).sum() / count
+    near = known & (distance.abs() < REACH)
+    place = (distance[near] + REACH) / (2 * REACH) * (BINS - 1)
+    low = place.floor().clamp(0, BINS - 2)
+    share = (place - low)[:, None]
+    bins = functional.log_softmax(out.offsets[near], dim=-1)
+    at = low.long()[:, None]
+    offsets = -(bins.gather(1, at) * (1 - share) + bins.gather(1, at + 1) * share)
+    mean = offsets.sum() / near.sum().clamp(min=1)
+    return {"classes": classes, "peaks": 0.25 * peaks, "offsets": 0.2 * mean}
+
+
+def from_middles(times: Tensor, seconds: int) -> Tensor:
+    """How far each boundary (B, 4) is from the middle of each second: (B, T, 4)."""
+    middles = torch.arange(seconds, device=times.device) + 0.5
+    return times[:, None, :] - middles[None, :, None]

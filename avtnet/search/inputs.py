@@ -1,0 +1,149 @@
+"""The features behind whatever a user names: feature files, videos, or folders of either."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clipping.errors import ClippingError
+from clipping.files import find_media
+from clipping.windows import WindowId
+from preprocess.batch.command import PreprocessConfig, follow, plan
+from preprocess.settings import FeatureSettings
+
+FEATURE_SUFFIX = ".safetensors"
+EPISODE_SUFFIX = ".episode"
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """What a user names, by what it is."""
+
+    windows: dict[WindowId, Path] = field(default_factory=dict)
+    """Feature files."""
+    episodes: dict[str, Path] = field(default_factory=dict)
+    """Files that keep all of an episode's seconds."""
+    media: list[str] = field(default_factory=list)
+    """The words that name media."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Feature files by window, and what could not be had."""
+
+    features: dict[WindowId, Path]
+    episodes: dict[str, Path] = field(default_factory=dict)
+    """Files of whole episodes, by name."""
+    media: dict[str, Path] = field(default_factory=dict)
+    """The media file of each episode's name; none where features were given."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """Why an episode has no features (or lacks some), by name."""
+
+
+def sort_inputs(inputs: Sequence[str]) -> Sorted:
+    """The feature files behind what a user names, and the words that name media.
+
+    A folder with media in it counts as media, whatever else lies there, another one as features.
+
+    Raises:
+        ClippingError: where nothing is named.
+    """
+    if not inputs:
+        raise ClippingError("give at least one video, feature file, or folder of them")
+    ready = Sorted()
+    for given in inputs:
+        windows, episodes = _feature_files(Path(given))
+        ready.windows.update(windows)
+        ready.episodes.update(episodes)
+        if not windows and not episodes:
+            ready.media.append(given)
+    return ready
+
+
+@contextmanager
+def gather(
+    inputs: Sequence[str],
+    settings: FeatureSettings,
+    *,
+    keep: Path | None = None,
+    workers: int | None = None,
+    only: frozenset[str] | None = None,
+    whole: bool = False,
+) -> Iterator[Gathered]:
+    """Find feature files, or make them of media files, with a progress bar on stderr.
+
+    Args:
+        inputs: see :func:`sort_inputs`.
+        settings: how features are made.
+        keep: where they are kept, so that a second run finds them; None makes them for now only.
+        workers: processes; None takes one a core.
+        only: the names of the media files whose features are wanted; None wants all.
+        whole: of media, make files of all seconds in place of windows.
+
+    Raises:
+        ClippingError: where an input does not exist, or nothing is found in them.
+    """
+    ready = sort_inputs(inputs)
+    if not ready.media or (only is not None and not only):
+        yield Gathered(ready.windows, ready.episodes)
+        return
+    with tempfile.TemporaryDirectory(prefix="avtnet-") as temporary:
+        output = keep or Path(temporary)
+        config = PreprocessConfig(
+            inputs=tuple(ready.media),
+            output=output,
+            sides="whole" if whole else "both",
+            workers=workers,
+            features=settings,
+        )
+        todo, outcomes = plan(config)
+        if only is not None:
+            todo = [task for task in todo if task.name in only]
+            outcomes = [outcome for outcome in outcomes if outcome.name in only]
+        follow(config, todo, outcomes)
+        failures: dict[str, str] = {}
+        for outcome in outcomes:
+            if outcome.output is None:
+                failures[outcome.name] = outcome.error or "no features were made"
+            elif outcome.side == "whole":
+                ready.episodes[outcome.name] = Path(outcome.output)
+            else:
+                try:
+                    ready.windows[WindowId(outcome.name, outcome.side)] = Path(outcome.output)
+                except ValueError as error:  # a file name that no table can hold
+                    failures[outcome.name] = f"{outcome.file}: {error}; rename the file"
+        found = find_media(ready.media)
+        names = found if only is None else {name: found[name] for name in found if name in only}
+        yield Gathered(ready.windows, ready.episodes, names, failures)
+
+
+def _feature_files(path: Path) -> tuple[dict[WindowId, Path], dict[str, Path]]:
+    """The feature files at or below ``path``, of windows and of whole episodes, by what they are
+    of; none where there are media, or nothing."""
+    if path.suffix in (FEATURE_SUFFIX, EPISODE_SUFFIX) and path.is_file():
+        files, folder = [path], path.parent
+    elif path.is_dir() and not find_media([path]):
+        suffixes = (FEATURE_SUFFIX, EPISODE_SUFFIX)
+        files, folder = sorted(file for each in suffixes for file in path.rglob(f"*{each}")), path
+    else:
+        return {}, {}
+    windows, episodes = {}, {}
+    for file in files:
+        if file.name.startswith(".") and file != path:
+            continue
+        called = file.relative_to(folder).with_suffix("").as_posix()
+        if file.suffix == EPISODE_SUFFIX:
+            episodes[called] = file
+        else:
+            windows[_window(called, file)] = file
+    return windows, episodes
+
+
+def _window(text: str, path: Path) -> WindowId:
+    try:
+        return WindowId.parse(text)
+    except ValueError as error:
+        raise ClippingError(f"{path}: {error}") from error

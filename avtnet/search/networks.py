@@ -1,0 +1,178 @@
+"""The networks that are asked about an episode: which they are, what they are shown, what they
+say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avtnet.classic import checkpoints
+from avtnet.classic.checkpoints import Checkpoint
+from avtnet.classic.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
+from avtnet.classic.positions import check_settings, predict_windows
+from avtnet.dense import checkpoint as dense_checkpoint
+from avtnet.dense import episode, inference
+from avtnet.dense.checkpoint import DenseCheckpoint
+from avtnet.evidence import Candidate
+from clipping.errors import ConfigError
+from clipping.learning.devices import find_device
+from preprocess.episode import Episode, open_episode
+from preprocess.features import Features
+from preprocess.features import load as load_features
+from preprocess.settings import FeatureSettings
+
+if TYPE_CHECKING:
+    from avtnet.search.request import LocateConfig
+
+SHIPPED = Path(__file__).parents[1] / "weights" / "demo.safetensors"
+"""A small AVTNet_YOLT, trained on made-up episodes only."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Who is asked, if anybody is: nothing is loaded that is not going to be."""
+
+    settings: FeatureSettings
+    """Of the features that they take."""
+    models: tuple[Checkpoint, ...] = ()
+    """Those of the challenge's kind, which look at a window and name one boundary."""
+    dense: tuple[DenseCheckpoint, ...] = ()
+    """Those that know both ends."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is shown of an episode."""
+
+    windows: tuple[Features, ...] = ()
+    episode: Episode | None = None
+    """All of its seconds, if they were made."""
+
+
+def load_networks(config: LocateConfig) -> Networks:
+    """The networks that a search is going to ask.
+
+    Raises:
+        CheckpointError: where one cannot be used.
+        ConfigError: where two want other features, or the device is not there.
+    """
+    if config.network == "never" and not config.weights:
+        find_device(config.device)
+        return Networks(FeatureSettings())
+    models, seers = tuple(load_models(config)), tuple(load_dense(config))
+    settings = [model.info.features for model in models] + [seer.info.features for seer in seers]
+    if config.network == "never":
+        models, seers = (), ()
+    return Networks(settings[0], models, seers)
+
+
+def load_models(config: LocateConfig) -> list[Checkpoint]:
+    """The checkpoints of the challenge's networks to ask, which must take the same features.
+
+    Raises:
+        CheckpointError: where one cannot be used.
+        ConfigError: where two want other features.
+    """
+    device = find_device(config.device)
+    paths = [path for path in config.weights if not dense_checkpoint.is_dense(path)]
+    models = [checkpoints.load(path, device) for path in paths]
+    for model in models[1:]:
+        if model.info.features.decisive() != models[0].info.features.decisive():
+            one, other = models[0].path, model.path
+            raise ConfigError(f"{one} and {other} were trained on different features")
+    return models
+
+
+def load_dense(config: LocateConfig) -> list[DenseCheckpoint]:
+    """The checkpoints of AVTNetDense to ask; the shipped one where no weights are named.
+
+    Raises:
+        CheckpointError: where one cannot be used.
+    """
+    device = find_device(config.device)
+    if not config.weights:
+        return [dense_checkpoint.shipped(device)]
+    return [
+        dense_checkpoint.load(path, device)
+        for path in config.weights
+        if dense_checkpoint.is_dense(path)
+    ]
+
+
+def see(windows: Sequence[Path], episode: Path | None) -> Sight:
+    """What files of features show.
+
+    Args:
+        windows: of single windows.
+        episode: of all seconds; both windows are cut out of it where there are none.
+
+    Raises:
+        FeatureError: naming the file, where one is damaged or of another version.
+    """
+    seen = tuple(map(load_features, windows))
+    if episode is None:
+        return Sight(seen)
+    whole = open_episode(episode)
+    return Sight(seen or whole.windows(), whole)
+
+
+def views(sight: Sight, networks: Networks) -> list[Boundary]:
+    """What the networks of the challenge's kind see in both windows.
+
+    Raises:
+        FeatureError: where the features are not those that a model was trained on.
+    """
+    return [look(window, networks.models) for window in sight.windows] if networks.models else []
+
+
+def witness(
+    sight: Sight, boundaries: Sequence[Boundary], networks: Networks, share: float
+) -> list[Candidate]:
+    """What all networks say, as evidence.
+
+    Args:
+        boundaries: see :func:`views`.
+        share: what their confidence counts for.
+
+    Raises:
+        FeatureError: where the features are not those that a network was trained on.
+    """
+    said: list[Candidate] = []
+    for checkpoint in networks.dense:
+        if sight.episode is not None:
+            said += episode.candidates(sight.episode, checkpoint, share=share)
+            continue
+        for window in sight.windows:
+            said += inference.candidates(window, checkpoint, share=share)
+    for boundary in boundaries:
+        candidate = candidate_of(boundary, describe(networks.models), share=share)
+        if candidate is not None:
+            said.append(candidate)
+    return said
+
+
+def look(features: Features, models: Sequence[Checkpoint]) -> Boundary:
+    """Every model's views of one window, fused.
+
+    Raises:
+        FeatureError: where the features are not those that a model was trained on.
+    """
+    seen = {}
+    for index, model in enumerate(models):
+        check_settings(model, features)
+        moved = [shifted(features, seconds) for seconds in SHIFTS]
+        positions = predict_windows(model, moved)
+        name = f"{index + 1}:{model.path.parent.name}/{model.path.stem}"
+        seen[name] = [place + shift for place, shift in zip(positions, SHIFTS, strict=True)]
+    return fuse_views(features, seen)
+
+
+def describe(models: Sequence[Checkpoint]) -> str:
+    """Who says it, in a few words."""
+    if len(models) > 1:
+        return f"{len(models)} networks fused"
+    info = models[0].info
+    shipped = " with the demo weights" if models[0].path == SHIPPED else ""
+    return f"{info.model.kind} ({info.model.size}){shipped}"

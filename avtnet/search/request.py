@@ -1,0 +1,87 @@
+"""The settings of ``avtnet locate``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from clipping.errors import ConfigError
+from clipping.formats import catalog
+
+
+@dataclass(frozen=True)
+class LocateConfig:
+    """Find the opening and the ending of each episode; print a table and write files.
+
+    Episodes of one season (a folder, or S01E02 in the names) are compared: what they repeat is
+    found to the sound's own samples. The networks are asked where that tells nothing.
+    Without any file or folder, a small demo season is made with real codecs and used.
+    """
+
+    inputs: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "videos, feature files (.safetensors, .episode), or folders of them"},
+    )
+    weights: tuple[Path, ...] = ()
+    """Checkpoints, of AVTNetDense (avtnet tune) and of others; several are fused. Absent: those
+    that are shipped."""
+    json: Path | None = None
+    """Write the timelines as JSON."""
+    csv: Path | None = None
+    """Write the segments as CSV."""
+    plot: Path | None = None
+    """Folder for pictures: one of each season, and one an episode of what the networks saw."""
+    explain: tuple[str, ...] = ()
+    """Episodes (file or name) of which all reasons are printed; all prints them of every one."""
+    clips: Path | None = None
+    """Folder to cut the segments into, exact to the frame."""
+    write: tuple[str, ...] = ()
+    """Files for players, of each episode: edl, edl45, chapters, ogm, ffmetadata, webvtt, jellyfin,
+    aniskip, needle, mpv, otio, json, csv (docs/formats.md)."""
+    write_to: Path | None = None
+    """Folder for them; absent, beside the media."""
+    padding: float = 0.0
+    """Seconds by which they have every segment wider at both ends; negative: narrower."""
+    cache: Path | None = None
+    """Folder to keep what was heard and compared; absent, .avtnet beside the media."""
+    themes: Path | None = None
+    """Folder of remembered themes (avtnet themes); absent, the user's."""
+    rescan: bool = False
+    """Look at everything anew, whatever the cache knows."""
+    network: Literal["auto", "always", "never"] = "auto"
+    """When the networks look: where nothing else tells of the opening or the ending, at every
+    episode, at none."""
+    pictures: Literal["auto", "always", "never"] = "auto"
+    """When pictures are compared, too: where the sounds tell nothing, all of them, never."""
+    features: Path | None = None
+    """Folder to keep features in, so that a second run is quick; absent, they are not kept."""
+    audio: str | None = None
+    """Which sound: a language (jpn) or the number of a stream; absent, the file's default."""
+    min_confidence: float = 0.5
+    """Say nothing below this confidence (0..1)."""
+    workers: int | None = None
+    """Processes that read the media; absent, one a core; 0 works in this one."""
+    look: Literal["windows", "whole"] = "windows"
+    """What the networks are shown of an episode: its first and last 200 s, or all of it, where a
+    song may begin later; that takes longer, as the file is longer than 400 s."""
+    device: str = "cpu"
+    """Where the networks run: cpu, cuda, cuda:1, mps, or auto."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_confidence <= 1:
+            raise ConfigError(f"min_confidence is from 0 to 1, got {self.min_confidence}")
+        if not math.isfinite(self.padding):
+            raise ConfigError(f"padding is a number of seconds, got {self.padding}")
+        catalog.check_names(self.write)
+        # write_timelines tells the form by the suffix.
+        if self.csv is not None and self.csv.suffix.lower() != ".csv":
+            raise ConfigError(f"--csv ends in .csv, got {self.csv}")
+        if self.json is not None and self.json.suffix.lower() == ".csv":
+            raise ConfigError(f"--json writes JSON, for CSV there is --csv; got {self.json}")
+        if not self.inputs and self.weights and self.weights[-1].suffix != ".safetensors":
+            raise ConfigError(
+                f"--weights takes all words after it, also {self.weights[-1]}, which is no "
+                ".safetensors; name what to search before --weights, or after --"
+            )

@@ -1,0 +1,1 @@
+"""The stages of a season: what its episodes say of each other."""

@@ -1,0 +1,228 @@
+"""What the episodes of a season share: which pairs are compared, and what that tells of the rest.
+
+All pairs of a small season are compared. In a large one each episode meets its neighbours at
+growing distances, and then one example of everything that was found so: the work grows as
+n log n, and a song is still found in every episode that has it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from avtnet.season.cached import match_rows, matches_of, remembered
+from clipping.errors import ClippingError
+from clipping.kept.cache import Cache
+from clipping.many.workers import Died, available_cores, run_tasks
+from clipping.repeats.file_fingerprint import Prints, SharedSettings
+from clipping.repeats.fingerprint import Fingerprint
+from clipping.repeats.identities import Gathered, Match, Occurrence, Stretch, gather
+from clipping.repeats.matching import Index
+from clipping.repeats.shared import Shared, compare
+
+SOUND = SharedSettings(shortest=5.0, by="sound")
+"""All of the sound. Stretches too short for an opening tell what touches one (logos, jingles)."""
+ALL_PAIRS = 12
+"""Episodes up to which every pair is compared."""
+MOST_SOUGHT = 24
+"""Identities of a large season that are looked for in every episode, the greatest first: a season
+has some themes, and as many recaps as episodes, which nobody else holds."""
+_MARGIN = 1.0
+"""Seconds about an example that are compared too, so that its ends can be refined."""
+
+Progress = Callable[[str, int, int], None]
+"""(what is being done, steps done, of so many)."""
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Tells nobody."""
+
+
+@dataclass
+class Repetition:
+    """What a season's files share; files are numbers in the order of the episodes."""
+
+    paths: tuple[Path, ...]
+    durations: dict[int, float] = field(default_factory=dict)
+    """Seconds of the files that could be read."""
+    prints: dict[int, Prints] = field(default_factory=dict)
+    matches: list[Match] = field(default_factory=list)
+    gathered: Gathered = field(default_factory=lambda: Gathered((), ()))
+    silent: dict[int, str] = field(default_factory=dict)
+    """Files without a sound that can be compared, and why."""
+    _of_file: dict[int, list[Match]] = field(default_factory=dict)
+    _sorted: int = 0
+
+    def matches_of(self, file: int) -> list[Match]:
+        """Those with a place in one file; all of them are too many to look through for each."""
+        if self._sorted != len(self.matches):
+            self._of_file, self._sorted = {}, len(self.matches)
+            for match in self.matches:
+                for number in {match.a.file, match.b.file}:
+                    self._of_file.setdefault(number, []).append(match)
+        return self._of_file.get(file, [])
+
+
+def listen(
+    paths: Sequence[Path],
+    durations: Mapping[int, float],
+    cache: Cache,
+    settings: SharedSettings = SOUND,
+    *,
+    workers: int | None = None,
+    progress: Progress = quiet,
+) -> Repetition:
+    """Compare the sounds of a season's files, as far as the cache does not know the answer.
+
+    Args:
+        paths: the episodes, in their order.
+        durations: seconds of those that can be read, by number.
+        workers: processes that listen; None takes one a core, 0 works in this one.
+    """
+    heard = Repetition(tuple(paths), dict(durations))
+    tasks = [_Task(number, paths[number], cache, settings) for number in durations]
+    for done, (number, problem) in enumerate(_each(_listened, tasks, workers), 1):
+        if problem is not None:
+            heard.silent[number] = problem
+        progress("listening", done, len(tasks))
+    known = Cache(cache.given)  # what was made a moment ago is fresh enough
+    for number in durations:
+        if number not in heard.silent:
+            try:
+                heard.prints[number] = known.prints(paths[number], settings)
+            except ClippingError as error:
+                heard.silent[number] = str(error)
+    numbers = sorted(heard.prints)
+    pairs = list(pairs_of(numbers))
+    for done, (a, b) in enumerate(pairs, 1):
+        heard.matches += _matches(a, b, heard.prints[a], heard.prints[b], cache, settings)
+        progress("comparing", done, len(pairs))
+    heard.gathered = gather(heard.matches, heard.durations)
+    if len(numbers) > ALL_PAIRS:
+        _complete(heard, cache, settings, progress)
+    return heard
+
+
+@dataclass(frozen=True)
+class _Task:
+    number: int
+    path: Path
+    cache: Cache
+    settings: SharedSettings
+
+
+def _listened(task: _Task) -> tuple[int, str | None]:
+    """Put the prints of one file into the cache; the reason where that is not possible."""
+    try:
+        task.cache.prints(task.path, task.settings)
+    except ClippingError as error:
+        return task.number, str(error)
+    return task.number, None
+
+
+def _each(
+    function: Callable[[_Task], tuple[int, str | None]],
+    tasks: Sequence[_Task],
+    workers: int | None,
+) -> Iterator[tuple[int, str | None]]:
+    workers = available_cores() if workers is None else workers
+    if workers == 0 or len(tasks) < 2:
+        yield from map(function, tasks)
+        return
+    for task, result in run_tasks(function, tasks, workers):
+        if isinstance(result, Died):
+            yield task.number, f"{task.path}: {result.reason}"
+        else:
+            yield result
+
+
+def pairs_of(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The pairs to compare: all of a few files; of many, those at distances 1, 2, 3, 5, 8, 13 …"""
+    if len(numbers) <= ALL_PAIRS:
+        yield from itertools.combinations(numbers, 2)
+        return
+    for place, number in enumerate(numbers):
+        near, far = 1, 2
+        while place + near < len(numbers):
+            yield number, numbers[place + near]
+            near, far = far, near + far
+
+
+def _matches(
+    a: int, b: int, prints_a: Prints, prints_b: Prints, cache: Cache, settings: SharedSettings
+) -> list[Match]:
+    found = cache.pair(prints_a.path, prints_b.path, settings)
+    if found is None:
+        try:
+            found = compare(prints_a, prints_b, settings)
+        except ClippingError:  # a file that went while we looked at it: it has no match
+            return []
+        cache.keep_pair(prints_a.path, prints_b.path, settings, found)
+    return as_matches(a, b, found)
+
+
+def as_matches(a: int, b: int, found: Iterable[Shared]) -> list[Match]:
+    """What two files share, by their numbers."""
+    return [
+        Match(
+            Stretch(a, each.a.segment.start, each.a.segment.end),
+            Stretch(b, each.b.segment.start, each.b.segment.end),
+            each.score,
+            each.exact,
+            each.by,
+        )
+        for each in found
+    ]
+
+
+def _complete(
+    heard: Repetition, cache: Cache, settings: SharedSettings, progress: Progress
+) -> None:
+    """Look for one example of each great identity in the files that are not known to hold it."""
+    identities = heard.gathered.identities[:MOST_SOUGHT]
+    for done, identity in enumerate(identities, 1):
+        holders = set(identity.files)
+        example = max(identity.occurrences, key=lambda each: (len(each.seen_with), each.score))
+        for number in heard.prints:
+            if number not in holders:
+                heard.matches += _sought(example, number, heard, cache, settings)
+        progress("completing", done, len(identities))
+    heard.gathered = gather(heard.matches, heard.durations)
+
+
+def _sought(
+    example: Occurrence, number: int, heard: Repetition, cache: Cache, settings: SharedSettings
+) -> list[Match]:
+    """What a file holds of an example from another, as far as the cache does not know it."""
+    home = example.place.file
+
+    def compared() -> list[list[Any]]:
+        part = example_of(heard.prints[home], example)
+        found = compare(part, heard.prints[number], settings)
+        return match_rows(as_matches(home, number, found))
+
+    key = [round(example.place.start, 3), round(example.place.end, 3), settings.shortest]
+    paths = heard.paths[home], heard.paths[number]
+    try:
+        return matches_of(home, number, remembered(cache, paths, "example", key, compared))
+    except ClippingError:  # a file that went while we looked at it
+        return []
+
+
+def example_of(prints: Prints, occurrence: Occurrence, margin: float = _MARGIN) -> Prints:
+    """The prints of a file as if it had nothing but one occurrence."""
+
+    def part(index: Index | None) -> Index | None:
+        if index is None:
+            return None
+        whole = index.fingerprint
+        first = max(0, round((occurrence.place.start - margin - whole.centre) / whole.step))
+        last = round((occurrence.place.end + margin - whole.centre) / whole.step)
+        words = whole.words[first : max(first, last)]
+        return Index(Fingerprint(words, whole.step, whole.time(first), whole.kind))
+
+    return dataclasses.replace(prints, sound=part(prints.sound), picture=part(prints.picture))

@@ -1,0 +1,80 @@
+"""The settings of the generator of made-up episodes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from clipping.errors import ConfigError
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class SynthesizeConfig:
+    """Make a labelled set of short, small episodes with openings and endings."""
+
+    output: Path
+    """Folder to make or to complete."""
+    kind: Literal["dataset", "season", "varied"] = "dataset"
+    """dataset: many series, boundaries drawn like the challenge's labels; season: one series,
+    its opening moves a little, its ending stands at the same distance from the end; varied: many
+    series of all manners, some without an opening or an ending (:mod:`avtnet.synthesis.film`)."""
+    episodes: int = 120
+    """How many. More of them leave those already made as they are."""
+    seed: int = 0
+    """Another seed, other episodes."""
+    series_episodes: int = 3
+    """Episodes of a series in a dataset: they share songs, characters and credits."""
+    size: str = "256x144"
+    """Picture size, WIDTHxHEIGHT in pixels, both even."""
+    rate: int = 6
+    """Frames a second; boundaries lie on a frame."""
+    duration: float = 400.0
+    """Shortest episode in seconds. Below 400 s all times shrink in proportion."""
+    duration_spread: float = 20.0
+    """How much longer the longest one may be, in seconds."""
+    split: Literal["train", "val", "test"] = "train"
+    """varied: whose songs, voices, pictures and fonts these are; splits share nothing."""
+    material: Path | None = None
+    """varied: a folder with music/, speech/, pictures/ and fonts/ to use beside what is made up."""
+    music: Path | None = None
+    """varied: a folder of music, if not --material's."""
+    speech: Path | None = None
+    """varied: a folder with a folder of recordings for each speaker or language."""
+    pictures: Path | None = None
+    """varied: a folder of photos and paintings to stand in backgrounds."""
+    fonts: Path | None = None
+    """varied: a folder of fonts."""
+    workers: int | None = None
+    """Processes; absent, one a core; 0 works in this one. The episodes do not depend on it."""
+
+    def __post_init__(self) -> None:
+        _check_range("episodes", self.episodes, 1, 100_000)
+        _check_range("seed", self.seed, 0, 2**63)
+        _check_range("series_episodes", self.series_episodes, 1, 1000)
+        _check_range("rate", self.rate, 1, 60)
+        _check_range("duration", self.duration, 10, 7200)
+        _check_range("duration_spread", self.duration_spread, 0, 3600)
+        _check_range("workers", self.workers or 0, 0, 256)
+        width, height = self.picture_size
+        if width % 2 or height % 2 or not (96 <= width <= 1920 and 64 <= height <= 1080):
+            raise ConfigError(
+                f"size: even numbers from 96x64 to 1920x1080 are possible, got {self.size}"
+            )
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", self.size)
+        if match is None:
+            raise ConfigError(f"size: two numbers like 256x144 are expected, got {self.size!r}")
+        return int(match[1]), int(match[2])
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{name}: from {low} to {high} is possible, got {value}")

@@ -1,0 +1,1 @@
+"""AVTNetDense tuned on a person's own labelled episodes."""

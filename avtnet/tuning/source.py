@@ -1,0 +1,117 @@
+"""From files that a person labelled to episodes to train on: labels read, features made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from avtnet.tuning.episodes import OwnEpisode, read_own
+from avtnet.tuning.labels import Labels, given, labels_of
+from clipping.errors import ClippingError
+from clipping.files import find_media
+from clipping.kept.cache import Cache
+from preprocess.batch.command import PreprocessConfig, follow, plan
+from preprocess.episode import open_episode
+from preprocess.settings import FeatureSettings
+
+
+@dataclass(frozen=True)
+class OwnSource:
+    """Where a person's episodes and their labels are."""
+
+    inputs: tuple[str, ...]
+    """Media files, or folders."""
+    features: Path
+    """Folder for the features of whole episodes; those that are there are used."""
+    labels: Path | None = None
+    """A table of all labels, or a folder with a file an episode; None: beside the media."""
+    form: str = ""
+    found_too: bool = False
+    """See :class:`avtnet.tuning.labels.Given`."""
+    cache: Path | None = None
+    """Where corrections are; None: .avtnet beside the media."""
+    audio: str | None = None
+    """Which sound: a language, or the number of a stream."""
+    workers: int | None = None
+    """Processes that make features."""
+
+
+def read_source(source: OwnSource, settings: FeatureSettings) -> tuple[list[OwnEpisode], list[str]]:
+    """All labelled episodes, in the order of their names; and what is wrong with others.
+
+    A bad episode, or one whose labels are wrong, does not stop the rest.
+
+    Args:
+        settings: of the features that the network takes.
+
+    Raises:
+        ClippingError: where an input does not exist, none is labelled, none can be read, or the
+            table of labels is wrong.
+    """
+    labelled, problems = find_labelled(source)
+    if not labelled:
+        raise ClippingError(
+            "; ".join(problems)
+            or f"{', '.join(source.inputs)}: no episode has labels: say where its opening is by "
+            "avtnet correct FILE opening 43.0 2:12.95, or see avtnet tune --help"
+        )
+    episodes, failures = _episodes(source, labelled, settings)
+    problems += failures
+    if not episodes:
+        raise ClippingError("; ".join(problems))
+    return episodes, problems
+
+
+def find_labelled(source: OwnSource) -> tuple[dict[str, Labels], list[str]]:
+    """The labels of each episode that has some, by its name; and what is wrong with others.
+
+    Raises:
+        ClippingError: where an input does not exist, or the table of labels is wrong.
+    """
+    media = find_media(source.inputs)
+    if not media:
+        raise ClippingError(f"{', '.join(source.inputs)}: there are no media files in it")
+    where = given(source.labels, source.form, found_too=source.found_too)
+    cache = Cache(source.cache)
+    labelled: dict[str, Labels] = {}
+    problems: list[str] = []
+    for name, path in media.items():
+        try:
+            labels = labels_of(name, path, cache, where)
+        except ClippingError as error:
+            problems.append(str(error))
+            continue
+        if labels is not None:
+            labelled[name] = labels
+    return labelled, problems
+
+
+def _episodes(
+    source: OwnSource, labelled: Mapping[str, Labels], settings: FeatureSettings
+) -> tuple[list[OwnEpisode], list[str]]:
+    """All seconds of the labelled episodes: those kept, or made and kept now; what failed."""
+    if source.audio is not None:
+        decimal = source.audio.isascii() and source.audio.isdecimal()
+        settings = replace(settings, audio=int(source.audio) if decimal else source.audio)
+    making = PreprocessConfig(
+        inputs=source.inputs,
+        output=source.features,
+        sides="whole",
+        workers=source.workers,
+        features=settings,
+    )
+    todo, outcomes = plan(making)
+    outcomes = [outcome for outcome in outcomes if outcome.name in labelled]
+    follow(making, [task for task in todo if task.name in labelled], outcomes)
+    episodes: list[OwnEpisode] = []
+    failures: list[str] = []
+    for outcome in sorted(outcomes, key=lambda each: each.name):
+        if outcome.output is None:
+            failures.append(outcome.error or f"{outcome.file}: no features were made")
+            continue
+        try:
+            episodes.append(read_own(open_episode(outcome.output), labelled[outcome.name]))
+        except ClippingError as error:
+            failures.append(str(error))
+    return episodes, failures

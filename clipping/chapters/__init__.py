@@ -1,0 +1,1 @@
+"""Chapters of media files: shown, merged, embedded."""

@@ -1,0 +1,141 @@
+"""``python -m clipping chapters``: the chapters of media files, and segments put in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clipping import config
+from clipping.chapters.embed import chapters_in, embed, unlike
+from clipping.chapters.merge import merge
+from clipping.errors import ClippingError, ConfigError, MediaError
+from clipping.formats.titles import role_of
+from clipping.media.probe import MediaInfo, probe
+from clipping.segments import Segment, format_time
+
+_PROG = "python -m clipping chapters"
+
+
+@dataclass(frozen=True)
+class ChaptersConfig:
+    """Print the chapters of media files and what their titles mean; put found segments in.
+
+    With --embed the chapters that are there stay: one that means the same as a segment (OP for an
+    opening) wins over it, any other makes room for it. A file that would lose something stays as
+    it was; the exit code is then 1.
+    """
+
+    files: tuple[str, ...] = field(
+        default=(), metadata={"help": "media files, or folders to search for them"}
+    )
+    embed: bool = False
+    """write the segments into the files (MKV, MP4) as chapters, without encoding"""
+    segments: Path | None = None
+    """what to put in: JSON or CSV as avtnet locate writes it, or a file of any format of
+    docs/formats.md for a single media file; left out: NAME.avtnet.json beside each file"""
+    replace: bool = False
+    """where a chapter and a segment mean the same, the segment wins"""
+    output: Path | None = None
+    """write to this file (of one) in place of replacing it"""
+    json: Path | None = None
+    """write the chapters to this JSON file too; - writes JSON to stdout in place of the text"""
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise ConfigError("name at least one media file")
+        if (self.segments or self.output or self.replace) and not self.embed:
+            raise ConfigError("--segments, --replace and --output are for --embed")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Show or embed; 1 where some file failed."""
+    settings = config.parse(ChaptersConfig, argv, prog=_PROG, positional="files")
+    return config.run(lambda: _run(settings), _PROG)
+
+
+def _run(settings: ChaptersConfig) -> int:
+    from clipping.files import find_media, write_json
+
+    paths = list(find_media(settings.files).values())
+    if not paths:
+        raise ClippingError(f"{', '.join(settings.files)}: there are no media files in it")
+    if settings.output is not None and len(paths) != 1:
+        raise ClippingError(f"--output names one file, and there are {len(paths)} to write")
+    rows: list[dict[str, Any]] = []
+    failed = False
+    for path in paths:
+        try:
+            done = _embed(path, settings, len(paths)) if settings.embed else path
+            info = probe(done)
+        except ClippingError as error:
+            print(f"{_PROG}: {error}", file=sys.stderr)
+            rows.append({"file": str(path), "error": str(error)})
+            failed = True
+            continue
+        rows.append(_to_json(info))
+        if str(settings.json) != "-":
+            _print(info)
+    if settings.json is not None:
+        write_json(rows, settings.json)
+    return int(failed)
+
+
+def _embed(path: Path, settings: ChaptersConfig, count: int) -> Path:
+    """Put the segments of one file in; the file that has them now."""
+    found = _segments(path, settings.segments, count)
+    info = probe(path)
+    if info.truncated:
+        raise MediaError(f"{path}: ends before its header says; mend or download it anew first")
+    there = chapters_in(info)
+    wanted = merge(there, found, info.duration, replace_roles=settings.replace)
+    if unlike(there, wanted) is None and settings.output is None:
+        print(f"{path}: has these chapters already", file=sys.stderr)
+        return path
+    embed(path, wanted, settings.output)
+    return settings.output or path
+
+
+def _segments(path: Path, table: Path | None, count: int) -> tuple[Segment, ...]:
+    from clipping.cutting.selection import ChoiceConfig, choose
+    from clipping.formats import catalog
+
+    beside = path.with_name(f"{path.stem}{catalog.FORMATS['json'].suffix}")
+    if table is None and not beside.exists():
+        raise ClippingError(f"{path}: --segments names what to put in ({beside.name} is not there)")
+    table = table or beside
+    if catalog.told_by(table) in ("json", "csv"):
+        (choice,) = choose(ChoiceConfig(files=(str(path),), segments=table))
+        if choice.error is not None:
+            raise ClippingError(choice.error)
+        return choice.segments
+    if count != 1:
+        raise ClippingError(f"{table}: tells of one file, and there are {count}")
+    return catalog.read(table, duration=probe(path).duration).segments
+
+
+def _to_json(info: MediaInfo) -> dict[str, Any]:
+    return {
+        "file": str(info.path),
+        "duration": info.duration,
+        "chapters": [
+            {"start": c.start, "end": c.end, "title": c.label, "role": role_of(c.label)}
+            for c in info.chapters
+        ],
+        "error": None,
+    }
+
+
+def _print(info: MediaInfo) -> None:
+    from rich.console import Console
+
+    out = Console(highlight=False, markup=False, soft_wrap=True)
+    out.print(f"{info.path} ({format_time(info.duration)})")
+    for chapter in info.chapters:
+        role = role_of(chapter.label)
+        span = f"{format_time(chapter.start)} - {format_time(chapter.end)}"
+        out.print(f"  {span}  {chapter.label}{f'  [{role}]' if role else ''}")
+    if not info.chapters:
+        out.print("  no chapters")

@@ -1,0 +1,218 @@
+"""Put chapters into an MKV or MP4 file: all else is copied, or the file stays as it was."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer, OutputContainer
+
+from clipping.chapters.check import Census, difference, is_cover, take
+from clipping.errors import ClippingError, MediaError
+from clipping.extra import video_library
+from clipping.files import atomic_path
+from clipping.formats import ffmetadata
+from clipping.formats.chapters import Chapter
+from clipping.media.container import open_media, origin, packets
+from clipping.media.probe import MediaInfo, probe
+
+_NANOSECOND = Fraction(1, 10**9)
+_ROUNDING = 0.0015
+"""Seconds by which a chapter may be elsewhere in the file: MP4 keeps milliseconds."""
+_TAIL_LINES = 3
+
+
+def embed(path: Path, chapters: Sequence[Chapter], output: Path | None = None) -> None:
+    """Write a file anew with these chapters in place of its own, without encoding.
+
+    What was written is read back: every packet, its time, tags, roles of streams, attachments,
+    covers and the chapters must be there. Only then does it take the place of ``path`` (or become
+    ``output``). Its permissions are kept.
+
+    Raises:
+        MediaError: where the container keeps no chapters, or something would be lost.
+        ClippingError: where the folder cannot be written.
+    """
+    path = path.resolve()  # through a link: the file itself is replaced
+    target = path if output is None else output
+    container = probe(path).container
+    kind = _container_of(container, target)
+    before, mode = take(path), path.stat().st_mode & 0o7777
+    ways: list[tuple[str, Callable[[Path], None]]] = [
+        ("PyAV", lambda made: _remux(path, made, kind, chapters, before)),
+        ("ffmpeg", lambda made: _ffmpeg(path, made, kind, chapters, before)),
+    ]
+    failures: list[str] = []
+    with atomic_path(target) as made:
+        for name, way in ways:
+            try:
+                way(made)
+                failure = difference(before, take(made)) or unlike(
+                    chapters_in(probe(made)), chapters
+                )
+            except (av.error.FFmpegError, ValueError, NotImplementedError, ClippingError) as error:
+                failure = str(error)
+            if failure is None:
+                break
+            failures.append(f"{name}: {failure}")
+        else:
+            raise MediaError(
+                f"{path}: chapters cannot be put in without a loss; it stays as it was "
+                f"({'; '.join(failures)})"
+            )
+    if output is None:
+        path.chmod(mode)
+
+
+def _container_of(container: str, target: Path) -> str:
+    """FFmpeg's name for the writer."""
+    suffix = target.suffix.lower()
+    if "matroska" in container:
+        return "webm" if suffix == ".webm" else "matroska"
+    if "mp4" in container:
+        return {".mov": "mov", ".m4a": "ipod"}.get(suffix, "mp4")
+    raise MediaError(
+        f"{target}: only Matroska and MP4 files keep chapters, this is {container}; "
+        "write them beside it (--write), or convert it first"
+    )
+
+
+def _options(path: Path, kind: str) -> dict[str, str]:
+    """For MP4: the index stays in front of the content where it was."""
+    return {} if kind in ("matroska", "webm") or not _is_index_first(path) else _FASTSTART
+
+
+_FASTSTART = {"movflags": "faststart"}
+
+
+def _is_index_first(path: Path) -> bool:
+    """Whether the box moov of an MP4 stands before mdat."""
+    with open(path, "rb") as stream:
+        for _ in range(64):
+            head = stream.read(16)
+            if len(head) < 8 or head[4:8] in (b"moov", b"mdat"):
+                return head[4:8] == b"moov"
+            size = int.from_bytes(head[:4], "big")
+            if size == 1:
+                size = int.from_bytes(head[8:16], "big")
+            if size < 8:
+                return False
+            stream.seek(size - len(head), 1)
+    return False
+
+
+def _remux(
+    source: Path, made: Path, kind: str, chapters: Sequence[Chapter], census: Census
+) -> None:
+    covers = _covers(source, census) if kind in ("matroska", "webm") else {}
+    with (
+        open_media(source) as given,
+        av.open(f"file:{made}", "w", format=kind, options=_options(source, kind)) as result,
+    ):
+        result.metadata.update(given.metadata)
+        _set_chapters(given, result, chapters)
+        streams = {}
+        for index in census.carried:
+            stream = given.streams[index]
+            if index in covers:
+                about = stream.metadata
+                name = about.get("filename", "cover")
+                result.add_attachment(name, about.get("mimetype", "image/jpeg"), covers[index])
+                continue
+            out = result.add_stream_from_template(stream, opaque=True)
+            out.metadata.update(_named(stream))
+            out.disposition = stream.disposition
+            if stream.type != "attachment":
+                streams[index] = out
+        for packet in packets(given):
+            if packet.stream_index in streams:
+                packet.stream = streams[packet.stream_index]
+                result.mux(packet)
+
+
+def _named(stream: av.stream.Stream) -> dict[str, str]:
+    """Tags for a writer: MP4's title of a track is read as ``name`` and written from ``title``."""
+    tags = dict(stream.metadata)
+    return {"title": tags["name"], **tags} if "name" in tags else tags
+
+
+def _covers(source: Path, census: Census) -> dict[int, bytes]:
+    """The pictures beside the film, whole: Matroska keeps them as attachments."""
+    found: dict[int, bytes] = {}
+    with open_media(source) as given:
+        wanted = {i for i in census.carried if is_cover(given.streams[i])}
+        for packet in packets(given):
+            if not wanted - found.keys():
+                break
+            if packet.stream_index in wanted:
+                found.setdefault(packet.stream_index, bytes(packet))
+    return found
+
+
+def _set_chapters(
+    given: InputContainer, result: OutputContainer, chapters: Sequence[Chapter]
+) -> None:
+    zero = origin(given)
+    result.set_chapters(
+        [
+            {
+                "id": number,
+                "start": round((Fraction(chapter.start) + zero) / _NANOSECOND),
+                "end": round((Fraction(chapter.end or chapter.start) + zero) / _NANOSECOND),
+                "time_base": _NANOSECOND,
+                "metadata": {"title": chapter.title},
+            }
+            for number, chapter in enumerate(chapters, start=1)
+        ]
+    )
+
+
+def _ffmpeg(
+    source: Path, made: Path, kind: str, chapters: Sequence[Chapter], census: Census
+) -> None:
+    """The same by the ffmpeg program, which carries some streams that PyAV cannot."""
+    program = video_library("imageio_ffmpeg").get_ffmpeg_exe()
+    with tempfile.TemporaryDirectory() as folder:
+        marks = Path(folder) / "chapters.txt"
+        with open_media(source) as given:
+            zero = float(origin(given))
+            tags = [_named(given.streams[index]) for index in census.carried]
+        moved = [Chapter(c.start + zero, (c.end or c.start) + zero, c.title) for c in chapters]
+        marks.write_text(ffmetadata.to_text(moved), encoding="utf-8", newline="")
+        command = [program, "-nostdin", "-v", "error", "-y", "-i", f"file:{source}"]
+        command += ["-f", "ffmetadata", "-i", f"file:{marks}"]
+        for place, index in enumerate(census.carried):
+            command += ["-map", f"0:{index}"]
+            if "name" in tags[place]:
+                command += [f"-metadata:s:{place}", f"title={tags[place]['title']}"]
+        command += ["-map_metadata", "0", "-map_chapters", "1", "-c", "copy", "-copyts"]
+        for name, value in _options(source, kind).items():
+            command += [f"-{name}", value]
+        command += ["-f", kind, f"file:{made}"]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False)
+        except OSError as error:
+            raise ClippingError(f"{program}: cannot be run: {error.strerror}") from error
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise ClippingError(" ".join(said[-_TAIL_LINES:]) or f"exit code {done.returncode}")
+
+
+def chapters_in(info: MediaInfo) -> list[Chapter]:
+    """The chapters that a file holds."""
+    return [Chapter(each.start, each.end, each.label) for each in info.chapters]
+
+
+def unlike(found: Sequence[Chapter], wanted: Sequence[Chapter]) -> str | None:
+    """How chapters that were read differ from those that were to be written; None: not at all."""
+    if len(found) != len(wanted):
+        return f"it has {len(found)} chapters, not {len(wanted)}"
+    for one, other in zip(found, wanted, strict=True):
+        off = max(abs(one.start - other.start), abs((one.end or 0.0) - (other.end or 0.0)))
+        if one.title != other.title or off > _ROUNDING:
+            return f"the chapter {other} became {one}"
+    return None

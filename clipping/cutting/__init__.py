@@ -1,0 +1,1 @@
+"""Segments cut out of media files, left out of them, or joined."""

@@ -1,0 +1,117 @@
+"""Read a cut back: every picture is there at its time, and the copied ones are the source's."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from clipping.cutting.picture import SpliceError
+from clipping.cutting.plan import Span
+from clipping.cutting.source import Picture, frames_from, look, open_stream, packet_pts
+from clipping.media.container import open_media, packets
+
+_LOOK_SECONDS = Fraction(1, 4)
+"""How much is decoded on both sides of every place where copied and encoded pictures meet."""
+_PRIMING = Fraction(1, 10)
+"""Seconds: more than any sound encoder's delay."""
+_ROUNDING = Fraction(2, 1000)
+"""Seconds: two roundings to the millisecond, the coarsest time base (Matroska)."""
+
+
+def check(result: Path, picture: Picture, spans: Sequence[Span], *, encoded: bool) -> int:
+    """Read a result back; how many pictures of a damaged source it had to leave out.
+
+    Args:
+        encoded: all pictures were encoded, whatever the plans say.
+
+    Raises:
+        SpliceError: where a picture is missing, at a wrong time, or a copied one not the source's.
+    """
+    made = look(result)
+    if made is None:
+        raise SpliceError("it has no picture")
+    times: list[tuple[Fraction, int | None]] = []
+    seams: set[Fraction] = set()
+    offset = 0
+    for span in spans:
+        shift = offset - span.start
+        for part in span.parts:
+            kept = part.copy is not None and not encoded
+            seams |= {(edge + shift) * picture.time_base for edge in (part.start, part.end)}
+            times += [
+                ((pts + shift) * picture.time_base, pts if kept else None)
+                for pts in span.times
+                if part.start <= pts < part.end
+            ]
+        offset += span.end - span.start
+    found = _packet_times(made)
+    # Where a container cannot say that the encoder's first sound packet is only priming (MPEG-TS),
+    # media time begins with that packet, and all pictures are that much later.
+    late = found[0] - times[0][0] if found else Fraction(0)
+    late = late if abs(late) <= _PRIMING else Fraction(0)
+    times = [(time + late, pts) for time, pts in times]
+    # What the decoder could not read cannot have been encoded.
+    present = [item for item in times if _is_near(item[0], found)] if encoded else times
+    if not found or len(found) != len(present):
+        raise SpliceError(f"it has {len(found)} pictures, not {len(times)}")
+    for at, (time, _) in zip(found, present, strict=True):
+        if abs(at - time) > _ROUNDING:
+            raise SpliceError(f"a picture is at {float(at):.3f} s, not at {float(time):.3f} s")
+    if not encoded:
+        for seam in sorted(seams):
+            _check_seam(seam + late, times, picture, made)
+    return len(times) - len(present)
+
+
+def _check_seam(
+    seam: Fraction, times: Sequence[tuple[Fraction, int | None]], picture: Picture, made: Picture
+) -> None:
+    """Decode on both sides of a place where parts meet."""
+    near = [item for item in times if abs(item[0] - seam) <= _LOOK_SECONDS]
+    if not near:
+        return
+    decoded = [
+        (made.time(pts), luma)
+        for pts, luma in _decode(made, *(made.ticks(near[i][0]) for i in (0, -1)))
+    ]
+    kept = [pts for _, pts in near if pts is not None]
+    originals = dict(_decode(picture, Fraction(min(kept)), Fraction(max(kept)))) if kept else {}
+    for time, pts in near:
+        if pts is not None and pts not in originals:
+            continue  # damaged in the source already
+        luma = next((each for at, each in decoded if abs(at - time) <= _ROUNDING), None)
+        if luma is None:
+            raise SpliceError(f"the picture at {float(time):.3f} s cannot be decoded")
+        if pts is not None and not np.array_equal(luma, originals[pts]):
+            raise SpliceError(f"the picture at {float(time):.3f} s was copied but looks different")
+
+
+def _decode(picture: Picture, first: Fraction, last: Fraction) -> Iterator[tuple[int, np.ndarray]]:
+    """The brightness (first plane) of the pictures shown from ``first`` to ``last`` ticks."""
+    rounding = _ROUNDING / picture.time_base
+    with closing(frames_from(picture, math.floor(first + rounding))) as frames:
+        for pts, frame in frames:
+            if pts > last + rounding:
+                break
+            if pts >= first - rounding:
+                plane = frame.planes[0]
+                rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+                yield pts, rows[:, : plane.width * frame.format.components[0].bits // 8].copy()
+
+
+def _packet_times(picture: Picture) -> list[Fraction]:
+    with open_media(picture.path) as container:
+        stream = open_stream(container, picture)
+        return sorted(picture.time(packet_pts(packet)) for packet in packets(container, stream))
+
+
+def _is_near(time: Fraction, found: Sequence[Fraction]) -> bool:
+    """Whether a picture is at this time; ``found`` is sorted."""
+    place = bisect.bisect_left(found, time - _ROUNDING)
+    return place < len(found) and found[place] <= time + _ROUNDING

@@ -1,0 +1,196 @@
+"""One source, and the results that are cut from it: planned, written, read back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, get_args
+
+import av
+
+from clipping.cutting.check import check
+from clipping.cutting.picture import JOINABLE, SpliceError
+from clipping.cutting.plan import Span, plan, plan_copy, read_marks, snap
+from clipping.cutting.sound import Seconds
+from clipping.cutting.source import Picture, look
+from clipping.cutting.write import write
+from clipping.errors import ClippingError, MediaError
+from clipping.files import atomic_path, require_replaceable
+from clipping.media.probe import MediaInfo, probe
+from clipping.segments import Segment, format_time
+
+Mode = Literal["exact", "copy"]
+Progress = Callable[[float], None]
+"""Called with the seconds of the result that are written."""
+
+_LATE = 0.5
+"""Seconds: an end this little behind the file's end is taken for it."""
+_TICK = 1e-3
+"""Seconds: a gap up to this is a rounding between time bases."""
+_LOOK_AHEAD = 2
+"""Seconds behind an end in which the next pictures are looked for."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A file that was cut, as it was found when it was read back."""
+
+    path: Path
+    mode: Mode
+    wanted: Segment
+    """What was asked for; for :func:`remove` the whole source."""
+    actual: Segment
+    """The first and last instant of the source that the file holds."""
+    duration: float
+    """Seconds, as probed."""
+    reencoded_seconds: float
+    """How much of the picture was encoded again; 0 where all of it was copied."""
+    removed: tuple[Segment, ...] = ()
+    """What of ``actual`` the file leaves out, where the cuts really fell."""
+    notes: tuple[str, ...] = ()
+    """What had to change: another codec, a stream that the container cannot hold."""
+
+
+class Job:
+    """A source that is read once and the ways its results are made."""
+
+    def __init__(
+        self, source: Path, mode: Mode, overwrite: bool, progress: Progress | None
+    ) -> None:
+        if mode not in get_args(Mode):
+            raise ValueError(f"a mode is exact or copy, got {mode!r}")
+        self.source, self.mode, self.overwrite, self.progress = source, mode, overwrite, progress
+        self.info: MediaInfo = probe(source)
+        self.picture: Picture | None = look(source)
+
+    def inside(self, segment: Segment) -> Segment:
+        """The segment, its end brought back to the source's where it is a little behind."""
+        end = self.info.duration
+        if segment.start >= end or segment.end > end + _LATE:
+            raise MediaError(
+                f"{self.source}: ends at {format_time(end)}, before the end of {segment}"
+            )
+        return Segment(segment.start, min(segment.end, end), segment.label)
+
+    def refuse(self, targets: Sequence[Path]) -> None:
+        """Check that the results may be written before the first one is."""
+        for target in targets:
+            require_replaceable(target, overwrite=True)
+            if target.exists() and os.path.samefile(target, self.source):
+                raise ClippingError(f"{target}: is the source; give the output another name")
+            require_replaceable(target, overwrite=self.overwrite)
+
+    def make(
+        self, target: Path, wanted: Sequence[Segment], whole: Segment, *, removing: bool = False
+    ) -> Cut:
+        """Write the wanted spans, joined, and read the result back."""
+        spans = self._spans(wanted)
+        times = [(Fraction(each.start), Fraction(each.end)) for each in wanted]
+        if self.picture is not None:
+            times = [(self.picture.time(span.start), self.picture.time(span.end)) for span in spans]
+        with atomic_path(target) as temporary:
+            try:
+                reencoded, notes = self._write(temporary, spans, times)
+            except av.error.FFmpegError as error:
+                raise MediaError(f"{target}: cannot be written: {error.strerror}") from error
+            duration = probe(temporary).duration
+        edges = [max(0.0, float(edge)) for time in times for edge in time]
+        if removing:
+            edges = [whole.start, *edges, whole.end]
+        gaps = zip(edges[::2], edges[1::2], strict=True) if removing else ()
+        return Cut(
+            path=target,
+            mode=self.mode,
+            wanted=whole,
+            actual=Segment(max(0.0, float(times[0][0])), float(times[-1][1]), whole.label),
+            duration=duration,
+            reencoded_seconds=reencoded,
+            removed=tuple(Segment(*gap) for gap in gaps if gap[1] - gap[0] > _TICK),
+            notes=tuple(notes),
+        )
+
+    @property
+    def _joins(self) -> bool:
+        """Whether copied and encoded pictures can stand in one stream."""
+        return (
+            self.picture is not None and self.picture.progressive and self.picture.codec in JOINABLE
+        )
+
+    def _spans(self, wanted: Sequence[Segment]) -> list[Span]:
+        """Where each wanted span falls among the pictures, and what of it is copied."""
+        if self.picture is None:
+            return []
+        picture, spans = self.picture, []
+        for segment in wanted:
+            start, end = (picture.ticks(Fraction(time)) for time in (segment.start, segment.end))
+            marks = read_marks(picture, start, end + _LOOK_AHEAD / picture.time_base)
+            first, last = (snap(marks, edge, picture.time_base) for edge in (start, end))
+            if first >= last:
+                raise MediaError(f"{self.source}: no picture begins in {segment}")
+            if self.mode == "exact":
+                spans.append(plan(marks, first, last, join=self._joins))
+                continue
+            span = plan_copy(marks, first, last, behind=bool(spans))
+            if span is None or (spans and span.start < spans[-1].end):
+                where = f"what is to be removed before {segment}" if spans else str(segment)
+                raise MediaError(
+                    f"{self.source}: no keyframe that a copy can start at lies in {where}; "
+                    "mode exact can cut there"
+                )
+            spans.append(span)
+        return spans
+
+    def _write(
+        self, path: Path, spans: Sequence[Span], times: Sequence[Seconds]
+    ) -> tuple[float, list[str]]:
+        """Write a result and check it; seconds of picture that were encoded, and notes."""
+        picture, copy = self.picture, self.mode == "copy"
+        if picture is None:
+            notes = write(self.source, path, times, None, copy_sound=copy, progress=self.progress)
+            return 0.0, notes
+        parts = [part for span in spans for part in span.parts]
+        reason: str | None = None
+        copied = [part.copy is not None for part in parts]
+        if all(copied) or (any(copied) and self._joins):
+            try:
+                notes = self._write_picture(path, spans, times, encode=False)
+                ticks = sum(part.end - part.start for part in parts if part.copy is None)
+                return float(ticks * picture.time_base), notes
+            except SpliceError as error:
+                reason = str(error)
+            if copy:
+                raise MediaError(f"{self.source}: cannot be cut without encoding: {reason}")
+        try:
+            notes = self._write_picture(path, spans, times, encode=True)
+        except SpliceError as error:
+            raise MediaError(f"{self.source}: the result is wrong: {error}") from error
+        why = f"all of the picture was encoded: {reason or _why_encoded(picture)}"
+        return float(sum(b - a for a, b in times)), [why, *notes]
+
+    def _write_picture(
+        self, path: Path, spans: Sequence[Span], times: Sequence[Seconds], *, encode: bool
+    ) -> list[str]:
+        """One attempt; SpliceError where the result is not what it should be."""
+        assert self.picture is not None
+        notes = write(
+            self.source,
+            path,
+            times,
+            (self.picture, spans),
+            encode=encode,
+            copy_sound=self.mode == "copy",
+            progress=self.progress,
+        )
+        lost = check(path, self.picture, spans, encoded=encode)
+        return [f"{lost} damaged pictures are left out", *notes] if lost else notes
+
+
+def _why_encoded(picture: Picture) -> str:
+    if not picture.progressive:
+        return "it is interlaced"
+    if picture.codec not in JOINABLE:
+        return f"{picture.codec} from two encoders cannot stand in one stream"
+    return "no keyframe that can be copied from lies between the ends"

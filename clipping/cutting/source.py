@@ -1,0 +1,146 @@
+"""What cutting reads: the packets and pictures of a file from a given time on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from clipping.errors import MediaError
+from clipping.media.container import best_video, decode, fraction, open_media, origin, packets, seek
+
+_BACK_SECONDS = (0, 2, 10, 60)
+"""How far before the wanted time a keyframe is looked for, one after the other."""
+_CODECS = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
+"""The codecs whose decoders have other names."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The picture stream of a file, as far as cutting needs it."""
+
+    path: Path
+    index: int
+    codec: str
+    extradata: bytes
+    time_base: Fraction
+    origin: Fraction
+    """Media time 0, in seconds of the stream."""
+    progressive: bool
+
+    def ticks(self, time: Fraction) -> Fraction:
+        """Seconds of media time → ticks of the stream."""
+        return (time + self.origin) / self.time_base
+
+    def time(self, ticks: int) -> Fraction:
+        """Ticks of the stream → seconds of media time."""
+        return ticks * self.time_base - self.origin
+
+
+def look(path: Path) -> Picture | None:
+    """The picture stream that a player shows; None where there is only sound.
+
+    Raises:
+        MediaError: where the file cannot be read.
+    """
+    with open_media(path) as container:
+        stream = best_video(tuple(container.streams))
+        if stream is None:
+            return None
+        context = stream.codec_context
+        return Picture(
+            path=path,
+            index=stream.index,
+            codec=_CODECS.get(context.name, context.name),
+            extradata=context.extradata or b"",
+            time_base=fraction(stream.time_base) or Fraction(1, 1000),
+            origin=origin(container),
+            progressive=context.field_order in (0, 1),  # AVFieldOrder: unknown, progressive
+        )
+
+
+def open_stream(container: av.container.InputContainer, picture: Picture) -> av.VideoStream:
+    """The picture stream in an opened file, ready to decode with several threads."""
+    stream = next(each for each in container.streams.video if each.index == picture.index)
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def packets_from(picture: Picture, pts: float | Fraction) -> Generator[av.Packet[av.VideoStream]]:
+    """The packets from the last keyframe at or before ``pts``, in the order of decoding.
+
+    A file whose first keyframe is later gives all its packets from there.
+    """
+    for back in _BACK_SECONDS:
+        with open_media(picture.path) as container:
+            stream = open_stream(container, picture)
+            if seek(container, stream, Fraction(pts) * picture.time_base - back):
+                found = _from_keyframe(container, stream)
+                first = next(found, None)
+                if first is not None and packet_pts(first) <= pts:
+                    yield from _from_nearest(itertools.chain([first], found), pts)
+                    return
+    with open_media(picture.path) as container:
+        stream = open_stream(container, picture)
+        yield from _from_nearest(_from_keyframe(container, stream), pts)
+
+
+def frames_from(picture: Picture, pts: float | Fraction) -> Generator[tuple[int, av.VideoFrame]]:
+    """When each picture is shown and the picture, from the last keyframe at or before ``pts``.
+
+    Damaged packets are left out, as a player does.
+    """
+    with closing(packets_from(picture, pts)) as found:
+        stream: av.VideoStream | None = None
+        for packet in found:
+            stream = packet.stream
+            yield from _shown(stream, packet)
+        if stream is not None:
+            yield from _shown(stream, None)
+
+
+def _shown(stream: av.VideoStream, packet: av.Packet | None) -> Iterator[tuple[int, av.VideoFrame]]:
+    for frame in decode(stream, packet):
+        if isinstance(frame, av.VideoFrame) and frame.pts is not None:
+            yield frame.pts, frame
+
+
+def packet_pts(packet: av.Packet) -> int:
+    """When a packet is shown, in ticks.
+
+    Raises:
+        MediaError: where the file does not say.
+    """
+    pts = packet.dts if packet.pts is None else packet.pts
+    if pts is None:
+        name = packet.stream.container.name.removeprefix("file:")
+        raise MediaError(
+            f"{name}: stream {packet.stream_index} has packets without timestamps; "
+            "put it into an mkv or mp4 file first"
+        )
+    return pts
+
+
+def _from_keyframe(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.Packet]:
+    return itertools.dropwhile(lambda packet: not packet.is_keyframe, packets(container, stream))
+
+
+def _from_nearest(found: Iterator[av.Packet], pts: float | Fraction) -> Iterator[av.Packet]:
+    """Leave out the groups of pictures that end before ``pts``."""
+    waiting: list[av.Packet] = []
+    for packet in found:
+        time = packet_pts(packet)
+        if packet.is_keyframe and time <= pts:
+            waiting = []
+        waiting.append(packet)
+        if time > pts:
+            break
+    yield from waiting
+    yield from found

@@ -1,0 +1,1 @@
+"""What is remembered of media files: cache, corrections, edits, themes."""

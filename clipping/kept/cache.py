@@ -1,0 +1,287 @@
+"""The cache of media files, kept beside them in ``.avtnet/``: nothing is computed twice.
+
+Every file in it is small, written whole or not at all, and named by hashes of the media file's
+identity and of the settings. The same question gives the same name and the same bytes, so any
+number of processes may use a folder at once, without locks. A damaged file is read as a missing
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import clipping.repeats.shared
+from clipping.errors import ClippingError
+from clipping.files import MEDIA_SUFFIXES, require_writable, write_text
+from clipping.identity import identify
+from clipping.json_values import listed, number
+from clipping.kept.cache_files import (
+    Identity,
+    data_of_user,
+    entry_text,
+    name_of,
+    of_user,
+    plain,
+    prune_folder,
+    read_entry,
+)
+from clipping.repeats.file_fingerprint import (
+    Prints,
+    SharedSettings,
+    load_prints,
+    make_prints,
+    save_prints,
+)
+from clipping.repeats.shared import Place, Shared, swapped
+from clipping.segments import Segment
+from clipping.storage import url_of
+
+FOLDER = ".avtnet"
+"""Beside the media; hidden, so no search for media looks into it."""
+
+
+class Cache:
+    """What is kept of media files, and the folders that hold it.
+
+    Each file's is in ``.avtnet/`` beside it. Where that cannot be written, it is in the user's
+    cache directory, which ``notes`` tells. Nothing here fails a run for want of a place to keep
+    things; that too is told.
+    """
+
+    def __init__(self, folder: Path | None = None, *, fresh: bool = False) -> None:
+        """A cache.
+
+        Args:
+            folder: one folder for everything, in place of those beside the media.
+            fresh: nothing is taken from it, all is found out anew and kept.
+
+        Raises:
+            ClippingError: where ``folder`` cannot be written.
+        """
+        if folder is not None:
+            require_writable(folder)
+        self.given, self.fresh = folder, fresh
+        self._identities: dict[Path, tuple[tuple[int, int] | None, Identity]] = {}
+        self._closed: set[Path] = set()
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know, each once."""
+        return tuple(self._notes)
+
+    def folders(self, path: Path) -> tuple[Path, ...]:
+        """Where what is known of a file may lie, the first choice first."""
+        if self.given is not None:
+            return (self.given,)
+        if url_of(path) is not None:
+            return (of_user(),)
+        return (path.absolute().parent / FOLDER, of_user())
+
+    def lasting_folders(self, path: Path) -> tuple[Path, ...]:
+        """The same for what cannot be made again: no cache directory, which may be emptied."""
+        return tuple(data_of_user() if each == of_user() else each for each in self.folders(path))
+
+    def called(self, path: Path, folder: Path) -> str:
+        """What a file is called in one of these folders: beside it the name is enough."""
+        beside = self.given is None and folder.name == FOLDER
+        return path.name if beside else str(path.absolute())
+
+    def identity(self, path: Path) -> Identity:
+        """Who a file is; its blocks are read again when its size or time has changed.
+
+        Raises:
+            ClippingError: where it is no file, or cannot be read.
+        """
+        stamp = None
+        if url_of(path) is None:
+            try:
+                stat = path.stat()
+            except OSError as error:
+                raise ClippingError(f"{path}: cannot be read: {error.strerror or error}") from error
+            stamp = stat.st_size, stat.st_mtime_ns
+        known = self._identities.get(path)
+        if known is None or known[0] != stamp:
+            source = identify(path)
+            mtime_ns = 0 if stamp is None else stamp[1]
+            known = stamp, Identity(source.size_bytes, mtime_ns, source.fingerprint)
+            self._identities[path] = known
+        return known[1]
+
+    def prints(self, path: Path, settings: SharedSettings | None = None) -> Prints:
+        """The fingerprints of a file: those kept, or new ones, which are then kept.
+
+        Raises:
+            ClippingError: where the file cannot be read, or has nothing to compare.
+        """
+        settings = settings or SharedSettings()
+        identity = self.identity(path)
+        origin = {"identity": asdict(identity), "settings": settings.of_prints()}
+        said = plain(origin)
+        name = name_of([identity], origin, "prints")
+        for folder in self._looked_at(path):
+            try:
+                return load_prints(folder / "prints" / name, path, said)
+            except ClippingError:
+                continue
+        made = make_prints(path, settings)
+        if self.identity(path) == identity:  # or it is being written just now
+            self._keep(path, lambda folder: save_prints(made, folder / "prints" / name, said))
+        return made
+
+    def pair(self, a: Path, b: Path, settings: SharedSettings) -> list[Shared] | None:
+        """What two files share, as :func:`keep_pair` was told, in either order; None: unknown."""
+        first, second, turned = self._ordered(a, b)
+        identities = [self.identity(first), self.identity(second)]
+        value = self._value(first, "pairs", identities, _pair_origin(identities, settings))
+        try:
+            found = [_shared(row, first, second) for row in value] if value is not None else None
+        except (ValueError, TypeError):
+            return None
+        return swapped(found) if found is not None and turned else found
+
+    def keep_pair(self, a: Path, b: Path, settings: SharedSettings, found: list[Shared]) -> None:
+        """Keep the stretches that two files share (:func:`clipping.repeats.shared.compare`)."""
+        first, second, turned = self._ordered(a, b)
+        identities = [self.identity(first), self.identity(second)]
+        rows = [_row(each) for each in (swapped(found) if turned else found)]
+        self._keep_value(first, "pairs", identities, _pair_origin(identities, settings), rows)
+
+    def fact(self, path: Path, name: str, key: object = "") -> Any:
+        """A JSON value that :func:`keep_fact` was given of this file; None where there is none.
+
+        Args:
+            name: what it is about (``"pictures"``).
+            key: the settings on which it depends, as JSON values.
+        """
+        identity = self.identity(path)
+        origin = {"identity": asdict(identity), "name": name, "settings": key}
+        return self._value(path, "facts", [identity], origin)
+
+    def keep_fact(self, path: Path, name: str, value: object, key: object = "") -> None:
+        """Keep a small JSON value about a file; None would be no fact."""
+        identity = self.identity(path)
+        origin = {"identity": asdict(identity), "name": name, "settings": key}
+        self._keep_value(path, "facts", [identity], origin, value)
+
+    def named_fact(self, path: Path, name: str) -> Any:
+        """As :func:`fact`, of whatever file is called so: it may have been replaced since.
+
+        It is no finding, and is taken from a cache for fresh ones too.
+        """
+        for folder in self.folders(path):
+            origin = {"file": self.called(path, folder), "name": name}
+            try:
+                return read_entry(folder / "named" / name_of([], origin, "named"), origin)
+            except (ClippingError, ValueError, RecursionError):
+                continue
+        return None
+
+    def keep_named_fact(self, path: Path, name: str, value: object) -> None:
+        """Keep a small JSON value about a file of this name."""
+
+        def write(folder: Path) -> None:
+            origin = {"file": self.called(path, folder), "name": name}
+            file = folder / "named" / name_of([], origin, "named")
+            write_text(file, entry_text(origin, value))
+
+        self._keep(path, write)
+
+    def prune(self, paths: Iterable[Path]) -> int:
+        """Remove what belongs to files that are no longer there; how many files that were.
+
+        Beside the media, all media of these folders stay known. In a folder for everything only
+        the files named here do. The user's cache directory is left as it is.
+
+        Raises:
+            ClippingError: where a file cannot be read, or the folder not be written.
+        """
+        groups: dict[Path, set[Path]] = {}
+        for path in paths:
+            if self.given is None and url_of(path) is not None:
+                continue
+            group = groups.setdefault(self.folders(path)[0], set())
+            group.add(path)
+            if self.given is None:
+                beside = path.absolute().parent.iterdir()
+                group |= {each for each in beside if each.suffix.lower() in MEDIA_SUFFIXES}
+        removed = 0
+        for folder, files in groups.items():
+            known = {self.identity(file).key for file in files if file.is_file() or url_of(file)}
+            removed += prune_folder(folder, known)
+        return removed
+
+    def _ordered(self, a: Path, b: Path) -> tuple[Path, Path, bool]:
+        turned = self.identity(b).key < self.identity(a).key
+        return (b, a, True) if turned else (a, b, False)
+
+    def _looked_at(self, path: Path) -> tuple[Path, ...]:
+        return () if self.fresh else self.folders(path)
+
+    def _value(
+        self, path: Path, kind: str, identities: Sequence[Identity], origin: Mapping[str, Any]
+    ) -> Any:
+        name = name_of(identities, origin, kind)
+        for folder in self._looked_at(path):
+            try:
+                return read_entry(folder / kind / name, origin)
+            except (ClippingError, ValueError, RecursionError):
+                continue
+        return None
+
+    def _keep_value(
+        self,
+        path: Path,
+        kind: str,
+        identities: Sequence[Identity],
+        origin: Mapping[str, Any],
+        value: object,
+    ) -> None:
+        text, name = entry_text(origin, value), name_of(identities, origin, kind)
+        self._keep(path, lambda folder: write_text(folder / kind / name, text))
+
+    def _keep(self, path: Path, write: Callable[[Path], None]) -> None:
+        """Write in the first folder that takes it."""
+        *others, last = self.folders(path)
+        for folder in (*others, last):
+            if folder in self._closed:
+                continue
+            try:
+                write(folder)
+                return
+            except ClippingError as error:
+                self._closed.add(folder)
+                instead = "nothing is kept" if folder == last else f"{last} is used in its place"
+                self._notes[f"cache: {error}; {instead}"] = None
+
+
+def _pair_origin(identities: Sequence[Identity], settings: SharedSettings) -> dict[str, Any]:
+    # A command's settings are a subclass with more fields, of no matter here.
+    names = {each.name for each in fields(SharedSettings)}
+    return {
+        "comparison": clipping.repeats.shared.VERSION,
+        "identities": [asdict(identity) for identity in identities],
+        "settings": {name: each for name, each in asdict(settings).items() if name in names},
+    }
+
+
+def _row(found: Shared) -> list[Any]:
+    a, b = found.a.segment, found.b.segment
+    return [a.start, a.end, b.start, b.end, found.offset, found.score, found.by, found.exact]
+
+
+def _shared(row: object, a: Path, b: Path) -> Shared:
+    """A stretch from its row.
+
+    Raises:
+        ValueError, TypeError: where it is none.
+    """
+    *numbers, by, exact = listed({"row": row}, "row")
+    start_a, end_a, start_b, end_b, offset, score = (number(each, "row") for each in numbers)
+    if by not in ("sound", "picture") or not isinstance(exact, bool):
+        raise ValueError(f"is compared by {by!r}, exact is {exact!r}")
+    places = Place(a, Segment(start_a, end_a)), Place(b, Segment(start_b, end_b))
+    return Shared(*places, offset, score, by, exact)

@@ -1,0 +1,129 @@
+"""The files of a cache: who a media file is, what they are called, and what is in one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import clipping.repeats.file_fingerprint
+from clipping.errors import ClippingError
+from clipping.json_values import parse_json, some_fields
+from clipping.text_files import read_text
+
+FORMAT, VERSION = "avtnet cache", 1
+MOST_BYTES = 4 << 20
+"""A JSON file above this size is none of ours."""
+SUFFIXES = {"prints": ".prints", "pairs": ".json", "facts": ".json", "named": ".json"}
+_OF_CONTENT = ("prints", "pairs", "facts")
+_NAME = re.compile(r"((?:[0-9a-f]{32}-){1,2})[0-9a-f]{16}\.(?:prints|json)")
+_LEFTOVER_SECONDS = 3600.0
+"""A temporary file so old is no longer being written."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a file is, wherever it lies and whatever it is called."""
+
+    size_bytes: int
+    mtime_ns: int
+    """The time of its last change; 0 in storage, which does not tell."""
+    digest: str
+    """Of its size and of blocks spread over it, both ends among them."""
+
+    @cached_property
+    def key(self) -> str:
+        """32 hexadecimal digits; others after any change, such as the end of a download.
+
+        A copy that took another time is somebody else: it is looked at anew.
+        """
+        return _digest([self.size_bytes, self.mtime_ns, self.digest], 16)
+
+
+def of_user() -> Path:
+    """The folder in the user's cache directory."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("avtnet", appauthor=False)
+
+
+def data_of_user() -> Path:
+    """The folder in the user's data directory."""
+    import platformdirs
+
+    return platformdirs.user_data_path("avtnet", appauthor=False)
+
+
+def entry_text(origin: Mapping[str, Any], value: object) -> str:
+    """A JSON file of ours."""
+    whole = {
+        "format": FORMAT,
+        "version": VERSION,
+        "origin": origin,
+        "value": value,
+        "digest": _digest([origin, value], 16),
+    }
+    return json.dumps(whole, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def plain(value: object) -> str:
+    """The same text for the same JSON value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _digest(value: object, size: int) -> str:
+    return hashlib.blake2b(plain(value).encode(), digest_size=size).hexdigest()
+
+
+def name_of(identities: Sequence[Identity], origin: Mapping[str, Any], kind: str) -> str:
+    """The name of a file: who it is about can be read from it, so that pruning opens none."""
+    versions = [VERSION, clipping.repeats.file_fingerprint.FORM.version]
+    about = "".join(f"{identity.key}-" for identity in identities)
+    return f"{about}{_digest([versions, origin], 8)}{SUFFIXES[kind]}"
+
+
+def read_entry(file: Path, origin: Mapping[str, Any]) -> Any:
+    """The value of a JSON file of ours.
+
+    Raises:
+        ClippingError, ValueError, RecursionError: for any other file.
+    """
+    whole = some_fields(parse_json(file, read_text(file, MOST_BYTES)), ("origin", "value"))
+    if plain(whole["origin"]) != plain(origin):
+        raise ValueError("is of another file, or of other settings")
+    if whole.get("digest") != _digest([whole["origin"], whole["value"]], 16):
+        raise ValueError("its digest is that of other contents")
+    return whole["value"]
+
+
+def prune_folder(folder: Path, known: set[str]) -> int:
+    """Remove the files of whom none is among the known keys; how many those were.
+
+    Raises:
+        ClippingError: where one cannot be removed.
+    """
+    removed = 0
+    for kind in _OF_CONTENT:
+        inside = (folder / kind).iterdir() if (folder / kind).is_dir() else ()
+        for file in inside:
+            named = _NAME.fullmatch(file.name)
+            try:
+                if named is not None:
+                    stale = not set(named[1].strip("-").split("-")) <= known
+                else:
+                    age = time.time() - file.lstat().st_mtime
+                    stale = file.name.startswith(".tmp-") and age > _LEFTOVER_SECONDS
+                if stale:
+                    file.unlink()
+                    removed += 1
+            except FileNotFoundError:  # another process was quicker
+                continue
+            except OSError as error:
+                raise ClippingError(f"{file}: cannot be removed: {error.strerror}") from error
+    return removed

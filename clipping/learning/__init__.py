@@ -1,0 +1,1 @@
+"""Training networks (needs torch): the loop, run folders, checkpoints, devices."""

@@ -1,0 +1,1 @@
+"""One function run over many items, by processes that may die."""

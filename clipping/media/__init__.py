@@ -1,0 +1,1 @@
+"""Media files: streams, frames and sound by timestamp."""

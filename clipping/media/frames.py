@@ -1,0 +1,90 @@
+"""Pictures of a video at given times, by their timestamps."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from clipping.errors import MediaError
+from clipping.media.container import best_video, open_media, origin, packets, seek, translated
+from clipping.media.decode_all import Sequential
+from clipping.media.decode_needed import Unplannable, planned
+from clipping.media.picture import Clock, Frame, use_threads
+
+_FAR = 30.0
+"""Seconds between wanted times from which a seek is cheaper than reading the packets between."""
+
+
+def frames_at(
+    path: Path | str, times: Sequence[float], *, threads: int | None = None
+) -> Iterator[Frame | None]:
+    """The frame that is shown at each time: the one with the last PTS at or before it.
+
+    None where no picture is shown: after the last frame has ended, and before the first one, save
+    that a picture which begins at most ``LATE_START`` s after the time is taken for it. Damaged
+    stretches keep showing the last good frame.
+
+    Only what these frames need is decoded where the stream tells what that is, else every frame;
+    the result is the same.
+
+    Args:
+        times: media times in seconds, ascending; far gaps are skipped by seeking.
+        threads: of the decoder; None: one a core. One needs the least work for all in all.
+
+    Raises:
+        MediaError: where the file cannot be read, has no video, or no frame of it decodes.
+        ValueError: where ``times`` is not ascending.
+    """
+    if any(later < earlier for earlier, later in itertools.pairwise(times)):
+        raise ValueError("frames_at needs ascending times")
+    return _frames_at(Path(path), times, threads)
+
+
+def _frames_at(path: Path, times: Sequence[float], threads: int | None) -> Iterator[Frame | None]:
+    done = 0
+    with translated(path):
+        try:
+            for frame in _planned(path, times, threads):
+                yield frame
+                done += 1
+        except Unplannable:
+            yield from itertools.islice(sequential(path, times, threads), done, None)
+
+
+def sequential(path: Path, times: Sequence[float], threads: int | None) -> Iterator[Frame | None]:
+    """What :func:`frames_at` gives, by decoding every frame between times that are not far."""
+    with translated(path), ExitStack() as stack:
+        reader = Sequential(path, stack, threads)
+        for time in times:
+            yield reader.shown_at(time)
+
+
+def _planned(path: Path, times: Sequence[float], threads: int | None) -> Iterator[Frame | None]:
+    with open_media(path) as container:
+        stream = best_video(container.streams)
+        if stream is None:
+            raise MediaError(f"{path}: has no video")
+        use_threads(stream, threads)
+        zero = origin(container)
+
+        def begin(time: float | None) -> Iterator[av.Packet]:
+            if time is not None and not seek(container, stream, Fraction(time) + zero):
+                return iter(())
+            return packets(container, stream)
+
+        for region in regions(times):
+            yield from planned(stream, Clock(stream, zero), begin, region)
+
+
+def regions(times: Sequence[float]) -> Iterator[Sequence[float]]:
+    """The times, parted where they lie far apart."""
+    first = 0
+    for index in range(1, len(times) + 1):
+        if index == len(times) or times[index] - times[index - 1] > _FAR:
+            yield times[first:index]
+            first = index

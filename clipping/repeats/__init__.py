@@ -1,0 +1,1 @@
+"""Stretches that media files share, found by sound and picture."""

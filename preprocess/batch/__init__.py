@@ -1,0 +1,1 @@
+"""Features of many files: only those that are missing or stale."""

@@ -1,0 +1,283 @@
+"""One task of a batch, a media file with the windows to make of it, and what makes them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from clipping.errors import ClippingError, StorageError
+from clipping.identity import identify
+from clipping.storage import fetched, shown, sizes_at, url_of
+from preprocess.batch.report import Outcome
+from preprocess.episode import Episode, episode_path, extract_episode, open_episode
+from preprocess.features import SIDES, Features, Part, feature_path, load, save
+from preprocess.settings import FeatureSettings
+from preprocess.text.words import save_words, words_match, words_path
+
+if TYPE_CHECKING:
+    from preprocess.text.recognition import TextReader
+
+# A write that fails for one of these reasons fails for every window.
+_OUTPUT_ERRORS = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+)
+
+_THREADS = 1
+"""Of a decoder: processes do the rest, and damaged pictures come out the same everywhere."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """How windows are made: the same for a whole batch."""
+
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    text: Literal["masks", "json"] = "masks"
+    languages: tuple[str, ...] = ("en",)
+    easyocr_models: Path | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A media file and the windows to make of it: what a worker is given."""
+
+    name: str
+    sides: tuple[Part, ...]
+    file: Path
+    folder: Path
+    """Where the features go."""
+    how: Making
+    look_first: bool = False
+    """Whether windows that are up to date by now are left as they are."""
+    attempts: tuple[str, ...] = ()
+    """Why earlier attempts came to nothing."""
+
+    def output(self, side: Part) -> Path:
+        """The feature file of a window, or that of the whole episode."""
+        if side == "whole":
+            return episode_path(self.folder, self.name)
+        return feature_path(self.folder, self.name, side)
+
+    def apart(self) -> list[Task]:
+        """The same work as tasks of one window."""
+        return [replace(self, sides=(side,)) for side in self.sides]
+
+    def failed(self, side: Part, error: str, seconds: float = 0.0) -> Outcome:
+        """The outcome of a window that could not be made."""
+        place = (self.name, side, shown(self.file))
+        return Outcome(*place, "failed", error=error, seconds=seconds, attempts=self.attempts)
+
+    def succeeded(
+        self,
+        side: Part,
+        status: Literal["made", "up to date"],
+        of: Features | Episode,
+        seconds: float = 0.0,
+    ) -> Outcome:
+        """The outcome of a window whose features stand on disk."""
+        return Outcome(
+            self.name,
+            side,
+            shown(self.file),
+            status,
+            shown(self.output(side)),
+            of.notes,
+            seconds=seconds,
+            duration=of.duration,
+            attempts=self.attempts,
+        )
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a task, small enough to travel: no features in it."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    unanswered: tuple[tuple[Part, str], ...] = ()
+    """Windows that storage, or the loss of a machine, kept from being made, and what was said:
+    no fault of the file's, and worth another attempt."""
+    fault: str | None = None
+    """The output folder is at fault, so no window of any task can be saved."""
+
+
+def largest_first(tasks: Sequence[Task], inputs: Sequence[str]) -> list[Task]:
+    """The order in which no long file is left for the end.
+
+    Args:
+        inputs: where the files were found; of URLs among them the listings are asked for sizes.
+    """
+    sizes: dict[str, int] = {}
+    for url in filter(None, map(url_of, inputs)):
+        sizes |= sizes_at(url)
+
+    def size(task: Task) -> int:
+        try:
+            url = url_of(task.file)
+            return os.stat(task.file).st_size if url is None else sizes.get(url, 0)
+        except OSError:
+            return 0  # making it will say so again
+
+    return sorted(tasks, key=lambda task: -size(task))
+
+
+def split_tail(tasks: Sequence[Task], workers: int) -> list[Task]:
+    """The last tasks, one for each worker, as tasks of one window: so that all end together.
+
+    Where there are fewer files than workers that is every task.
+    """
+    whole, tail = tasks[: max(0, len(tasks) - workers)], tasks[-workers:] if workers else []
+    return [*(whole if workers else tasks), *(part for task in tail for part in task.apart())]
+
+
+def make(task: Task) -> Result:
+    """Make and save the windows of a task; what is wrong with its file becomes their outcome.
+
+    A window that fails costs no other one, and each is saved as soon as it is there.
+    """
+    outcomes: list[Outcome] = []
+    unanswered: list[tuple[Part, str]] = []
+    for side in task.sides if task.look_first else ():
+        try:
+            kept = up_to_date(task, side)
+        except ClippingError:
+            continue  # making it will say so again
+        if kept is not None:
+            status: Literal["made", "up to date"] = "made" if task.attempts else "up to date"
+            outcomes.append(task.succeeded(side, status, kept))
+    left = [side for side in task.sides if side not in {outcome.side for outcome in outcomes}]
+    while left:
+        began = time.monotonic()
+        try:
+            for side, made in _made(task, left):
+                seconds, began = _seconds(began), time.monotonic()
+                outcomes.append(task.succeeded(side, "made", made, seconds))
+                left.remove(side)
+        except OutputFault as fault:
+            return Result(tuple(outcomes), tuple(unanswered), str(fault))
+        except StorageError as error:
+            unanswered.append((left.pop(0), str(error)))
+        except ClippingError as error:
+            outcomes.append(task.failed(left.pop(0), str(error), _seconds(began)))
+    return Result(tuple(outcomes), tuple(unanswered))
+
+
+class OutputFault(ClippingError):
+    """The output folder cannot take any more windows."""
+
+
+def up_to_date(task: Task, side: Part) -> Features | Episode | None:
+    """The features that stand there, if they and the words with them are what would be made.
+
+    Raises:
+        ClippingError: where the media file cannot be read.
+    """
+    output, how = task.output(side), task.how
+    source = identify(task.file)
+    try:
+        with fetched(output) as here:
+            features = open_episode(here) if side == "whole" else load(here)
+    except StorageError:
+        raise
+    except ClippingError:
+        return None  # missing, damaged, or of another version
+    if features.source.fingerprint != source.fingerprint:
+        return None
+    if features.settings.decisive() != how.features.decisive():
+        return None
+    if isinstance(features, Episode) or how.text != "json":
+        return features
+    return features if _words_match(words_path(output), features, how) else None
+
+
+def load_engines(how: Making) -> None:
+    """Load what finds and reads text, so that a missing engine is one error."""
+    from preprocess.text.engine import detector
+
+    detector(how.features, how.easyocr_models)
+    _reader(how)
+
+
+def _made(task: Task, parts: Sequence[Part]) -> Iterator[tuple[Part, Features | Episode]]:
+    """Each part as soon as it is saved."""
+    from preprocess.extraction import extract_sides
+
+    how = task.how
+    sides = tuple(side for side in SIDES if side in parts)
+    windows = extract_sides(
+        task.file,
+        sides,
+        how.features,
+        name=task.name,
+        easyocr_models=how.easyocr_models,
+        reader=_reader(how),
+        threads=_THREADS,
+    )
+    for features, lines in windows if sides else ():
+        with _saving():
+            if how.text == "json":
+                # Words first: where the features are up to date, the words are there.
+                path = words_path(task.output(features.side))
+                save_words(path, lines, features, how.languages)
+            save(features, task.output(features.side))
+        yield features.side, features
+    if "whole" in parts:
+        with _saving():
+            yield (
+                "whole",
+                extract_episode(
+                    task.file,
+                    task.output("whole"),
+                    how.features,
+                    name=task.name,
+                    easyocr_models=how.easyocr_models,
+                    threads=_THREADS,
+                ),
+            )
+
+
+@contextmanager
+def _saving() -> Iterator[None]:
+    """Tell a folder in which nothing can be saved from a file that cannot be read."""
+    try:
+        yield
+    except ClippingError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in _OUTPUT_ERRORS:
+            raise OutputFault(str(error)) from error
+        raise
+
+
+def _words_match(path: Path, features: Features, how: Making) -> bool:
+    try:
+        with fetched(path) as here:
+            return words_match(here, features, how.languages)
+    except StorageError:
+        raise
+    except ClippingError:
+        return False
+
+
+def _seconds(began: float) -> float:
+    return round(time.monotonic() - began, 2)
+
+
+def _reader(how: Making) -> TextReader | None:
+    """The recognition engine, where words are wanted."""
+    if how.text != "json" or how.features.text_engine == "none":
+        return None
+    return _load_reader(how.features.text_engine, how.languages, how.easyocr_models)
+
+
+@lru_cache(maxsize=1)
+def _load_reader(
+    engine: Literal["ppocr", "easyocr"], languages: tuple[str, ...], models: Path | None
+) -> TextReader:
+    from preprocess.text.recognition import reader
+
+    return reader(engine, languages, models)

@@ -1,0 +1,1 @@
+"""Where text stands in a picture: the engines and the mask."""

@@ -18,15 +18,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from avtnet.classic.dataset import Window, read_windows, split
-from avtnet.predict import ASKED, Answer, answer_windows, load_any
+from avtnet.predict import ASKED, WindowAnswer, answer_windows, load_any
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import atomic_path, require_writable, write_text
 from clipping.judging.episodes import evaluate_episodes, print_episodes, write_episodes
-from clipping.judging.judgement import Case, Pictures, Span, judge
+from clipping.judging.judgement import Case, JudgedSpan, Pictures, judge
 from clipping.judging.metrics import evaluate as score
 from clipping.judging.metrics import signed_errors
-from clipping.judging.report import REPORT, Report, made_now, table_of, write_report
+from clipping.judging.report import REPORT, ReportPage, made_now, table_of, write_report
 from clipping.learning.devices import find_device
 from clipping.text_files import csv_text
 from clipping.windows import WINDOW_SECONDS, WindowId, read_labels, read_submission
@@ -98,7 +98,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     Raises:
         ClippingError: for missing data or predictions, or weights that cannot be used.
     """
-    answers: dict[WindowId, Answer]
+    answers: dict[WindowId, WindowAnswer]
     if config.submission is not None:
         labels = read_labels(config.data_root / "labels.txt")
         chosen = _choose(
@@ -109,7 +109,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
             config,
         )
         submitted = read_submission(config.submission)
-        answers = {window: Answer(position) for window, position in submitted.items()}
+        answers = {window: WindowAnswer(position) for window, position in submitted.items()}
     else:
         assert config.weights is not None  # EvaluateConfig checks it
         checkpoint = load_any(config.weights, find_device(config.device))
@@ -129,16 +129,22 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
     )
 
 
-def window_case(window: Window, answer: Answer) -> Case:
+def window_case(window: Window, answer: WindowAnswer) -> Case:
     """A window, in its own seconds, with what is true and what was said."""
     role, _ = ASKED[window.id.side]
 
-    def one_end(seconds: float) -> Span:
-        return Span(role, None, seconds) if role == "opening" else Span(role, seconds, None)
+    def one_end(seconds: float) -> JudgedSpan:
+        return (
+            JudgedSpan(role, None, seconds)
+            if role == "opening"
+            else JudgedSpan(role, seconds, None)
+        )
 
-    said: tuple[Span, ...] = (one_end(answer.position),)
+    said: tuple[JudgedSpan, ...] = (one_end(answer.position),)
     if answer.segments is not None:
-        said = tuple(Span(each.label, each.start, each.end, each.score) for each in answer.segments)
+        said = tuple(
+            JudgedSpan(each.label, each.start, each.end, each.score) for each in answer.segments
+        )
 
     def pictures(times: Sequence[float]) -> Sequence[np.ndarray | None]:
         return of_features(load_features(window.path), 0.0)(times)
@@ -251,9 +257,9 @@ def _command(config: EvaluateConfig) -> None:
         print(f"written: {config.output}", file=sys.stderr)
 
 
-def _report(evaluation: Evaluation, config: EvaluateConfig) -> Report:
+def _report(evaluation: Evaluation, config: EvaluateConfig) -> ReportPage:
     scored = config.weights or config.submission
-    return Report(
+    return ReportPage(
         f"Evaluation of {scored.name if scored is not None else ''}",
         (
             ("scored", str(scored)),

@@ -85,13 +85,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(config: LocateConfig) -> int:
     notes = Console(stderr=True, soft_wrap=True, markup=False)
-    outputs.check(config)
+    outputs.check_outputs(config)
     for path in config.weights:
         if not dense_checkpoint.is_dense(path):  # a wrong one is told before a season is made
             checkpoints.read_info(path)
     if not config.inputs:
         config = replace(config, inputs=(str(demo_season(notes)),))
-    report = outputs.Report(config, notes)
+    report = outputs.ResultWriter(config, notes)
     try:
         search(config, report.take)
     finally:  # after Ctrl-C too: what was found is not lost

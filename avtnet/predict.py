@@ -19,7 +19,7 @@ from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
 from avtnet.dense.checkpoint import DenseCheckpoint
 from avtnet.dense.decode import by_place, likeliest
-from avtnet.search.inputs import Gathered, gather
+from avtnet.search.inputs import CollectedFeatures, collect_features
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError, FeatureError
 from clipping.files import require_output
@@ -78,7 +78,9 @@ def predict(config: PredictConfig) -> tuple[dict[WindowId, float], dict[str, str
     checkpoint = load_any(config.weights, find_device(config.device))
     settings = checkpoint.info.features
     positions: dict[WindowId, float] = {}
-    with gather(config.inputs, settings, keep=config.features, workers=config.workers) as gathered:
+    with collect_features(
+        config.inputs, settings, keep=config.features, workers=config.workers
+    ) as gathered:
         failures = dict(gathered.failures)
         waiting = _readable(gathered, checkpoint, failures)
         while some := dict(islice(waiting, config.batch_size)):
@@ -90,7 +92,7 @@ def predict(config: PredictConfig) -> tuple[dict[WindowId, float], dict[str, str
 
 
 @dataclass(frozen=True)
-class Answer:
+class WindowAnswer:
     """What a network says of a window."""
 
     position: float
@@ -116,7 +118,7 @@ def answer_windows(
     windows: Sequence[Path | Features],
     *,
     batch_size: int = 8,
-) -> list[Answer]:
+) -> list[WindowAnswer]:
     """What either kind of network says of windows, so many at a time.
 
     Raises:
@@ -124,8 +126,10 @@ def answer_windows(
     """
     if isinstance(checkpoint, Checkpoint):
         positions = predict_windows(checkpoint, windows, batch_size=batch_size)
-        return [Answer(position) for position in positions]
-    seen = inference.see_many(map(features_of, windows), checkpoint, batch_size=batch_size)
+        return [WindowAnswer(position) for position in positions]
+    seen = inference.probabilities_of_many(
+        map(features_of, windows), checkpoint, batch_size=batch_size
+    )
     answers = []
     for window, given in seen:
         label, boundary = ASKED[window.side]
@@ -139,7 +143,7 @@ def answer_windows(
             place = likeliest(placed, boundary, window.covered)
         else:
             place = known.end if window.side == "start" else known.start
-        answers.append(Answer(min(max(place, 0.0), WINDOW_SECONDS), found))
+        answers.append(WindowAnswer(min(max(place, 0.0), WINDOW_SECONDS), found))
     return answers
 
 
@@ -151,7 +155,7 @@ ASKED: dict[Side, tuple[str, str]] = {
 
 
 def _readable(
-    gathered: Gathered, checkpoint: Checkpoint | DenseCheckpoint, failures: dict[str, str]
+    gathered: CollectedFeatures, checkpoint: Checkpoint | DenseCheckpoint, failures: dict[str, str]
 ) -> Iterator[tuple[WindowId, Features]]:
     """Windows that can be read and are right for a network; of others, ``failures`` says why."""
     for called, name, read in _files(gathered):
@@ -167,7 +171,7 @@ def _readable(
 
 
 def _files(
-    gathered: Gathered,
+    gathered: CollectedFeatures,
 ) -> Iterator[tuple[str, str, Callable[[], Sequence[Features]]]]:
     """What each file of features is called, the episode that it is of, what reads its windows."""
     for window, path in gathered.features.items():

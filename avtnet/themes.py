@@ -16,7 +16,13 @@ from clipping.files import find_media, require_output, write_json
 from clipping.formats import catalog
 from clipping.kept.cache import Cache
 from clipping.kept.theme_file import Theme, make_theme, save_theme, theme_path
-from clipping.kept.themes import SHORTEST_PIECE, Found, find_themes, library_folder, read_library
+from clipping.kept.themes import (
+    SHORTEST_PIECE,
+    FoundTheme,
+    find_themes,
+    library_folder,
+    read_library,
+)
 from clipping.media.probe import probe
 from clipping.repeats.file_fingerprint import SharedSettings
 from clipping.segments import format_time, parse_time
@@ -24,7 +30,7 @@ from clipping.segments import format_time, parse_time
 PROG = "python -m avtnet.themes"
 
 
-def to_json(path: Path, found: Found) -> dict[str, Any]:
+def to_json(path: Path, found: FoundTheme) -> dict[str, Any]:
     """One finding as plain JSON values; times in seconds."""
     return {
         "file": str(path),

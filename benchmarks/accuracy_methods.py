@@ -19,7 +19,7 @@ from avtnet.dense import inference
 from avtnet.dense.decode import by_place, decode, likeliest
 from avtnet.dense.inputs import from_features, halved
 from avtnet.recipe import CHECKPOINTS
-from avtnet.search.networks import look
+from avtnet.search.networks import predict_window
 from clipping.learning.devices import find_device
 from clipping.windows import Side
 from ensemble.fusion import fuse_positions
@@ -89,7 +89,7 @@ def network(path: Path) -> Method:
     model = checkpoints.load(path)
 
     def method(window: Window) -> Answer | None:
-        boundary = look(as_trained(window.features, model), [model])
+        boundary = predict_window(as_trained(window.features, model), [model])
         return _named(window, boundary.time, boundary.confidence)
 
     return method

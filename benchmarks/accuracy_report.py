@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from avtnet.evaluate import of_features
-from clipping.judging.judgement import Case, Span, judge
-from clipping.judging.report import Report, made_now, table_of, write_report
+from clipping.judging.judgement import Case, JudgedSpan, judge
+from clipping.judging.report import ReportPage, made_now, table_of, write_report
 
 
 def write_accuracy(
@@ -29,7 +29,7 @@ def write_accuracy(
     """
     cases = [case(window, method(window), labels[window.side]) for window in asked]
     note = "See the head of benchmarks/accuracy.py for what each column is."
-    report = Report(
+    report = ReportPage(
         "Openings and endings of made-up test episodes",
         (*about, ("below", "AVTNetDense alone"), *made_now()),
         judge(cases),
@@ -41,11 +41,11 @@ def write_accuracy(
 def case(window: Any, answer: Any, role: str) -> Case:
     """A window of the benchmark with what is true of it and what was said."""
     features = window.features
-    true = () if window.truth is None else (Span(role, *window.truth),)
+    true = () if window.truth is None else (JudgedSpan(role, *window.truth),)
     said = (
         ()
         if answer is None or not answer.says
-        else (Span(role, answer.start, answer.end, answer.score),)
+        else (JudgedSpan(role, answer.start, answer.end, answer.score),)
     )
     return Case(
         f"{features.name}_{features.side}",

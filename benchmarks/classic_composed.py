@@ -40,7 +40,7 @@ from avtnet.classic.config import ModelConfig, TrainConfig
 from avtnet.classic.dataset import read_windows, scale_frames, to_targets
 from avtnet.classic.fit import first_weights, part_of
 from avtnet.classic.losses import loss_terms, mean_loss, song_term
-from avtnet.classic.model import AVTNet, AVTNet_YOLT, Singing, build
+from avtnet.classic.model import AVTNet, AVTNet_YOLT, WithSongLoss, build
 from avtnet.classic.positions import predict_windows
 from avtnet.classic.scores import score_windows, summary_line
 from avtnet.compose import SETTINGS, truth_of
@@ -264,7 +264,7 @@ def train(network: Network, windows: Windows, arguments: argparse.Namespace) -> 
     encoders, sound = (video.frames, video.text), part_of(network, "audio.sound")
     for part in (*encoders, *([sound] if arguments.freeze_sound else [])):
         part.requires_grad_(False)
-    taught = Singing(network)
+    taught = WithSongLoss(network)
     moving = [each for each in taught.parameters() if each.requires_grad]
     adam = torch.optim.Adam(moving, lr=arguments.lr)
     steps = max(1, arguments.looks // arguments.batch)

@@ -39,7 +39,7 @@ from avtnet.tune import begin, tune_files
 from avtnet.tuning.episodes import OwnEpisode
 from avtnet.tuning.settings import TuneConfig
 from avtnet.tuning.source import OwnSource, read_source
-from avtnet.tuning.training import Answer, answers, figures
+from avtnet.tuning.training import HeldOutAnswer, answers, figures
 from clipping.formats.tables import write_timelines
 from clipping.segments import Segment, Timeline
 
@@ -108,14 +108,14 @@ def source(arguments: argparse.Namespace, series: int, part: str) -> OwnSource:
     return OwnSource((str(folder),), features, folder / "labels.json", workers=1)
 
 
-def row(name: str, given: Sequence[Answer]) -> None:
+def row(name: str, given: Sequence[HeldOutAnswer]) -> None:
     told = ", ".join(f"{what} {value:.2f}" for what, value in figures(given).items())
     print(f"{name}: {len(given)} asked, {told}", flush=True)
 
 
 def asked(
     checkpoint: dense_checkpoint.DenseCheckpoint, episodes: Sequence[OwnEpisode]
-) -> list[Answer]:
+) -> list[HeldOutAnswer]:
     return [answer for episode in episodes for answer in answers(checkpoint, episode)]
 
 
@@ -145,11 +145,11 @@ def main() -> int:
             sys.exit("; ".join(problems))
         held.append(episodes)
     console = Console(stderr=True, soft_wrap=True, markup=False)
-    before: list[list[Answer]] = [asked(start, episodes) for episodes in held]
-    mine: list[Answer] = []
-    mine_before: list[Answer] = []
-    others: list[Answer] = []
-    others_before: list[Answer] = []
+    before: list[list[HeldOutAnswer]] = [asked(start, episodes) for episodes in held]
+    mine: list[HeldOutAnswer] = []
+    mine_before: list[HeldOutAnswer] = []
+    others: list[HeldOutAnswer] = []
+    others_before: list[HeldOutAnswer] = []
     for series in range(arguments.tuned):
         given = source(arguments, series, "labelled")
         config = TuneConfig(

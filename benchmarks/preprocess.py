@@ -29,7 +29,7 @@ import numpy as np
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this file is not the package
 
-from clipping.media.frames import frames_at, sequential
+from clipping.media.frames import decode_all, frames_at
 from clipping.media.probe import probe
 from clipping.media.sound import read_audio
 
@@ -165,7 +165,7 @@ def in_threads(file: Path, parts: Sequence[Sequence[float]]) -> None:
 
 def sequential_window(file: Path, options: argparse.Namespace) -> Callable[[], object]:
     times = last_window(file)
-    return lambda: thumbnails(sequential(file, times, None))
+    return lambda: thumbnails(decode_all(file, times, None))
 
 
 def imageio_window(file: Path, options: argparse.Namespace) -> Callable[[], object]:

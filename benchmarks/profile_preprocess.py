@@ -21,7 +21,7 @@ from typing import Any
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # preprocess.py here is not the package
 
 from clipping.media import one_pass, picture
-from clipping.media.decode_needed import Unplannable
+from clipping.media.decode_needed import NeedsAllFrames
 from preprocess import extraction
 from preprocess.settings import FeatureSettings
 from preprocess.text import ppocr
@@ -117,7 +117,7 @@ def profile(file: Path, watch: Watch, *, plain: bool) -> None:
 
 
 def _unplannable(*args: Any) -> Iterator[None]:
-    raise Unplannable("every frame is to be decoded")
+    raise NeedsAllFrames("every frame is to be decoded")
     yield
 
 

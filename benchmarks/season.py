@@ -45,7 +45,7 @@ from shared import cost
 from avtnet.season.repetition import SOUND
 from clipping.files import write_text
 from clipping.media.probe import probe
-from clipping.repeats.file_fingerprint import make_prints
+from clipping.repeats.file_fingerprint import make_fingerprint
 from clipping.repeats.shared import compare
 from clipping.segments import Segment, Timeline
 
@@ -197,7 +197,7 @@ def locate(folder: Path, how: dict[str, Any]) -> list[Timeline]:
 
 def pair_cost(paths: Sequence[Path]) -> None:
     """What a pair costs in this season, all stretches placed to the sample."""
-    heard = [make_prints(path, SOUND) for path in paths if probe(path).audio]
+    heard = [make_fingerprint(path, SOUND) for path in paths if probe(path).audio]
     pairs = list(itertools.combinations(heard, 2))
     for what in ("the sound about all ends read", "that sound at hand"):
         began = time.process_time()

@@ -20,7 +20,7 @@ import numpy as np
 from clipping.errors import ClippingError, FeatureError, MediaError
 from clipping.files import atomic_path
 from clipping.identity import Source, identify
-from clipping.media.one_pass import Scan, open_scan
+from clipping.media.one_pass import OnePass, open_scan
 from clipping.media.probe import MediaInfo
 from clipping.packing import (
     FRAMES_A_BLOCK,
@@ -37,7 +37,7 @@ from clipping.packing import (
 from clipping.tensor_file import DAMAGE, check_header
 from clipping.windows import Side
 from preprocess.audio import mfcc
-from preprocess.extraction import Sight, checked, notes
+from preprocess.extraction import FrameFeatures, checked, notes
 from preprocess.features import Features, named_file, parse_settings
 from preprocess.settings import FeatureSettings
 
@@ -200,7 +200,9 @@ def extract_episode(
             raise MediaError(f"{path}: lasts {info.duration:.0f} s, above {LONGEST} s")
         with tempfile.TemporaryFile(dir=temporary.parent) as data:
             blocks = _Blocks(data)
-            said = _fill(blocks, scan, info, Sight(settings, easyocr_models, None), settings)
+            said = _fill(
+                blocks, scan, info, FrameFeatures(settings, easyocr_models, None), settings
+            )
             called = path.stem if name is None else name
             episode = Episode(output, called, info.duration, source, settings, tuple(said))
             blocks.write(temporary, episode)
@@ -241,7 +243,7 @@ def open_episode(path: Path | str) -> Episode:
 
 
 def _fill(
-    blocks: _Blocks, scan: Scan, info: MediaInfo, sight: Sight, settings: FeatureSettings
+    blocks: _Blocks, scan: OnePass, info: MediaInfo, sight: FrameFeatures, settings: FeatureSettings
 ) -> Iterable[str]:
     """Write the seconds of a file, a block at a time; what is to be said about them."""
     count = math.ceil(info.duration - 1e-6)

@@ -11,7 +11,7 @@ import numpy as np
 
 from clipping.errors import MediaError
 from clipping.identity import Source, identify
-from clipping.media.one_pass import Scan, open_scan
+from clipping.media.one_pass import OnePass, open_scan
 from clipping.media.picture import Frame
 from clipping.media.probe import MediaInfo
 from clipping.windows import Side
@@ -98,7 +98,7 @@ def checked(info: MediaInfo) -> MediaInfo:
     return info
 
 
-class Sight:
+class FrameFeatures:
     """Turns frames into what the network sees of them."""
 
     def __init__(
@@ -129,13 +129,13 @@ class _Window:
     reader: TextReader | None
     lines: list[Line] = field(default_factory=list)
 
-    def read(self, scan: Scan) -> None:
+    def read(self, scan: OnePass) -> None:
         """Thumbnails, masks, words and samples from one pass over the window."""
         settings = self.settings
         self._frames = np.zeros(settings.shapes["frames"], np.uint8)
         self._text = np.zeros(settings.shapes["text"], bool)
         self._shown = np.zeros(settings.seconds, bool)
-        sight = Sight(settings, self.easyocr_models, self.reader)
+        sight = FrameFeatures(settings, self.easyocr_models, self.reader)
         blocks = []
         seconds = scan.seconds(
             [self.start + second for second in range(settings.seconds)],

@@ -23,7 +23,7 @@ from avtnet.classic.checkpoints import Checkpoint, CheckpointInfo
 from avtnet.classic.config import TrainConfig
 from avtnet.classic.dataset import Batch, EpochBatches, Window, WindowDataset
 from avtnet.classic.losses import loss_terms, mean_loss, song_term
-from avtnet.classic.model import AVTNet, AVTNet_YOLT, Singing, build
+from avtnet.classic.model import AVTNet, AVTNet_YOLT, WithSongLoss, build
 from avtnet.classic.positions import predict_windows
 from avtnet.classic.pretrained import load_pretrained
 from avtnet.classic.run import RunState, read_state, save_state
@@ -78,7 +78,7 @@ class Training:
 
         torch.manual_seed(config.seed)
         network = build(config.model)
-        taught = Singing(network) if config.song_loss else network
+        taught = WithSongLoss(network) if config.song_loss else network
         if state is not None:
             try:
                 taught.load_state_dict(state.network)

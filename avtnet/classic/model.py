@@ -27,7 +27,7 @@ class Positions(NamedTuple):
     sequence: Tensor | None = None
     """(B, channels, T): what the values are made of."""
     song: Tensor | None = None
-    """(B, T), of :class:`Singing`: logits that a step is inside of the song."""
+    """(B, T), of :class:`WithSongLoss`: logits that a step is inside of the song."""
 
 
 class Backbone(nn.Module):
@@ -119,7 +119,7 @@ class AVTNet_YOLT(Backbone):
         return Positions(answer, coarse, cell, fine, (first, values), sequence)
 
 
-class Singing(nn.Module):
+class WithSongLoss(nn.Module):
     """A network in training that also says of every step whether it is inside of the song.
 
     One layer on its fused sequence, which is not kept: what it asks for, the GRUs learn.

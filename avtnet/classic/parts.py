@@ -131,7 +131,7 @@ class TextNet(nn.Sequential):
         return vectors if which is None else vectors[which]
 
 
-class DenseText(model.TextNet):
+class DenseText(model.TextEncoder):
     """AVTNetDense's encoder: masks (n, 27, 36) → vectors (n, 2 · text_channels[-1] + 1)."""
 
     def __init__(self, widths: Widths) -> None:

@@ -24,7 +24,7 @@ EDGE = 0.12
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSegment:
     """A span of one class, in seconds from the evidence's first."""
 
     label: str
@@ -50,7 +50,7 @@ class Probabilities:
     """(T, 4, BINS)"""
 
 
-def decode(given: Probabilities, covered: float | None = None) -> list[Found]:
+def decode(given: Probabilities, covered: float | None = None) -> list[FoundSegment]:
     """The likeliest opening and ending that do not overlap, in order of time.
 
     For each class all pairs of a likely start and a likely end are scored: how likely both are, how
@@ -71,7 +71,7 @@ def decode(given: Probabilities, covered: float | None = None) -> list[Found]:
         gain = np.concatenate([[0.0], np.cumsum(np.log(chance / (1 - chance)))])
         starts = _candidates(given, 2 * number - 2, total, at_edge=0.0)
         ends = _candidates(given, 2 * number - 1, total, at_edge=total)
-        best: tuple[float, Found] | None = None
+        best: tuple[float, FoundSegment] | None = None
         for start, first in starts:
             for end, last in ends:
                 if not SHORTEST <= end - start <= LONGEST:
@@ -86,7 +86,7 @@ def decode(given: Probabilities, covered: float | None = None) -> list[Found]:
                 )
                 if best is None or rank > best[0]:
                     score = confidence(share, first, last)
-                    best = rank, Found(label, start, end, score, share, first, last)
+                    best = rank, FoundSegment(label, start, end, score, share, first, last)
         if best is not None:
             found.append(best[1])
     if len(found) == 2 and min(f.end for f in found) > max(f.start for f in found):

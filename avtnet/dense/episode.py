@@ -16,11 +16,11 @@ _MARGIN = 1
 """Seconds read on both sides of a part: the MFCC of its first and last columns hang on them."""
 
 
-def look_dense_episode(
+def find_segments_in_episode(
     episode: Episode, checkpoint: DenseCheckpoint | None = None
 ) -> list[Segment]:
     """The opening and the ending in an episode that ``python -m preprocess --sides whole`` has
-    kept, wherever they are; see :func:`avtnet.dense.inference.look_dense`.
+    kept, wherever they are; see :func:`avtnet.dense.inference.find_segments`.
 
     Its file is read in parts: of an episode of any length some 30 MB are in memory at once.
 
@@ -43,7 +43,7 @@ def candidates(
     episode: Episode, checkpoint: DenseCheckpoint, *, share: float = 1.0
 ) -> list[Candidate]:
     """Candidates of an episode, as :func:`avtnet.dense.inference.candidates` gives of a window."""
-    found = look_dense_episode(episode, checkpoint)
+    found = find_segments_in_episode(episode, checkpoint)
     return [
         inference.candidate_of(
             each, (0.0, episode.duration), episode.duration, episode.notes, share

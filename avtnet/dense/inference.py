@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from avtnet.dense.checkpoint import DenseCheckpoint, calibrated, check_settings, shipped
-from avtnet.dense.decode import Found, Probabilities, by_place, decode
+from avtnet.dense.decode import FoundSegment, Probabilities, by_place, decode
 from avtnet.dense.inputs import Inputs, from_features
 from avtnet.dense.model import Evidence
 from avtnet.evidence import NETWORKS, Candidate
@@ -30,7 +30,7 @@ Part = Callable[[int, int], Inputs]
 """(first, last) → Inputs of these seconds, one row."""
 
 
-def look_dense(features: Features, checkpoint: DenseCheckpoint | None = None) -> list[Segment]:
+def find_segments(features: Features, checkpoint: DenseCheckpoint | None = None) -> list[Segment]:
     """The opening and the ending in a window or a whole episode, in media time.
 
     Args:
@@ -51,30 +51,30 @@ def look_dense(features: Features, checkpoint: DenseCheckpoint | None = None) ->
     return segments(features, given, checkpoint)
 
 
-def look_dense_many(
+def find_segments_many(
     features: Iterable[Features],
     checkpoint: DenseCheckpoint | None = None,
     *,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[list[Segment]]:
-    """What :func:`look_dense` says of each, in their order, several at once.
+    """What :func:`find_segments` says of each, in their order, several at once.
 
     Args:
         features: read as they are needed, ``batch_size`` of them at a time; of any lengths.
         batch_size: see ``BATCH_SIZE``.
 
     Raises:
-        FeatureError, CheckpointError: as :func:`look_dense`.
+        FeatureError, CheckpointError: as :func:`find_segments`.
     """
     checkpoint = checkpoint or shipped()
-    for window, given in see_many(features, checkpoint, batch_size=batch_size):
+    for window, given in probabilities_of_many(features, checkpoint, batch_size=batch_size):
         yield segments(window, given, checkpoint)
 
 
-def see_many(
+def probabilities_of_many(
     features: Iterable[Features], checkpoint: DenseCheckpoint, *, batch_size: int = BATCH_SIZE
 ) -> Iterator[tuple[Features, Probabilities]]:
-    """Each of many windows or episodes with its evidence; see :func:`look_dense_many`."""
+    """Each of many windows or episodes with its evidence; see :func:`find_segments_many`."""
     waiting = iter(features)
     while some := list(islice(waiting, batch_size)):
         for window in some:
@@ -105,7 +105,7 @@ def candidates(
     seen = features.start, features.start + features.covered
     return [
         candidate_of(segment, seen, features.duration, features.notes, share)
-        for segment in look_dense(features, checkpoint)
+        for segment in find_segments(features, checkpoint)
     ]
 
 
@@ -226,7 +226,9 @@ def _joined(pieces: Sequence[Probabilities]) -> Probabilities:
     )
 
 
-def segment_of(found: Found, start: float, covered: float, checkpoint: DenseCheckpoint) -> Segment:
+def segment_of(
+    found: FoundSegment, start: float, covered: float, checkpoint: DenseCheckpoint
+) -> Segment:
     """What was found in ``covered`` seconds from ``start`` on, in media time."""
     told = (
         f"AVTNetDense: {found.label} {found.inside:.0%} sure between its ends, "

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from avtnet.dense.decode import Found, Probabilities, by_place, decode
+from avtnet.dense.decode import FoundSegment, Probabilities, by_place, decode
 from avtnet.dense.inputs import Example, collate
 from avtnet.dense.model import BOUNDARIES, CLASSES, AVTNetDense
 
@@ -16,7 +16,7 @@ PRESENT = 4
 """The place that says whether a second is in the file."""
 
 
-def answer(network: AVTNetDense, example: Example) -> dict[str, Found]:
+def answer(network: AVTNetDense, example: Example) -> dict[str, FoundSegment]:
     """What is found in an example, by label."""
     inputs, _ = collate([example])
     device = next(network.parameters()).device

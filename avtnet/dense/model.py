@@ -81,7 +81,7 @@ class AVTNetDense(nn.Module):
         self.config = config
         self.sound = SoundNet(config.sound)
         self.frames = PictureNet(config.frames)
-        self.text = TextNet(config.text)
+        self.text = TextEncoder(config.text)
         sizes = (2 * config.sound[-1], 2 * config.frames[-1] + 7, 2 * config.text[-1] + 1, PLACES)
         self.join = nn.ModuleList(nn.Linear(size, config.width) for size in sizes)
         self.norm = nn.LayerNorm(config.width)
@@ -185,7 +185,7 @@ class PictureNet(nn.Module):
         return torch.cat([pooled.unflatten(0, frames.shape[:2]), colours, change], dim=2)
 
 
-class TextNet(nn.Module):
+class TextEncoder(nn.Module):
     """(B, T, 27, 36) → (B, T, 2 · last + 1): where text stands, and how much of it."""
 
     def __init__(self, widths: Sequence[int]) -> None:

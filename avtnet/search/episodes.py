@@ -13,13 +13,20 @@ from rich.progress import Progress, track
 
 from avtnet.classic.decode import Boundary
 from avtnet.evidence import Candidate, fuse_candidates
-from avtnet.search.inputs import Gathered, gather, sort_inputs
-from avtnet.search.networks import Networks, Sight, load_networks, see, views, witness
+from avtnet.search.inputs import CollectedFeatures, collect_features, sort_inputs
+from avtnet.search.networks import (
+    NetworkInputs,
+    Networks,
+    load_inputs,
+    load_networks,
+    network_candidates,
+    predict_views,
+)
 from avtnet.search.request import LocateConfig
 from avtnet.search.text_support import with_text
 from avtnet.season.known_spans import library
 from avtnet.season.names import seasons
-from avtnet.season.stages import EpisodeFacts, SeasonOptions, look_at
+from avtnet.season.stages import EpisodeFacts, SeasonOptions, season_candidates
 from clipping.errors import ClippingError
 from clipping.files import find_media
 from clipping.kept.cache import Cache
@@ -75,7 +82,7 @@ def search(config: LocateConfig, watch: Watch | None = None) -> list[Located]:
                 season_of[fact.name] = number
     asked = frozenset(name for name, fact in facts.items() if _wants_networks(fact, config))
     found: list[Located] = []
-    with gather(
+    with collect_features(
         config.inputs,
         settings,
         keep=config.features,
@@ -103,7 +110,7 @@ def _season(
     options = SeasonOptions(config.audio, config.pictures, config.workers, config.write_to)
     cache = Cache(config.cache, fresh=config.rescan)
     with _bar() as progress:
-        facts = look_at(files, cache, options, themes=themes, progress=progress)
+        facts = season_candidates(files, cache, options, themes=themes, progress=progress)
     for note in cache.notes:
         Console(stderr=True, soft_wrap=True).print(note, style="yellow", markup=False)
     return facts
@@ -142,19 +149,19 @@ def network_share(compared: int) -> float:
 def _conclude(
     fact: EpisodeFacts,
     windows: Sequence[Path],
-    gathered: Gathered,
+    gathered: CollectedFeatures,
     networks: Networks,
     config: LocateConfig,
 ) -> Located:
     """All sources to one timeline."""
     source = str(fact.path)
-    sight, said = Sight(), list[Candidate]()
+    sight, said = NetworkInputs(), list[Candidate]()
     boundaries: tuple[Boundary, ...] = ()
     error = fact.error or gathered.failures.get(fact.name)
     try:
-        sight = see(windows, gathered.episodes.get(fact.name))
-        boundaries = tuple(views(sight, networks))
-        said = witness(sight, boundaries, networks, network_share(fact.compared))
+        sight = load_inputs(windows, gathered.episodes.get(fact.name))
+        boundaries = tuple(predict_views(sight, networks))
+        said = network_candidates(sight, boundaries, networks, network_share(fact.compared))
     except ClippingError as failure:
         error = str(failure)
     if error is not None:

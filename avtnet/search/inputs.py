@@ -31,7 +31,7 @@ class Sorted:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class CollectedFeatures:
     """Feature files by window, and what could not be had."""
 
     features: dict[WindowId, Path]
@@ -64,7 +64,7 @@ def sort_inputs(inputs: Sequence[str]) -> Sorted:
 
 
 @contextmanager
-def gather(
+def collect_features(
     inputs: Sequence[str],
     settings: FeatureSettings,
     *,
@@ -72,7 +72,7 @@ def gather(
     workers: int | None = None,
     only: frozenset[str] | None = None,
     whole: bool = False,
-) -> Iterator[Gathered]:
+) -> Iterator[CollectedFeatures]:
     """Find feature files, or make them of media files, with a progress bar on stderr.
 
     Args:
@@ -88,7 +88,7 @@ def gather(
     """
     ready = sort_inputs(inputs)
     if not ready.media or (only is not None and not only):
-        yield Gathered(ready.windows, ready.episodes)
+        yield CollectedFeatures(ready.windows, ready.episodes)
         return
     with tempfile.TemporaryDirectory(prefix="avtnet-") as temporary:
         output = keep or Path(temporary)
@@ -117,7 +117,7 @@ def gather(
                     failures[outcome.name] = f"{outcome.file}: {error}; rename the file"
         found = find_media(ready.media)
         names = found if only is None else {name: found[name] for name in found if name in only}
-        yield Gathered(ready.windows, ready.episodes, names, failures)
+        yield CollectedFeatures(ready.windows, ready.episodes, names, failures)
 
 
 def _feature_files(path: Path) -> tuple[dict[WindowId, Path], dict[str, Path]]:

@@ -43,7 +43,7 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Sight:
+class NetworkInputs:
     """What is shown of an episode."""
 
     windows: tuple[Features, ...] = ()
@@ -101,7 +101,7 @@ def load_dense(config: LocateConfig) -> list[DenseCheckpoint]:
     ]
 
 
-def see(windows: Sequence[Path], episode: Path | None) -> Sight:
+def load_inputs(windows: Sequence[Path], episode: Path | None) -> NetworkInputs:
     """What files of features show.
 
     Args:
@@ -113,27 +113,31 @@ def see(windows: Sequence[Path], episode: Path | None) -> Sight:
     """
     seen = tuple(map(load_features, windows))
     if episode is None:
-        return Sight(seen)
+        return NetworkInputs(seen)
     whole = open_episode(episode)
-    return Sight(seen or whole.windows(), whole)
+    return NetworkInputs(seen or whole.windows(), whole)
 
 
-def views(sight: Sight, networks: Networks) -> list[Boundary]:
+def predict_views(sight: NetworkInputs, networks: Networks) -> list[Boundary]:
     """What the networks of the challenge's kind see in both windows.
 
     Raises:
         FeatureError: where the features are not those that a model was trained on.
     """
-    return [look(window, networks.models) for window in sight.windows] if networks.models else []
+    return (
+        [predict_window(window, networks.models) for window in sight.windows]
+        if networks.models
+        else []
+    )
 
 
-def witness(
-    sight: Sight, boundaries: Sequence[Boundary], networks: Networks, share: float
+def network_candidates(
+    sight: NetworkInputs, boundaries: Sequence[Boundary], networks: Networks, share: float
 ) -> list[Candidate]:
     """What all networks say, as evidence.
 
     Args:
-        boundaries: see :func:`views`.
+        boundaries: see :func:`predict_views`.
         share: what their confidence counts for.
 
     Raises:
@@ -153,7 +157,7 @@ def witness(
     return said
 
 
-def look(features: Features, models: Sequence[Checkpoint]) -> Boundary:
+def predict_window(features: Features, models: Sequence[Checkpoint]) -> Boundary:
     """Every model's views of one window, fused.
 
     Raises:

@@ -27,7 +27,7 @@ _ALWAYS = ("opening", "ending")
 _ALL = "all"
 
 
-def check(config: LocateConfig) -> None:
+def check_outputs(config: LocateConfig) -> None:
     """Say before the work, not after it, what cannot be written.
 
     Raises:
@@ -41,7 +41,7 @@ def check(config: LocateConfig) -> None:
             require_writable(folder)
 
 
-class Report:
+class ResultWriter:
     """Takes episodes as they are done, and writes what was asked for of each and of all."""
 
     def __init__(self, config: LocateConfig, notes: Console) -> None:

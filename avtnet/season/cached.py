@@ -11,7 +11,7 @@ from clipping.kept.cache import Cache
 from clipping.repeats.identities import Match, Stretch
 
 
-def remembered(
+def cached(
     cache: Cache, paths: Sequence[Path], name: str, key: object, make: Callable[[], Any]
 ) -> Any:
     """A small JSON value about one file or several: the kept one, or a new one, which is kept.

@@ -44,7 +44,7 @@ class Hints:
         self.candidates.setdefault(number, []).append(candidate)
 
 
-def take_hints(
+def apply_known_spans(
     files: Sequence[Path],
     heard: Repetition,
     cache: Cache,

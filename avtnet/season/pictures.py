@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from avtnet.season.cached import match_rows, matches_of, remembered
+from avtnet.season.cached import cached, match_rows, matches_of
 from avtnet.season.repetition import Progress, Repetition, as_matches, pairs_of, quiet
 from avtnet.season.roles import Claim, assign_roles
 from clipping.errors import ClippingError
 from clipping.kept.cache import Cache
-from clipping.repeats.file_fingerprint import Prints, SharedSettings
-from clipping.repeats.identities import Match, gather
+from clipping.repeats.file_fingerprint import FileFingerprint, SharedSettings
+from clipping.repeats.identities import Match, group_matches
 from clipping.repeats.shared import compare
 from clipping.segments import Role
 
@@ -31,7 +31,7 @@ _ABOUT = 1.0
 _SIDES: tuple[Role, ...] = ("opening", "ending")
 
 
-def look_too(
+def compare_pictures(
     heard: Repetition,
     claims: Sequence[Claim],
     cache: Cache,
@@ -51,7 +51,7 @@ def look_too(
         progress("looking", done, len(jobs))
     if not jobs:
         return list(claims)
-    heard.gathered = gather(heard.matches, heard.durations)
+    heard.gathered = group_matches(heard.matches, heard.durations)
     return assign_roles(heard.gathered, heard.durations)
 
 
@@ -72,7 +72,7 @@ def _shared(job: _Job, seen: _Looker, heard: Repetition, cache: Cache) -> list[M
     key = [SHORTEST, *([each.region_start, each.region_end] for each in (settings_a, settings_b))]
     try:
         paths = heard.paths[a], heard.paths[b]
-        return matches_of(a, b, remembered(cache, paths, "pictures", key, compared))
+        return matches_of(a, b, cached(cache, paths, "pictures", key, compared))
     except ClippingError:
         return []
 
@@ -127,9 +127,9 @@ class _Looker:
 
     def __init__(self, heard: Repetition, cache: Cache) -> None:
         self._heard, self._cache = heard, cache
-        self._made: dict[tuple[int, float, float | None], Prints | None] = {}
+        self._made: dict[tuple[int, float, float | None], FileFingerprint | None] = {}
 
-    def __call__(self, number: int, settings: SharedSettings) -> Prints | None:
+    def __call__(self, number: int, settings: SharedSettings) -> FileFingerprint | None:
         """None where there is no picture, or none that can be decoded."""
         key = number, settings.region_start, settings.region_end
         if key not in self._made:

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from avtnet.season.cached import match_rows, matches_of, remembered
+from avtnet.season.cached import cached, match_rows, matches_of
 from clipping.errors import ClippingError
 from clipping.kept.cache import Cache
 from clipping.many.workers import Died, available_cores, run_tasks
-from clipping.repeats.file_fingerprint import Prints, SharedSettings
+from clipping.repeats.file_fingerprint import FileFingerprint, SharedSettings
 from clipping.repeats.fingerprint import Fingerprint
-from clipping.repeats.identities import Gathered, Match, Occurrence, Stretch, gather
+from clipping.repeats.identities import Match, MatchGroups, Occurrence, Stretch, group_matches
 from clipping.repeats.matching import Index
 from clipping.repeats.shared import Shared, compare
 
@@ -49,9 +49,9 @@ class Repetition:
     paths: tuple[Path, ...]
     durations: dict[int, float] = field(default_factory=dict)
     """Seconds of the files that could be read."""
-    prints: dict[int, Prints] = field(default_factory=dict)
+    prints: dict[int, FileFingerprint] = field(default_factory=dict)
     matches: list[Match] = field(default_factory=list)
-    gathered: Gathered = field(default_factory=lambda: Gathered((), ()))
+    gathered: MatchGroups = field(default_factory=lambda: MatchGroups((), ()))
     silent: dict[int, str] = field(default_factory=dict)
     """Files without a sound that can be compared, and why."""
     _of_file: dict[int, list[Match]] = field(default_factory=dict)
@@ -101,7 +101,7 @@ def listen(
     for done, (a, b) in enumerate(pairs, 1):
         heard.matches += _matches(a, b, heard.prints[a], heard.prints[b], cache, settings)
         progress("comparing", done, len(pairs))
-    heard.gathered = gather(heard.matches, heard.durations)
+    heard.gathered = group_matches(heard.matches, heard.durations)
     if len(numbers) > ALL_PAIRS:
         _complete(heard, cache, settings, progress)
     return heard
@@ -153,7 +153,12 @@ def pairs_of(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _matches(
-    a: int, b: int, prints_a: Prints, prints_b: Prints, cache: Cache, settings: SharedSettings
+    a: int,
+    b: int,
+    prints_a: FileFingerprint,
+    prints_b: FileFingerprint,
+    cache: Cache,
+    settings: SharedSettings,
 ) -> list[Match]:
     found = cache.pair(prints_a.path, prints_b.path, settings)
     if found is None:
@@ -191,7 +196,7 @@ def _complete(
             if number not in holders:
                 heard.matches += _sought(example, number, heard, cache, settings)
         progress("completing", done, len(identities))
-    heard.gathered = gather(heard.matches, heard.durations)
+    heard.gathered = group_matches(heard.matches, heard.durations)
 
 
 def _sought(
@@ -208,12 +213,14 @@ def _sought(
     key = [round(example.place.start, 3), round(example.place.end, 3), settings.shortest]
     paths = heard.paths[home], heard.paths[number]
     try:
-        return matches_of(home, number, remembered(cache, paths, "example", key, compared))
+        return matches_of(home, number, cached(cache, paths, "example", key, compared))
     except ClippingError:  # a file that went while we looked at it
         return []
 
 
-def example_of(prints: Prints, occurrence: Occurrence, margin: float = _MARGIN) -> Prints:
+def example_of(
+    prints: FileFingerprint, occurrence: Occurrence, margin: float = _MARGIN
+) -> FileFingerprint:
     """The prints of a file as if it had nothing but one occurrence."""
 
     def part(index: Index | None) -> Index | None:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clipping.repeats.identities import Gathered, Identity, Occurrence, Stretch
+from clipping.repeats.identities import Identity, MatchGroups, Occurrence, Stretch
 from clipping.segments import Role
 
 SHORTEST_THEME = 15.0
@@ -75,7 +75,7 @@ class _Chunk:
         return (seconds - self.start) / (self.end - self.start)
 
 
-def assign_roles(gathered: Gathered, durations: Mapping[int, float]) -> list[Claim]:
+def assign_roles(gathered: MatchGroups, durations: Mapping[int, float]) -> list[Claim]:
     """The claims on all files, in order of file and time.
 
     Args:
@@ -87,7 +87,7 @@ def assign_roles(gathered: Gathered, durations: Mapping[int, float]) -> list[Cla
 
 
 class _Season:
-    def __init__(self, gathered: Gathered, durations: Mapping[int, float]) -> None:
+    def __init__(self, gathered: MatchGroups, durations: Mapping[int, float]) -> None:
         self._gathered = gathered
         self._durations = durations
         self._usual = statistics.median(durations.values())

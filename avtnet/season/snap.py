@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from avtnet.season.cached import remembered
+from avtnet.season.cached import cached
 from avtnet.season.repetition import Repetition
 from avtnet.season.roles import Claim
 from clipping.errors import ClippingError
@@ -115,7 +115,7 @@ def _changes(path: Path, begin: float, until: float, cache: Cache) -> list[float
     def looked() -> list[float]:
         return [change.time for change in changes(path, begin, until)]
 
-    times = remembered(cache, [path], "changes", [begin, until], looked)
+    times = cached(cache, [path], "changes", [begin, until], looked)
     return [float(time) for time in times]
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from avtnet.season.cached import remembered
+from avtnet.season.cached import cached
 from avtnet.season.repetition import Repetition
 from avtnet.season.roles import SHORTEST_THEME, Claim
 from clipping.errors import ClippingError
@@ -18,7 +18,7 @@ from clipping.repeats.fingerprint import picture_words
 from clipping.repeats.identities import Match, Stretch
 from clipping.repeats.matching import differing
 from clipping.repeats.refine import Placed
-from clipping.repeats.residual import STEP, VERSION, left_over
+from clipping.repeats.residual import STEP, VERSION, residual
 
 _SIBLINGS = 4
 """Other episodes that a song is held against."""
@@ -42,7 +42,7 @@ _SMOOTH = 2.0
 """Seconds: words have pauses."""
 
 
-def part_from_talk(claims: Sequence[Claim], heard: Repetition, cache: Cache) -> list[Claim]:
+def split_off_speech(claims: Sequence[Claim], heard: Repetition, cache: Cache) -> list[Claim]:
     """Openings and endings with talk over them: mixed, or shorter by the part that is story's.
 
     Talk is what none of the siblings has at that place. Where all of a season's episodes talk over
@@ -153,14 +153,14 @@ def left_by_siblings(claim: Claim, heard: Repetition, cache: Cache) -> np.ndarra
 
 
 def _left(here: Stretch, there: Stretch, heard: Repetition, cache: Cache) -> np.ndarray | None:
-    """:func:`clipping.repeats.residual.left_over` of one match; None where it cannot be told."""
+    """:func:`clipping.repeats.residual.residual` of one match; None where it cannot be told."""
     read_here, read_there = heard.prints[here.file].read, heard.prints[there.file].read
     if read_here is None or read_there is None:
         return None
 
     def subtracted() -> list[float]:
         placed = Placed(here.start, here.end, there.start, there.end, exact=True)
-        left = left_over(read_here, read_there, placed)
+        left = residual(read_here, read_there, placed)
         # JSON has no NaN: silence in both is marked by -1, and "cannot be told" by nothing.
         return [] if left is None else np.nan_to_num(left, nan=-1.0).round(4).tolist()
 
@@ -168,7 +168,7 @@ def _left(here: Stretch, there: Stretch, heard: Repetition, cache: Cache) -> np.
     key = [VERSION, *times]
     paths = heard.paths[here.file], heard.paths[there.file]
     try:
-        values = remembered(cache, paths, "left over", key, subtracted)
+        values = cached(cache, paths, "left over", key, subtracted)
     except ClippingError:
         return None
     known = np.array(values, np.float32)

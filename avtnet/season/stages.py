@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from avtnet.evidence import Candidate
-from avtnet.season.known_spans import take_hints
-from avtnet.season.pictures import look_too
+from avtnet.season.known_spans import apply_known_spans
+from avtnet.season.pictures import compare_pictures
 from avtnet.season.repetition import SOUND, Progress, Repetition, listen, quiet
 from avtnet.season.roles import Claim, assign_roles
 from avtnet.season.snap import snap
-from avtnet.season.speech import part_from_talk
+from avtnet.season.speech import split_off_speech
 from clipping.errors import ClippingError
 from clipping.formats.titles import role_of
 from clipping.kept.cache import Cache
@@ -66,7 +66,7 @@ class SeasonOptions:
     """Folder to which the JSON of the episodes was written; None: beside the media."""
 
 
-def look_at(
+def season_candidates(
     files: Mapping[str, Path],
     cache: Cache,
     options: SeasonOptions | None = None,
@@ -100,12 +100,12 @@ def look_at(
     if len(durations) > 1:
         claims = assign_roles(heard.gathered, durations)
         if options.pictures != "never":
-            claims = look_too(
+            claims = compare_pictures(
                 heard, claims, cache, always=options.pictures == "always", progress=progress
             )
-        claims = snap(part_from_talk(claims, heard, cache), heard, cache)
+        claims = snap(split_off_speech(claims, heard, cache), heard, cache)
     written = [written_json(path, name, options.written_to) for name, path in files.items()]
-    hints = take_hints(paths, heard, cache, themes, settings, written=written)
+    hints = apply_known_spans(paths, heard, cache, themes, settings, written=written)
     facts, names = [], list(files)
     for number, (name, path) in enumerate(files.items()):
         if number in errors:

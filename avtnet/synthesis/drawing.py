@@ -32,7 +32,7 @@ class Character:
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """The look of a series in one picture size."""
 
     size: tuple[int, int]
@@ -48,11 +48,11 @@ class Look:
     """For the pictures that are the same in every episode: the opening's and the ending's."""
 
 
-def draw_look(seed: int, series: int, size: tuple[int, int]) -> Look:
+def draw_look(seed: int, series: int, size: tuple[int, int]) -> Style:
     """The look of a series."""
     rng = stream(seed, SERIES, series, 1)
     hue = rng.random()
-    return Look(
+    return Style(
         size=size,
         hues=tuple(float(h) for h in (hue + np.array([0, 0.08, 0.33, 0.5, 0.66])) % 1),
         characters=tuple(_draw_character(rng, size[1]) for _ in range(4)),
@@ -65,7 +65,7 @@ def draw_look(seed: int, series: int, size: tuple[int, int]) -> Look:
 
 
 def draw_place(
-    look: Look, rng: np.random.Generator, width: int, height: int, *, bright: float = 0.25
+    look: Style, rng: np.random.Generator, width: int, height: int, *, bright: float = 0.25
 ) -> Image.Image:
     """A landscape, a town, a room or the night; in light colours with probability ``bright``."""
     light = rng.random() < bright

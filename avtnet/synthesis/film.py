@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from avtnet.synthesis.captions import Box, Writer
-from avtnet.synthesis.drawing import Look, draw_look
+from avtnet.synthesis.drawing import Style, draw_look
 from avtnet.synthesis.material import Material
 from avtnet.synthesis.mixing import Mixer, draw_mix, master
 from avtnet.synthesis.music import SAMPLE_RATE, Sound
@@ -23,7 +23,7 @@ SHAPES = (16 / 9, 16 / 9, 16 / 9, 4 / 3, 2.35)
 
 
 @dataclass(frozen=True)
-class Manner:
+class FilmManner:
     """What is done to every picture of an episode."""
 
     brightness: float
@@ -43,16 +43,16 @@ class Manner:
     subtitled: bool
 
 
-PLAIN = Manner(1.0, 1.0, 1.0, (1.0, 1.0, 1.0), 0.0, 0.0, 0, 0.0, False, False)
+PLAIN = FilmManner(1.0, 1.0, 1.0, (1.0, 1.0, 1.0), 0.0, 0.0, 0, 0.0, False, False)
 """Pictures as they are drawn: what happens to a whole copy is done later."""
 
 
-def draw_manner(rng: np.random.Generator) -> Manner:
+def draw_manner(rng: np.random.Generator) -> FilmManner:
     """The look of one copy of one episode."""
     bars = rng.uniform(0.05, 0.13) if rng.random() < 0.12 else 0.0
     if rng.random() < 0.08:
         bars = -float(rng.uniform(0.08, 0.13))
-    return Manner(
+    return FilmManner(
         brightness=float(np.exp(rng.normal(0, 0.15))),
         contrast=float(np.exp(rng.normal(0, 0.15))),
         saturation=0.0 if rng.random() < 0.02 else float(np.exp(rng.normal(0, 0.25))),
@@ -79,7 +79,7 @@ class Film:
         outline: Outline,
         size: tuple[int, int],
         material: Material,
-        manner: Manner | None = None,
+        manner: FilmManner | None = None,
     ) -> None:
         self.outline, self.size, self.material = outline, size, material
         rng = np.random.default_rng([outline.seed, 12])
@@ -173,7 +173,7 @@ class Film:
 
 
 @lru_cache(maxsize=8)
-def _look(series_seed: int, size: tuple[int, int]) -> Look:
+def _look(series_seed: int, size: tuple[int, int]) -> Style:
     return draw_look(series_seed, 0, size)
 
 

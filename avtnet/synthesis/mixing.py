@@ -10,7 +10,7 @@ import numpy as np
 
 from avtnet.synthesis.material import Material, music, utterance
 from avtnet.synthesis.music import SAMPLE_RATE, Sound, draw_song, play, sing
-from avtnet.synthesis.outline import Stretch
+from avtnet.synthesis.outline import OutlineStretch
 from avtnet.synthesis.speech import Cast, ambience, draw_voice, effect
 from clipping.errors import MediaError
 
@@ -55,11 +55,11 @@ class Mixer:
         self._series, self.mix, self._material = series_seed, mix, material
         self._cast = Cast(tuple(draw_voice(rng) for _ in range(4)), rng)
 
-    def play(self, stretch: Stretch, first: int, last: int) -> Sound:
+    def play(self, stretch: OutlineStretch, first: int, last: int) -> Sound:
         """The samples ``[first, last)`` of a stretch."""
         return PLAYERS[stretch.kind](self, stretch, first, last)
 
-    def _song(self, stretch: Stretch, first: int, last: int) -> Sound:
+    def _song(self, stretch: OutlineStretch, first: int, last: int) -> Sound:
         """An opening's or an ending's song."""
         whole = _samples(stretch.length + stretch.head)
         song = _theme(stretch.kind, stretch.seed, whole, self._material)
@@ -70,7 +70,7 @@ class Mixer:
             sound += np.float32(0.7) * self._talk(stretch.seed, first + len(sound))[first:]
         return sound
 
-    def _story(self, stretch: Stretch, first: int, last: int) -> Sound:
+    def _story(self, stretch: OutlineStretch, first: int, last: int) -> Sound:
         """Scenes of 8 to 60 s, only those that are wanted."""
         rng = np.random.default_rng([stretch.seed, 6])
         sound = np.zeros(last - first, np.float32)
@@ -127,7 +127,7 @@ class Mixer:
             at += len(said) + _samples(pause)
         return sound
 
-    def _card(self, stretch: Stretch, first: int, last: int) -> Sound:
+    def _card(self, stretch: OutlineStretch, first: int, last: int) -> Sound:
         """A jingle, a voice over music, or nothing."""
         rng = np.random.default_rng([stretch.seed, 9])
         whole = _samples(stretch.length)
@@ -141,7 +141,7 @@ class Mixer:
         return sound[first:last]
 
 
-PLAYERS: dict[str, Callable[[Mixer, Stretch, int, int], Sound]] = {
+PLAYERS: dict[str, Callable[[Mixer, OutlineStretch, int, int], Sound]] = {
     "opening": Mixer._song,
     "ending": Mixer._song,
     "story": Mixer._story,

@@ -28,7 +28,7 @@ OPENING_STARTS = (
 
 
 @dataclass(frozen=True)
-class Stretch:
+class OutlineStretch:
     """A part of an episode in one manner, ``[start, end)`` in seconds."""
 
     kind: str
@@ -51,7 +51,7 @@ class Outline:
 
     name: str
     series_seed: int
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[OutlineStretch, ...]
     seed: int
 
     @property
@@ -112,13 +112,13 @@ def draw_outline(
         tail = [("ending", length), *_after_ending(rng, rest)]
     used = sum(length for _, length in [*plan, *tail])
     plan += _middle(rng, max(10.0, total - used))
-    stretches: list[Stretch] = []
+    stretches: list[OutlineStretch] = []
     at = 0.0
     songs = {"opening": series_seed + 1, "ending": series_seed + 2, "eyecatch": series_seed + 3}
     for kind, length in [*plan, *tail]:
         drawn = int(rng.integers(2**31))
         stretches.append(
-            Stretch(
+            OutlineStretch(
                 kind,
                 at,
                 at + length,
@@ -132,7 +132,7 @@ def draw_outline(
 
 def single(kind: str, length: float, seed: int) -> Outline:
     """An episode of one stretch, to make material of (:mod:`avtnet.synthesis.library`)."""
-    stretch = Stretch(kind, 0.0, length, seed)
+    stretch = OutlineStretch(kind, 0.0, length, seed)
     return Outline(f"{kind}-{seed}", seed // 5, (stretch,), seed)
 
 

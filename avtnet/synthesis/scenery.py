@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from avtnet.synthesis.drawing import Look, colour, draw_place
+from avtnet.synthesis.drawing import Style, colour, draw_place
 from avtnet.synthesis.material import Material, picture
 
 Draw = Callable[[float], Image.Image]
@@ -16,7 +16,7 @@ Draw = Callable[[float], Image.Image]
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
-def ground(look: Look, rng: np.random.Generator, material: Material, scale: float) -> Image.Image:
+def ground(look: Style, rng: np.random.Generator, material: Material, scale: float) -> Image.Image:
     """A background ``scale`` times as wide and high as the picture: drawn, a texture, a photo."""
     width, height = (round(side * scale) for side in look.size)
     kind = rng.random()
@@ -61,7 +61,7 @@ def _over(base: Image.Image, top: Image.Image, x: float, y: float) -> Image.Imag
     return base
 
 
-def pan(look: Look, rng: np.random.Generator, material: Material, speed: float) -> Draw:
+def pan(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
     """A background in a pan or a zoom; ``speed`` in widths of the picture a second."""
     width, height = look.size
     image = ground(look, rng, material, 1.6)
@@ -81,7 +81,7 @@ def pan(look: Look, rng: np.random.Generator, material: Material, speed: float) 
     return draw
 
 
-def talk(look: Look, rng: np.random.Generator, material: Material, speed: float) -> Draw:
+def talk(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
     """One or two people before a background; their mouths move."""
     width, height = look.size
     place = ground(look, rng, material, 1.0)
@@ -105,7 +105,7 @@ def talk(look: Look, rng: np.random.Generator, material: Material, speed: float)
     return draw
 
 
-def walk(look: Look, rng: np.random.Generator, material: Material, speed: float) -> Draw:
+def walk(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
     """Somebody walks or runs while the background moves past."""
     width, height = look.size
     behind = pan(look, rng, material, max(speed, 0.04))
@@ -119,7 +119,7 @@ def walk(look: Look, rng: np.random.Generator, material: Material, speed: float)
     return draw
 
 
-def lines(look: Look, rng: np.random.Generator, material: Material, speed: float) -> Draw:
+def lines(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
     """Speed lines and somebody who shakes, or nobody."""
     width, height = look.size
     someone = look.characters[rng.integers(len(look.characters))].bust
@@ -141,7 +141,7 @@ def lines(look: Look, rng: np.random.Generator, material: Material, speed: float
     return draw
 
 
-def rays(look: Look, rng: np.random.Generator, material: Material, speed: float) -> Draw:
+def rays(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
     """Rays that turn behind somebody."""
     width, height = look.size
     hue, count, turn = look.hues[rng.integers(len(look.hues))], int(rng.integers(5, 14)), speed * 12
@@ -161,7 +161,7 @@ def rays(look: Look, rng: np.random.Generator, material: Material, speed: float)
     return draw
 
 
-def shapes(look: Look, rng: np.random.Generator, material: Material, speed: float) -> Draw:
+def shapes(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
     """Polygons that fly about."""
     width, height = look.size
     back = colour(look.hues[rng.integers(len(look.hues))], rng.uniform(0, 0.7), rng.uniform(0, 1))
@@ -184,7 +184,7 @@ def shapes(look: Look, rng: np.random.Generator, material: Material, speed: floa
     return draw
 
 
-def faces(look: Look, rng: np.random.Generator, material: Material, speed: float) -> Draw:
+def faces(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
     """Panels with characters that slide in."""
     width, height = look.size
     panels = int(rng.integers(2, 5))
@@ -207,7 +207,7 @@ def faces(look: Look, rng: np.random.Generator, material: Material, speed: float
     return draw
 
 
-def plain(look: Look, rng: np.random.Generator, material: Material, speed: float) -> Draw:
+def plain(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
     """One colour, black as often as not."""
     paint = BLACK if rng.random() < 0.6 else colour(rng.random(), rng.random(), rng.random())
     image = Image.new("RGB", look.size, paint)
@@ -232,7 +232,7 @@ CALM = (pan, walk, talk, shapes, plain)
 CALM_SHARES = (0.5, 0.15, 0.1, 0.05, 0.2)
 
 
-class Run:
+class Runner:
     """Shots that fill ``length`` seconds; each is made when it is first looked at.
 
     Args:
@@ -245,7 +245,7 @@ class Run:
     def __init__(
         self,
         length: float,
-        look: Look,
+        look: Style,
         seed: int,
         material: Material,
         *,

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from avtnet.synthesis.captions import BLACK, WHITE, Block, Box, Caption, Writer
-from avtnet.synthesis.drawing import Look, colour
+from avtnet.synthesis.drawing import Style, colour
 from avtnet.synthesis.material import Material
-from avtnet.synthesis.outline import Stretch
+from avtnet.synthesis.outline import OutlineStretch
 from avtnet.synthesis.scenery import (
     CALM,
     CALM_SHARES,
@@ -20,7 +20,7 @@ from avtnet.synthesis.scenery import (
     STORY,
     STORY_SHARES,
     Draw,
-    Run,
+    Runner,
     blurred,
     dimmed,
     plain,
@@ -74,7 +74,7 @@ class Scene:
 
 
 def scene(
-    stretch: Stretch, look: Look, writer: Writer, material: Material, subtitled: bool
+    stretch: OutlineStretch, look: Style, writer: Writer, material: Material, subtitled: bool
 ) -> Scene:
     """The scene of a stretch: the same for the same seed, look, writer and material."""
     rng = np.random.default_rng([stretch.seed, 3])
@@ -92,13 +92,13 @@ def scene(
 
 
 def _run(
-    length: float, look: Look, material: Material, rng: np.random.Generator, **how: object
-) -> Run:
-    return Run(length, look, int(rng.integers(2**31)), material, **how)  # type: ignore[arg-type]
+    length: float, look: Style, material: Material, rng: np.random.Generator, **how: object
+) -> Runner:
+    return Runner(length, look, int(rng.integers(2**31)), material, **how)  # type: ignore[arg-type]
 
 
 def _story(
-    length: float, look: Look, writer: Writer, material: Material, rng: np.random.Generator,
+    length: float, look: Style, writer: Writer, material: Material, rng: np.random.Generator,
     subtitled: bool,
 ) -> Scene:  # fmt: skip
     run = _run(
@@ -117,7 +117,7 @@ def _story(
 
 
 def _opening(
-    length: float, look: Look, writer: Writer, material: Material, rng: np.random.Generator,
+    length: float, look: Style, writer: Writer, material: Material, rng: np.random.Generator,
     subtitled: bool,
 ) -> Scene:  # fmt: skip
     beat = 60 / rng.uniform(80, 180) * 2
@@ -138,7 +138,7 @@ def _opening(
 
 
 def _ending(
-    length: float, look: Look, writer: Writer, material: Material, rng: np.random.Generator,
+    length: float, look: Style, writer: Writer, material: Material, rng: np.random.Generator,
     subtitled: bool,
 ) -> Scene:  # fmt: skip
     manner = str(
@@ -182,7 +182,7 @@ def _ending(
 
 
 def _card(
-    length: float, look: Look, writer: Writer, material: Material, rng: np.random.Generator,
+    length: float, look: Style, writer: Writer, material: Material, rng: np.random.Generator,
     subtitled: bool,
 ) -> Scene:  # fmt: skip
     """A title, a sponsor, an eyecatch, a company's logo: few pictures, few words."""
@@ -207,7 +207,7 @@ def _card(
 
 
 def _preview(
-    length: float, look: Look, writer: Writer, material: Material, rng: np.random.Generator,
+    length: float, look: Style, writer: Writer, material: Material, rng: np.random.Generator,
     subtitled: bool,
 ) -> Scene:  # fmt: skip
     run = _run(
@@ -246,7 +246,7 @@ def _sometimes_altered(draw: Draw, rng: np.random.Generator) -> Draw:
 
 
 def _held(
-    block: Block, look: Look, rng: np.random.Generator, start: float, end: float, *, centred: bool
+    block: Block, look: Style, rng: np.random.Generator, start: float, end: float, *, centred: bool
 ) -> Caption:
     """A block that stands somewhere, or drifts a little."""
     width, height = look.size
@@ -261,7 +261,7 @@ def _held(
 
 
 def _corner_credits(
-    length: float, look: Look, writer: Writer, rng: np.random.Generator, share: float
+    length: float, look: Style, writer: Writer, rng: np.random.Generator, share: float
 ) -> list[Caption]:
     """Small blocks one after the other, in corners, at a side, or anywhere."""
     captions: list[Caption] = []
@@ -291,7 +291,7 @@ def _drifting(x: float, y: float, drift: float) -> Callable[[float], tuple[int, 
     return lambda time: (round(x + drift * time), round(y))
 
 
-def _cards(length: float, look: Look, writer: Writer, rng: np.random.Generator) -> list[Caption]:
+def _cards(length: float, look: Style, writer: Writer, rng: np.random.Generator) -> list[Caption]:
     """Full blocks of credits that are changed every few seconds."""
     captions: list[Caption] = []
     align, hold = str(rng.choice(["left", "center", "right"])), rng.uniform(2, 6)
@@ -309,7 +309,7 @@ def _cards(length: float, look: Look, writer: Writer, rng: np.random.Generator) 
 
 
 def _roll(
-    length: float, look: Look, writer: Writer, rng: np.random.Generator, side: bool = False
+    length: float, look: Style, writer: Writer, rng: np.random.Generator, side: bool = False
 ) -> list[Caption]:
     """Credits that climb through the picture, in its middle or at a side."""
     width, height = look.size
@@ -322,15 +322,15 @@ def _roll(
     return [Caption(block, 0.0, length, lambda time: (x, round(first - speed * time)))]
 
 
-def _side(length: float, look: Look, writer: Writer, rng: np.random.Generator) -> list[Caption]:
+def _side(length: float, look: Style, writer: Writer, rng: np.random.Generator) -> list[Caption]:
     return _roll(length, look, writer, rng, side=True)
 
 
-def _corner(length: float, look: Look, writer: Writer, rng: np.random.Generator) -> list[Caption]:
+def _corner(length: float, look: Style, writer: Writer, rng: np.random.Generator) -> list[Caption]:
     return _corner_credits(length, look, writer, rng, rng.uniform(0.7, 1.0))
 
 
-def _crawl(length: float, look: Look, writer: Writer, rng: np.random.Generator) -> list[Caption]:
+def _crawl(length: float, look: Style, writer: Writer, rng: np.random.Generator) -> list[Caption]:
     """Credits that run along the foot of the picture."""
     width, height = look.size
     names = "   ".join(f"{writer.role(rng)}: {writer.name(rng)}" for _ in range(14))
@@ -358,7 +358,7 @@ LAYOUTS: dict[str, Callable[..., list[Caption]]] = {
 }
 
 
-def _logos(length: float, look: Look, writer: Writer, rng: np.random.Generator) -> list[Caption]:
+def _logos(length: float, look: Style, writer: Writer, rng: np.random.Generator) -> list[Caption]:
     """The series' title: early on, at the close, both or not at all."""
     fill = WHITE if rng.random() < 0.6 else colour(rng.random(), 0.9, rng.uniform(0.4, 1))
     block = writer.headline(rng, rng.uniform(0.09, 0.22), fill)
@@ -406,7 +406,7 @@ def _lines(
     return captions
 
 
-def _signs(length: float, look: Look, writer: Writer, rng: np.random.Generator) -> list[Caption]:
+def _signs(length: float, look: Style, writer: Writer, rng: np.random.Generator) -> list[Caption]:
     """Words that are part of the picture, or say where and when."""
     captions: list[Caption] = []
     often = rng.choice([0.0, 1 / 60, 1 / 15])

@@ -38,7 +38,7 @@ def draw_label(side: str, rng: np.random.Generator, low: float = 0, high: float 
 
 
 @dataclass(frozen=True)
-class Part:
+class ScriptPart:
     """A stretch of an episode in one manner, in frames."""
 
     kind: str
@@ -82,7 +82,7 @@ class Script:
     series: int
     rate: int
     """Frames a second."""
-    parts: tuple[Part, ...]
+    parts: tuple[ScriptPart, ...]
     manner: Manner
 
     @property
@@ -165,15 +165,15 @@ def draw_script(
     return Script(name, index, series, rate, tuple(parts), _draw_manner(rng))
 
 
-def _until_story(end: int, length: int) -> list[Part]:
+def _until_story(end: int, length: int) -> list[ScriptPart]:
     """A cold open, if there is room for one, and the opening."""
     start = end - length
     if start <= 0:  # the song began before the file did
-        return [Part("opening", 0, end, cut_head=-start)]
-    return [Part("story", 0, start), Part("opening", start, length)]
+        return [ScriptPart("opening", 0, end, cut_head=-start)]
+    return [ScriptPart("story", 0, start), ScriptPart("opening", start, length)]
 
 
-def _story(start: int, end: int, second: float, rng: np.random.Generator) -> list[Part]:
+def _story(start: int, end: int, second: float, rng: np.random.Generator) -> list[ScriptPart]:
     """The episode proper, with what television puts around it."""
     sponsor = rng.random() < 0.15
     title = rng.random() < 0.4
@@ -184,7 +184,7 @@ def _story(start: int, end: int, second: float, rng: np.random.Generator) -> lis
     def add(kind: str, frames: int) -> None:
         nonlocal start
         if frames > 0:
-            parts.append(Part(kind, start, frames))
+            parts.append(ScriptPart(kind, start, frames))
             start += frames
 
     if end - start > 40 * second:
@@ -201,7 +201,7 @@ def _story(start: int, end: int, second: float, rng: np.random.Generator) -> lis
 
 def _after_story(
     start: int, end: int, length: float, second: float, rng: np.random.Generator
-) -> list[Part]:
+) -> list[ScriptPart]:
     """The ending until its song or the file ends, then what is left of the story, a preview."""
     room = end - start
     ending = min(round(length * second), room)
@@ -210,18 +210,18 @@ def _after_story(
     if room - ending < 4 * second:  # no room for anything else: the song is held, or makes room
         ending = room - preview if shortened and room > 60 * second else room
     left = room - ending
-    parts = [Part("ending", start, ending)]
+    parts = [ScriptPart("ending", start, ending)]
     if left == 0:
         return parts
     if left <= preview * 1.3:
         kind = "preview" if rng.random() < 0.7 else "story"
-        return [*parts, Part(kind, start + ending, left)]
+        return [*parts, ScriptPart(kind, start + ending, left)]
     if rng.random() < 0.4:
-        return [*parts, Part("story", start + ending, left)]
+        return [*parts, ScriptPart("story", start + ending, left)]
     return [
         *parts,
-        Part("story", start + ending, left - preview),
-        Part("preview", end - preview, preview),
+        ScriptPart("story", start + ending, left - preview),
+        ScriptPart("preview", end - preview, preview),
     ]
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 from PIL import Image, ImageDraw
 
-from avtnet.synthesis.drawing import Look, colour, draw_place
+from avtnet.synthesis.drawing import Style, colour, draw_place
 from avtnet.synthesis.music import Song
 
 Pictures = Iterator[Image.Image]
@@ -19,7 +19,7 @@ WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def opening(
-    frames: int, rate: int, look: Look, song: Song, rng: np.random.Generator, credited: bool
+    frames: int, rate: int, look: Style, song: Song, rng: np.random.Generator, credited: bool
 ) -> Pictures:
     """Bright shots that change on the beat, the title, and credits on most of them."""
     beat = 60 / song.beats_per_minute * rate
@@ -45,7 +45,7 @@ def opening(
         shown += length
 
 
-def _opening_credit(look: Look, rng: np.random.Generator) -> tuple[Image.Image, tuple[int, int]]:
+def _opening_credit(look: Style, rng: np.random.Generator) -> tuple[Image.Image, tuple[int, int]]:
     """A block of credits and the corner or side where it stands."""
     lines = look.typist.credit(rng, int(rng.integers(1, 4)))
     if rng.random() < 0.3:
@@ -60,7 +60,7 @@ def _opening_credit(look: Look, rng: np.random.Generator) -> tuple[Image.Image, 
     return block, (x, int(rng.choice([margin, low, (margin + low) // 2])))
 
 
-def _rays_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _rays_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
     width, height = look.size
     hue = look.hues[rng.integers(len(look.hues))]
     count, turn = int(rng.integers(6, 12)), rng.uniform(-0.12, 0.12)
@@ -77,7 +77,7 @@ def _rays_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
         yield image
 
 
-def _run_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _run_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
     width, height = look.size
     place = draw_place(look, rng, width * 3, height, bright=0.8)
     speed = round(width * rng.uniform(0.05, 0.12))
@@ -90,7 +90,7 @@ def _run_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
         yield image
 
 
-def _shapes_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _shapes_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
     width, height = look.size
     ground = colour(look.hues[rng.integers(len(look.hues))], 0.5, 0.95)
     count = int(rng.integers(5, 14))
@@ -108,7 +108,7 @@ def _shapes_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
         yield image
 
 
-def _faces_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _faces_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
     """Panels with characters that slide in."""
     width, height = look.size
     chosen = rng.permutation(len(look.characters))[:3]
@@ -128,7 +128,7 @@ def _faces_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
         yield shown
 
 
-def _sky_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _sky_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
     """A fast vertical pan."""
     width, height = look.size
     place = draw_place(look, rng, width, height * 2, bright=0.8)
@@ -137,7 +137,7 @@ def _sky_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
         yield place.crop((0, y, width, y + height))
 
 
-def _logo_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _logo_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
     hue = look.hues[0]
     image = Image.new("RGB", look.size, colour(hue, 0.15, 1))
     draw = ImageDraw.Draw(image)
@@ -157,7 +157,7 @@ def _logo_shot(frames: int, look: Look, rng: np.random.Generator) -> Pictures:
 OPENING_SHOTS = (_rays_shot, _run_shot, _shapes_shot, _faces_shot, _sky_shot)
 
 
-def ending(frames: int, rate: int, look: Look, rng: np.random.Generator) -> Pictures:
+def ending(frames: int, rate: int, look: Style, rng: np.random.Generator) -> Pictures:
     """Slow pictures, or none, with a great deal of credits."""
     stills = _stills(frames, rate, look, rng)
     width, height = look.size
@@ -179,7 +179,7 @@ def ending(frames: int, rate: int, look: Look, rng: np.random.Generator) -> Pict
         yield image
 
 
-def _stills(frames: int, rate: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _stills(frames: int, rate: int, look: Style, rng: np.random.Generator) -> Pictures:
     """The slow pans that the credits stand on; black for some series."""
     width, height = look.size
     if look.ending_black:
@@ -205,7 +205,7 @@ def _stills(frames: int, rate: int, look: Look, rng: np.random.Generator) -> Pic
 
 
 def _cards(
-    stills: Pictures, frames: int, rate: int, look: Look, rng: np.random.Generator
+    stills: Pictures, frames: int, rate: int, look: Style, rng: np.random.Generator
 ) -> Pictures:
     """Blocks of credits that are changed every few seconds."""
     width, height = look.size

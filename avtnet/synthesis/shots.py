@@ -7,13 +7,13 @@ from itertools import islice
 import numpy as np
 from PIL import Image, ImageDraw
 
-from avtnet.synthesis.drawing import Look, colour, draw_place
-from avtnet.synthesis.script import EPISODE, PART, Part, Script, stream
+from avtnet.synthesis.drawing import Style, colour, draw_place
+from avtnet.synthesis.script import EPISODE, PART, Script, ScriptPart, stream
 from avtnet.synthesis.sequences import BLACK, WHITE, Pictures, ending, opening, stamped
 from avtnet.synthesis.soundtrack import Score
 
 
-def pictures(script: Script, look: Look, score: Score, seed: int) -> Pictures:
+def pictures(script: Script, look: Style, score: Score, seed: int) -> Pictures:
     """Every frame of the episode."""
     for number, part in enumerate(script.parts):
         rng = stream(seed, EPISODE, script.index, PART, number, 1)
@@ -24,7 +24,7 @@ def pictures(script: Script, look: Look, score: Score, seed: int) -> Pictures:
         yield from run
 
 
-def _fades(kind: str, following: str, script: Script, look: Look) -> bool:
+def _fades(kind: str, following: str, script: Script, look: Style) -> bool:
     """Whether a part goes to black: never into black, where the boundary would not be seen."""
     if kind == "opening":
         return script.manner.fade_opening and following != "title"
@@ -32,7 +32,7 @@ def _fades(kind: str, following: str, script: Script, look: Look) -> bool:
 
 
 def _show_part(
-    part: Part, script: Script, look: Look, score: Score, rng: np.random.Generator
+    part: ScriptPart, script: Script, look: Style, score: Score, rng: np.random.Generator
 ) -> Pictures:
     rate = script.rate
     if part.kind == "opening":
@@ -52,7 +52,7 @@ def _show_part(
 
 
 def _story(
-    frames: int, rate: int, look: Look, rng: np.random.Generator, seconds: float
+    frames: int, rate: int, look: Style, rng: np.random.Generator, seconds: float
 ) -> Pictures:
     """Shots of about so many seconds: talk, walks, places, signs, now and then some action."""
     shown = 0
@@ -63,7 +63,7 @@ def _story(
         shown += length
 
 
-def _talk_shot(frames: int, rate: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _talk_shot(frames: int, rate: int, look: Style, rng: np.random.Generator) -> Pictures:
     """Somebody talks before a still background; the mouth moves on every third of a second."""
     width, height = look.size
     place = draw_place(look, rng, width, height)
@@ -82,7 +82,7 @@ def _talk_shot(frames: int, rate: int, look: Look, rng: np.random.Generator) -> 
         yield held[mouth]
 
 
-def _walk_shot(frames: int, rate: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _walk_shot(frames: int, rate: int, look: Style, rng: np.random.Generator) -> Pictures:
     width, height = look.size
     place = draw_place(look, rng, width * 2, height)
     walker = look.characters[rng.integers(len(look.characters))].walking
@@ -97,7 +97,7 @@ def _walk_shot(frames: int, rate: int, look: Look, rng: np.random.Generator) -> 
         yield image
 
 
-def _place_shot(frames: int, rate: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _place_shot(frames: int, rate: int, look: Style, rng: np.random.Generator) -> Pictures:
     """A place, seen in a slow pan or held; sometimes with a sign."""
     width, height = look.size
     place = draw_place(look, rng, round(width * 1.4), height)
@@ -114,7 +114,7 @@ def _place_shot(frames: int, rate: int, look: Look, rng: np.random.Generator) ->
         yield place.crop((x, 0, x + width, height)) if pans else still
 
 
-def _action_shot(frames: int, rate: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _action_shot(frames: int, rate: int, look: Style, rng: np.random.Generator) -> Pictures:
     """Speed lines and somebody who shakes."""
     width, height = look.size
     someone = look.characters[rng.integers(len(look.characters))].bust
@@ -133,13 +133,13 @@ STORY_SHOTS = (_talk_shot, _walk_shot, _place_shot, _action_shot)
 STORY_SHARES = (0.5, 0.2, 0.2, 0.1)
 
 
-def _preview(frames: int, rate: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _preview(frames: int, rate: int, look: Style, rng: np.random.Generator) -> Pictures:
     """Short shots of the next episode under its title."""
     text = look.typist.headline("Next episode", WHITE)
     yield from stamped(_story(frames, rate, look, rng, seconds=1.5), text, (6, 4))
 
 
-def _card(part: Part, look: Look, rng: np.random.Generator) -> Pictures:
+def _card(part: ScriptPart, look: Style, rng: np.random.Generator) -> Pictures:
     """One picture with a line of text: the episode's title, a sponsor, the middle of the show."""
     width, height = look.size
     image = draw_place(look, rng, width, height, bright=1.0)
@@ -158,7 +158,7 @@ def _card(part: Part, look: Look, rng: np.random.Generator) -> Pictures:
         yield image
 
 
-def _subtitled(run: Pictures, rate: int, look: Look, rng: np.random.Generator) -> Pictures:
+def _subtitled(run: Pictures, rate: int, look: Style, rng: np.random.Generator) -> Pictures:
     """The pictures with lines of dialogue at their foot, most of the time."""
     width, height = look.size
     while True:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from avtnet.synthesis.music import SAMPLE_RATE, Song, Sound, draw_song, play
-from avtnet.synthesis.script import EPISODE, PART, SERIES, Manner, Part, Script, stream
+from avtnet.synthesis.script import EPISODE, PART, SERIES, Manner, Script, ScriptPart, stream
 from avtnet.synthesis.speech import Cast, Voice, ambience, draw_voice, effect
 
 EDGE_SAMPLES = 110
@@ -62,7 +62,12 @@ def _sample(frame: int, rate: int) -> int:
 
 
 def _play_part(
-    part: Part, samples: int, script: Script, score: Score, cast: Cast, rng: np.random.Generator
+    part: ScriptPart,
+    samples: int,
+    script: Script,
+    score: Score,
+    cast: Cast,
+    rng: np.random.Generator,
 ) -> Sound:
     if part.kind == "opening":
         head = _sample(part.cut_head, script.rate)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from avtnet.synthesis.film import SHAPES, Manner, draw_manner
+from avtnet.synthesis.film import SHAPES, FilmManner, draw_manner
 from avtnet.synthesis.library import QUIETEST
 from avtnet.synthesis.music import SAMPLE_RATE
 from preprocess.audio import N_MELS, cepstrum, mel_bands
@@ -31,7 +31,7 @@ COVERED = 0.4
 class Treatment:
     """Of one example."""
 
-    manner: Manner
+    manner: FilmManner
     """Of its pictures; blur and quality are lost in thumbnails."""
     shape: float
     """Width over height."""

@@ -74,7 +74,7 @@ class Tuned:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HeldOutAnswer:
     """One kind in one episode: what is true, and what was said; None: there is none."""
 
     truth: tuple[float, float] | None
@@ -92,8 +92,8 @@ def tune(
     torch.set_num_threads(config.threads)
     pieces = _pieces(config)
     parts = divided(len(episodes), config.folds, config.seed)
-    before: list[Answer] = []
-    after: list[Answer] = []
+    before: list[HeldOutAnswer] = []
+    after: list[HeldOutAnswer] = []
     made: list[DenseCheckpoint] = []
     for number, held in enumerate(parts):
         judged = [episodes[index] for index in held]
@@ -201,7 +201,7 @@ def _trained(
             sense.requires_grad_(False)
     moved = [each for each in network.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(moved, lr=config.lr, weight_decay=0.0)
-    least, best, best_step = judge(average, held, config.batch_size), None, 0
+    least, best, best_step = held_out_loss(average, held, config.batch_size), None, 0
     if held:
         console.print(f"  step 0: held back {least:.4f}")
     for step in range(steps):
@@ -215,7 +215,7 @@ def _trained(
         blend(average, network, min(AVERAGING, (step + 1) / (step + 10)))
         if not held or ((step + 1) % EVERY and step + 1 < steps):
             continue
-        now = judge(average, held, config.batch_size)
+        now = held_out_loss(average, held, config.batch_size)
         console.print(f"  step {step + 1}: loss {loss:.4f}, held back {now:.4f}")
         if now < least:
             least, best, best_step = now, copy.deepcopy(average.state_dict()), step + 1
@@ -237,7 +237,7 @@ def held_windows(episodes: Sequence[OwnEpisode]) -> list[Example]:
     return found
 
 
-def judge(network: AVTNetDense, examples: Sequence[Example], batch_size: int) -> float:
+def held_out_loss(network: AVTNetDense, examples: Sequence[Example], batch_size: int) -> float:
     """The mean loss over windows as they are; not a number where there are none."""
     network.eval()
     losses = []
@@ -260,7 +260,7 @@ def averaged(networks: Sequence[AVTNetDense]) -> AVTNetDense:
     return result.eval()
 
 
-def answers(checkpoint: DenseCheckpoint, episode: OwnEpisode) -> Iterator[Answer]:
+def answers(checkpoint: DenseCheckpoint, episode: OwnEpisode) -> Iterator[HeldOutAnswer]:
     """What is said of a whole episode, of each kind of which the truth is known."""
     seen = inference.evidence(checkpoint, partial(part_of, episode), episode.seconds)
     evidence = by_place(seen, 0.0, episode.duration)
@@ -273,10 +273,10 @@ def answers(checkpoint: DenseCheckpoint, episode: OwnEpisode) -> Iterator[Answer
         spans = episode.labels.of(kind)
         if kind in episode.labels.known and len(spans) < 2:
             truth = (spans[0].start, spans[0].end) if spans else None
-            yield Answer(truth, found.get(kind))
+            yield HeldOutAnswer(truth, found.get(kind))
 
 
-def figures(given: Sequence[Answer]) -> dict[str, float]:
+def figures(given: Sequence[HeldOutAnswer]) -> dict[str, float]:
     """Of whole episodes; not a number where none has such a thing.
 
     found: share of segments of which both ends are within NEAR; within 0.5 and 1 s: of all ends, a

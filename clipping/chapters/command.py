@@ -99,7 +99,7 @@ def _embed(path: Path, settings: ChaptersConfig, count: int) -> Path:
 
 
 def _segments(path: Path, table: Path | None, count: int) -> tuple[Segment, ...]:
-    from clipping.cutting.selection import ChoiceConfig, choose
+    from clipping.cutting.selection import SelectionConfig, select_segments
     from clipping.formats import catalog
 
     beside = path.with_name(f"{path.stem}{catalog.FORMATS['json'].suffix}")
@@ -107,7 +107,7 @@ def _segments(path: Path, table: Path | None, count: int) -> tuple[Segment, ...]
         raise ClippingError(f"{path}: --segments names what to put in ({beside.name} is not there)")
     table = table or beside
     if catalog.told_by(table) in ("json", "csv"):
-        (choice,) = choose(ChoiceConfig(files=(str(path),), segments=table))
+        (choice,) = select_segments(SelectionConfig(files=(str(path),), segments=table))
         if choice.error is not None:
             raise ClippingError(choice.error)
         return choice.segments

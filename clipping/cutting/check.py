@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from clipping.cutting.picture import SpliceError
-from clipping.cutting.plan import Span
-from clipping.cutting.source import Picture, frames_from, look, open_stream, packet_pts
+from clipping.cutting.plan import CutSpan
+from clipping.cutting.source import Picture, frames_from, open_stream, packet_pts, read_picture_info
 from clipping.media.container import open_media, packets
 
 _LOOK_SECONDS = Fraction(1, 4)
@@ -24,7 +24,7 @@ _ROUNDING = Fraction(2, 1000)
 """Seconds: two roundings to the millisecond, the coarsest time base (Matroska)."""
 
 
-def check(result: Path, picture: Picture, spans: Sequence[Span], *, encoded: bool) -> int:
+def check_cut(result: Path, picture: Picture, spans: Sequence[CutSpan], *, encoded: bool) -> int:
     """Read a result back; how many pictures of a damaged source it had to leave out.
 
     Args:
@@ -33,7 +33,7 @@ def check(result: Path, picture: Picture, spans: Sequence[Span], *, encoded: boo
     Raises:
         SpliceError: where a picture is missing, at a wrong time, or a copied one not the source's.
     """
-    made = look(result)
+    made = read_picture_info(result)
     if made is None:
         raise SpliceError("it has no picture")
     times: list[tuple[Fraction, int | None]] = []

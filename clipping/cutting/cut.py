@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from clipping import config
 from clipping.cutting.job import Cut, Job, Mode, Progress
-from clipping.cutting.selection import Choice, ChoiceConfig, choose
+from clipping.cutting.selection import Selection, SelectionConfig, select_segments
 from clipping.errors import ClippingError, MediaError
 from clipping.files import MEDIA_SUFFIXES
 from clipping.segments import Segment, Timeline, format_time
@@ -153,7 +153,7 @@ def _safe(label: str) -> str:
 
 
 @dataclass(frozen=True)
-class CutConfig(ChoiceConfig):
+class CutConfig(SelectionConfig):
     """Cut segments out of media files, with sound in sync.
 
     A file that cannot be cut is reported, the rest is done; the exit code is then 1.
@@ -180,10 +180,10 @@ def _run(settings: CutConfig) -> int:
     from rich.console import Console
     from rich.markup import escape
 
-    choices = choose(settings)
+    choices = select_segments(settings)
     if settings.output.suffix.lower() in MEDIA_SUFFIXES and len(choices) > 1:
         raise ClippingError(f"{settings.output}: is one file; {len(choices)} need a folder")
-    done: list[tuple[Choice, list[Cut]]] = []
+    done: list[tuple[Selection, list[Cut]]] = []
     failed = False
     console = Console(stderr=True)
     with rich.progress.Progress(
@@ -210,7 +210,7 @@ def _show(bar: rich.progress.Progress, task: rich.progress.TaskID, seconds: floa
     bar.update(task, completed=seconds)
 
 
-def _make(choice: Choice, settings: CutConfig, progress: Progress) -> list[Cut]:
+def _make(choice: Selection, settings: CutConfig, progress: Progress) -> list[Cut]:
     make = remove if settings.remove else cut
     made = make(
         choice.path,
@@ -224,7 +224,7 @@ def _make(choice: Choice, settings: CutConfig, progress: Progress) -> list[Cut]:
     return [made] if isinstance(made, Cut) else made
 
 
-def _print(done: Sequence[tuple[Choice, Sequence[Cut]]], *, removing: bool) -> None:
+def _print(done: Sequence[tuple[Selection, Sequence[Cut]]], *, removing: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -11,11 +11,11 @@ from typing import Literal, get_args
 
 import av
 
-from clipping.cutting.check import check
+from clipping.cutting.check import check_cut
 from clipping.cutting.picture import JOINABLE, SpliceError
-from clipping.cutting.plan import Span, plan, plan_copy, read_marks, snap
+from clipping.cutting.plan import CutSpan, plan_copy, plan_cut, read_picture_packets, snap
 from clipping.cutting.sound import Seconds
-from clipping.cutting.source import Picture, look
+from clipping.cutting.source import Picture, read_picture_info
 from clipping.cutting.write import write
 from clipping.errors import ClippingError, MediaError
 from clipping.files import atomic_path, require_replaceable
@@ -64,7 +64,7 @@ class Job:
             raise ValueError(f"a mode is exact or copy, got {mode!r}")
         self.source, self.mode, self.overwrite, self.progress = source, mode, overwrite, progress
         self.info: MediaInfo = probe(source)
-        self.picture: Picture | None = look(source)
+        self.picture: Picture | None = read_picture_info(source)
 
     def inside(self, segment: Segment) -> Segment:
         """The segment, its end brought back to the source's where it is a little behind."""
@@ -119,19 +119,19 @@ class Job:
             self.picture is not None and self.picture.progressive and self.picture.codec in JOINABLE
         )
 
-    def _spans(self, wanted: Sequence[Segment]) -> list[Span]:
+    def _spans(self, wanted: Sequence[Segment]) -> list[CutSpan]:
         """Where each wanted span falls among the pictures, and what of it is copied."""
         if self.picture is None:
             return []
         picture, spans = self.picture, []
         for segment in wanted:
             start, end = (picture.ticks(Fraction(time)) for time in (segment.start, segment.end))
-            marks = read_marks(picture, start, end + _LOOK_AHEAD / picture.time_base)
+            marks = read_picture_packets(picture, start, end + _LOOK_AHEAD / picture.time_base)
             first, last = (snap(marks, edge, picture.time_base) for edge in (start, end))
             if first >= last:
                 raise MediaError(f"{self.source}: no picture begins in {segment}")
             if self.mode == "exact":
-                spans.append(plan(marks, first, last, join=self._joins))
+                spans.append(plan_cut(marks, first, last, join=self._joins))
                 continue
             span = plan_copy(marks, first, last, behind=bool(spans))
             if span is None or (spans and span.start < spans[-1].end):
@@ -144,7 +144,7 @@ class Job:
         return spans
 
     def _write(
-        self, path: Path, spans: Sequence[Span], times: Sequence[Seconds]
+        self, path: Path, spans: Sequence[CutSpan], times: Sequence[Seconds]
     ) -> tuple[float, list[str]]:
         """Write a result and check it; seconds of picture that were encoded, and notes."""
         picture, copy = self.picture, self.mode == "copy"
@@ -171,7 +171,7 @@ class Job:
         return float(sum(b - a for a, b in times)), [why, *notes]
 
     def _write_picture(
-        self, path: Path, spans: Sequence[Span], times: Sequence[Seconds], *, encode: bool
+        self, path: Path, spans: Sequence[CutSpan], times: Sequence[Seconds], *, encode: bool
     ) -> list[str]:
         """One attempt; SpliceError where the result is not what it should be."""
         assert self.picture is not None
@@ -184,7 +184,7 @@ class Job:
             copy_sound=self.mode == "copy",
             progress=self.progress,
         )
-        lost = check(path, self.picture, spans, encoded=encode)
+        lost = check_cut(path, self.picture, spans, encoded=encode)
         return [f"{lost} damaged pictures are left out", *notes] if lost else notes
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import av
 from av.codec.context import Flags
 
-from clipping.cutting.plan import Part, Span
+from clipping.cutting.plan import CutPart, CutSpan
 from clipping.cutting.source import Picture, frames_from, open_stream, packet_pts, packets_from
 from clipping.errors import ClippingError, MediaError
 from clipping.media import nal
@@ -70,7 +70,9 @@ class _Splice:
     """What keeps the encoder's own apart from them."""
 
 
-def joined(picture: Picture, spans: Sequence[Span]) -> tuple[bytes | None, Iterator[VideoPacket]]:
+def joined(
+    picture: Picture, spans: Sequence[CutSpan]
+) -> tuple[bytes | None, Iterator[VideoPacket]]:
     """The spans one behind the other, with everything copied that their plans copy.
 
     The parts that are encoded are held in memory; they are at most a group of pictures long.
@@ -84,7 +86,7 @@ def joined(picture: Picture, spans: Sequence[Span]) -> tuple[bytes | None, Itera
     """
     plain = len(spans) == 1 and len(spans[0].parts) == 1 and spans[0].parts[0].copy is not None
     splice = None if plain or picture.codec not in nal.SPLICEABLE else _splice(picture)
-    made: dict[Part, list[VideoPacket]] = {}
+    made: dict[CutPart, list[VideoPacket]] = {}
     sets = list(splice.sets) if splice else []
     for span, offset in _offsets(spans):
         for part in span.parts:
@@ -118,14 +120,14 @@ def joined(picture: Picture, spans: Sequence[Span]) -> tuple[bytes | None, Itera
 
 
 def encode_all(
-    context: av.VideoCodecContext, picture: Picture, spans: Sequence[Span]
+    context: av.VideoCodecContext, picture: Picture, spans: Sequence[CutSpan]
 ) -> Iterator[VideoPacket]:
     """The spans one behind the other, every picture encoded anew (see :func:`configure`)."""
     durations: dict[int, int] = {}
     for span, offset in _offsets(spans):
         durations |= _durations(span, offset)
     frames = itertools.chain.from_iterable(
-        _frames(picture, span, Part(span.start, span.end), offset)
+        _frames(picture, span, CutPart(span.start, span.end), offset)
         for span, offset in _offsets(spans)
     )
     return _encode(context, frames, durations)
@@ -143,7 +145,7 @@ def decoding_times(times: Sequence[int]) -> list[int]:
     ]
 
 
-def _offsets(spans: Sequence[Span]) -> Iterator[tuple[Span, int]]:
+def _offsets(spans: Sequence[CutSpan]) -> Iterator[tuple[CutSpan, int]]:
     """Each span and where it begins in the result."""
     offset = 0
     for span in spans:
@@ -151,7 +153,7 @@ def _offsets(spans: Sequence[Span]) -> Iterator[tuple[Span, int]]:
         offset += span.end - span.start
 
 
-def _durations(span: Span, offset: int) -> dict[int, int]:
+def _durations(span: CutSpan, offset: int) -> dict[int, int]:
     """How long each picture of a span is shown, by when (in the result)."""
     times = [*span.times, span.end]
     return {a - span.start + offset: b - a for a, b in itertools.pairwise(times)}
@@ -174,7 +176,12 @@ def _splice(picture: Picture) -> _Splice:
 
 
 def _copy(
-    picture: Picture, span: Span, part: Part, offset: int, splice: _Splice | None, behind: bool
+    picture: Picture,
+    span: CutSpan,
+    part: CutPart,
+    offset: int,
+    splice: _Splice | None,
+    behind: bool,
 ) -> Iterator[VideoPacket]:
     """The packets of a copied part; ``behind``: other pictures come before it."""
     durations = _durations(span, offset)
@@ -204,7 +211,7 @@ def _spliced(codec: str, splice: _Splice, packet: av.Packet, first: bool) -> byt
     return nal.annex_b([*repeated, *units])
 
 
-def _frames(picture: Picture, span: Span, part: Part, offset: int) -> Iterator[av.VideoFrame]:
+def _frames(picture: Picture, span: CutSpan, part: CutPart, offset: int) -> Iterator[av.VideoFrame]:
     """The decoded pictures of a part, at their times in the result."""
     shift = offset - span.start
     held = None

@@ -24,7 +24,7 @@ HOLD_SECONDS = Fraction(1, 10)
 
 
 @dataclass(frozen=True)
-class Mark:
+class PicturePacket:
     """One packet of the picture, in the order of decoding."""
 
     pts: int
@@ -38,7 +38,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Part:
+class CutPart:
     """A stretch ``[start, end)`` of the result: packets ``marks[copy]`` as they are, or encoded."""
 
     start: int
@@ -47,13 +47,13 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Span:
+class CutSpan:
     """A stretch ``[start, end)`` of the source that is kept, and how its picture is made."""
 
     start: int
     end: int
-    marks: Sequence[Mark]
-    parts: tuple[Part, ...]
+    marks: Sequence[PicturePacket]
+    parts: tuple[CutPart, ...]
 
     @property
     def times(self) -> list[int]:
@@ -63,15 +63,15 @@ class Span:
         held = any(pts < self.start for pts in shown)
         return sorted(inside | ({self.start} if held else set()))
 
-    def copied(self, part: Part) -> list[Mark]:
+    def copied(self, part: CutPart) -> list[PicturePacket]:
         """The packets of a copied part: without those that are shown before it begins."""
         assert part.copy is not None
         return [mark for mark in self.marks[part.copy] if mark.pts >= part.start]
 
 
-def read_marks(picture: Picture, start: Fraction, end: Fraction) -> list[Mark]:
+def read_picture_packets(picture: Picture, start: Fraction, end: Fraction) -> list[PicturePacket]:
     """The picture packets that showing ``[start, end)`` needs, and those up to the next picture."""
-    marks: list[Mark] = []
+    marks: list[PicturePacket] = []
     following = math.inf
     with closing(packets_from(picture, start)) as packets:
         for packet in packets:
@@ -81,7 +81,7 @@ def read_marks(picture: Picture, start: Fraction, end: Fraction) -> list[Mark]:
             if pts >= end:
                 following = min(following, pts)
             marks.append(
-                Mark(
+                PicturePacket(
                     pts,
                     packet.duration or 0,
                     packet.is_keyframe,
@@ -92,7 +92,7 @@ def read_marks(picture: Picture, start: Fraction, end: Fraction) -> list[Mark]:
     return marks
 
 
-def snap(marks: Sequence[Mark], wanted: Fraction, time_base: Fraction) -> int:
+def snap(marks: Sequence[PicturePacket], wanted: Fraction, time_base: Fraction) -> int:
     """Where a cut at ``wanted`` ticks falls: at the next picture, or within one held long.
 
     Both ends of every cut move by this one rule, so neighbouring cuts share nothing and lose
@@ -106,13 +106,13 @@ def snap(marks: Sequence[Mark], wanted: Fraction, time_base: Fraction) -> int:
     return round(wanted)
 
 
-def plan(marks: Sequence[Mark], start: int, end: int, *, join: bool) -> Span:
+def plan_cut(marks: Sequence[PicturePacket], start: int, end: int, *, join: bool) -> CutSpan:
     """Copy as many pictures of ``[start, end)`` as can be; the rest is to be encoded.
 
     Args:
         join: encoded and copied pictures may stand in one stream; otherwise all or none is copied.
     """
-    whole = Span(start, end, marks, (Part(start, end),))
+    whole = CutSpan(start, end, marks, (CutPart(start, end),))
     times = whole.times
     first = next(
         (i for i, mark in enumerate(marks) if mark.clean and start <= mark.pts < end), None
@@ -121,18 +121,20 @@ def plan(marks: Sequence[Mark], start: int, end: int, *, join: bool) -> Span:
         return whole
     last, copied_end = _longest_copy(marks, first, end)
     begin = marks[first].pts
-    parts: tuple[Part, ...] = (
-        Part(start, begin),
-        Part(begin, copied_end, slice(first, last)),
-        Part(copied_end, end),
+    parts: tuple[CutPart, ...] = (
+        CutPart(start, begin),
+        CutPart(begin, copied_end, slice(first, last)),
+        CutPart(copied_end, end),
     )
     parts = tuple(part for part in parts if any(part.start <= time < part.end for time in times))
     if len(parts) > 1 and not join:
         return whole
-    return Span(start, end, marks, parts)
+    return CutSpan(start, end, marks, parts)
 
 
-def plan_copy(marks: Sequence[Mark], start: int, end: int, *, behind: bool) -> Span | None:
+def plan_copy(
+    marks: Sequence[PicturePacket], start: int, end: int, *, behind: bool
+) -> CutSpan | None:
     """Copy every picture of ``[start, end)``: from the keyframe before it to no hole after it.
 
     None where no keyframe will do. At the start of a file the first one may come after ``start``.
@@ -155,15 +157,15 @@ def plan_copy(marks: Sequence[Mark], start: int, end: int, *, behind: bool) -> S
             break
     held = max(marks[first:stop], key=lambda mark: mark.pts)
     until = int(limit) if math.isfinite(limit) else max(end, held.pts + max(1, held.duration))
-    return Span(
+    return CutSpan(
         min(begin, start) if not before else begin,
         until,
         marks,
-        (Part(begin, until, slice(first, stop)),),
+        (CutPart(begin, until, slice(first, stop)),),
     )
 
 
-def _longest_copy(marks: Sequence[Mark], first: int, end: int) -> tuple[int, int]:
+def _longest_copy(marks: Sequence[PicturePacket], first: int, end: int) -> tuple[int, int]:
     """Where a copy from ``first`` can stop: the packet, and the time of the next picture.
 
     Any number of packets in decoding order can be decoded; it must also leave no hole: every
@@ -180,7 +182,7 @@ def _longest_copy(marks: Sequence[Mark], first: int, end: int) -> tuple[int, int
     return stop, int(min(following[stop], end))
 
 
-def _next_shown(marks: Sequence[Mark], first: int) -> list[float]:
+def _next_shown(marks: Sequence[PicturePacket], first: int) -> list[float]:
     """At each place, when the first picture of ``marks[place:]`` is shown (those before
     ``marks[first]`` do not count)."""
     following = [math.inf] * (len(marks) + 1)

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from clipping import config
-from clipping.cutting.selection import ChoiceConfig, choose
-from clipping.cutting.sound import Form, samples
+from clipping.cutting.selection import SelectionConfig, select_segments
+from clipping.cutting.sound import SoundFormat, samples
 from clipping.errors import ClippingError, MediaError
 from clipping.extra import font_path, video_library
 from clipping.files import atomic_path, require_replaceable
@@ -36,7 +36,7 @@ CODECS = {
 }
 """Picture and sound encoder for each suffix."""
 MAX_RATE = 60
-_SOUND = Form("fltp", "stereo", 48000)
+_SOUND = SoundFormat("fltp", "stereo", 48000)
 _TITLE_SECONDS = 3.0
 _FADE_SECONDS = 0.3
 _PROG = "python -m clipping reel"
@@ -271,7 +271,7 @@ def _logger(progress: Callable[[float], None] | None) -> Any:
 
 
 @dataclass(frozen=True)
-class ReelConfig(ChoiceConfig):
+class ReelConfig(SelectionConfig):
     """Join chosen segments into one film, with crossfades and titles."""
 
     output: Path = Path("reel.mp4")
@@ -301,7 +301,7 @@ def _run(settings: ReelConfig) -> int:
     from rich.markup import escape
 
     shots, failed = [], False
-    for choice in choose(settings):
+    for choice in select_segments(settings):
         try:
             if choice.error is not None:
                 raise ClippingError(choice.error)

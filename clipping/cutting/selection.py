@@ -14,7 +14,7 @@ from clipping.segments import Segment, Timeline, parse_time
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """The segments of one file that a user chose; ``error`` says why there are none."""
 
     path: Path
@@ -25,7 +25,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class ChoiceConfig:
+class SelectionConfig:
     """What a user chooses; the settings that ``cut`` and ``reel`` have in common."""
 
     files: tuple[str, ...] = field(
@@ -54,7 +54,7 @@ class ChoiceConfig:
             raise ConfigError("name at least one media file")
 
 
-def choose(config: ChoiceConfig) -> list[Choice]:
+def select_segments(config: SelectionConfig) -> list[Selection]:
     """The choice of each file, in their order.
 
     Raises:
@@ -75,19 +75,19 @@ def _find(files: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def _from_times(path: Path, name: str, begin: float, stop: float | None) -> Choice:
+def _from_times(path: Path, name: str, begin: float, stop: float | None) -> Selection:
     from clipping.media.probe import probe
 
     try:
         until = probe(path).duration if stop is None else stop
         if until <= begin:
             raise ClippingError(f"{path}: the end ({until:.3f} s) is not after {begin:.3f} s")
-        return Choice(path, name, (Segment(begin, until),))
+        return Selection(path, name, (Segment(begin, until),))
     except ClippingError as error:
-        return Choice(path, name, error=str(error))
+        return Selection(path, name, error=str(error))
 
 
-def _from_table(files: Sequence[str], table: Path, wanted: set[str]) -> list[Choice]:
+def _from_table(files: Sequence[str], table: Path, wanted: set[str]) -> list[Selection]:
     timelines = read_timelines(table)
     known = {segment.label for timeline in timelines for segment in timeline.segments}
     if wanted - known:
@@ -113,15 +113,15 @@ def _from_table(files: Sequence[str], table: Path, wanted: set[str]) -> list[Cho
 
 def _from_row(
     path: Path, name: str, timeline: Timeline | None, table: Path, wanted: set[str]
-) -> Choice:
+) -> Selection:
     if timeline is None:
-        return Choice(path, name, error=f"{path}: {table} has no row for this file")
+        return Selection(path, name, error=f"{path}: {table} has no row for this file")
     if timeline.error is not None:
-        return Choice(path, name, error=f"{path}: {table} says: {timeline.error}")
+        return Selection(path, name, error=f"{path}: {table} says: {timeline.error}")
     chosen = [each for each in timeline.segments if not wanted or each.label in wanted]
     if not chosen:
-        return Choice(path, name, error=f"{path}: {table} has no such segment for this file")
-    return Choice(path, name, tuple(chosen))
+        return Selection(path, name, error=f"{path}: {table} has no such segment for this file")
+    return Selection(path, name, tuple(chosen))
 
 
 def row_of(path: Path, timelines: Sequence[Timeline]) -> Timeline | None:

@@ -77,7 +77,7 @@ def add_sound(output: OutputContainer, source: av.AudioStream) -> tuple[av.Audio
 
 
 @dataclass(frozen=True)
-class Form:
+class SoundFormat:
     """How decoded sound is wanted: FFmpeg's names of a planar sample format and a layout."""
 
     samples: str
@@ -90,7 +90,7 @@ def sound_packets(
 ) -> Iterator[av.Packet]:
     """The encoded sound of the spans (media time) one behind the other, without drift."""
     context = stream.codec_context
-    form = Form(context.format.planar.name, context.layout.name, context.rate)
+    form = SoundFormat(context.format.planar.name, context.layout.name, context.rate)
     position = 0
     for block in samples(path, index, spans, form):
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), form.samples, form.layout)
@@ -101,7 +101,9 @@ def sound_packets(
         yield from stream.encode(None)
 
 
-def samples(path: Path, index: int, spans: Sequence[Seconds], form: Form) -> Iterator[np.ndarray]:
+def samples(
+    path: Path, index: int, spans: Sequence[Seconds], form: SoundFormat
+) -> Iterator[np.ndarray]:
     """Samples (channels, n) of every span; silence where the source has none, save at the end."""
     length, written = Fraction(0), 0
     for number, (start, end) in enumerate(spans):
@@ -128,7 +130,7 @@ def samples(path: Path, index: int, spans: Sequence[Seconds], form: Form) -> Ite
 
 
 def _decoded(
-    path: Path, index: int, start: Fraction, form: Form
+    path: Path, index: int, start: Fraction, form: SoundFormat
 ) -> Generator[tuple[int, np.ndarray]]:
     """Decoded sound in the wanted form: the sample (from ``start``) of each block's begin."""
     following: int | None = None
@@ -146,7 +148,7 @@ def _decoded(
             yield at, part.to_ndarray()
 
 
-def _converted(frames: Iterable[av.AudioFrame], form: Form) -> Iterator[av.AudioFrame]:
+def _converted(frames: Iterable[av.AudioFrame], form: SoundFormat) -> Iterator[av.AudioFrame]:
     """Frames in the wanted form, whatever changes in the source."""
     resampler, shape = None, None
     for frame in frames:

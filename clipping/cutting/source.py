@@ -42,7 +42,7 @@ class Picture:
         return ticks * self.time_base - self.origin
 
 
-def look(path: Path) -> Picture | None:
+def read_picture_info(path: Path) -> Picture | None:
     """The picture stream that a player shows; None where there is only sound.
 
     Raises:

@@ -12,7 +12,7 @@ import av
 from av.container import InputContainer, OutputContainer
 
 from clipping.cutting.picture import ENCODERS, FALLBACK, VideoPacket, configure, encode_all, joined
-from clipping.cutting.plan import TOLERANCE, Span
+from clipping.cutting.plan import TOLERANCE, CutSpan
 from clipping.cutting.sound import Seconds, add_sound, sound_packets
 from clipping.cutting.source import Picture, frames_from
 from clipping.errors import MediaError
@@ -30,7 +30,7 @@ def write(
     source: Path,
     output: Path,
     spans: Sequence[Seconds],
-    picture: tuple[Picture, Sequence[Span]] | None,
+    picture: tuple[Picture, Sequence[CutSpan]] | None,
     *,
     encode: bool = False,
     copy_sound: bool = False,
@@ -77,7 +77,7 @@ def _add(
     stream: av.stream.Stream,
     source: Path,
     spans: Sequence[Seconds],
-    picture: tuple[Picture, Sequence[Span]] | None,
+    picture: tuple[Picture, Sequence[CutSpan]] | None,
     encode: bool,
     copy_sound: bool,
 ) -> tuple[Timed | None, str | None]:
@@ -101,7 +101,7 @@ def _add(
 
 
 def _joined(
-    result: OutputContainer, stream: av.VideoStream, picture: Picture, spans: Sequence[Span]
+    result: OutputContainer, stream: av.VideoStream, picture: Picture, spans: Sequence[CutSpan]
 ) -> tuple[Timed, None]:
     extradata, found = joined(picture, spans)
     out = result.add_stream_from_template(stream, opaque=True)
@@ -115,7 +115,7 @@ def _joined(
 
 
 def _encoded(
-    result: OutputContainer, stream: av.VideoStream, picture: Picture, spans: Sequence[Span]
+    result: OutputContainer, stream: av.VideoStream, picture: Picture, spans: Sequence[CutSpan]
 ) -> tuple[Timed, str | None]:
     name = ENCODERS.get(picture.codec, FALLBACK)
     out = result.add_stream(name, rate=stream.average_rate)

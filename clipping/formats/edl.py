@@ -20,7 +20,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from clipping.formats.reading import About, LineError, apart, bounded, clock, numbered, plain_number
+from clipping.formats.reading import (
+    About,
+    LineError,
+    apart,
+    bounded,
+    numbered,
+    parse_clock,
+    plain_number,
+)
 from clipping.segments import Segment, Timeline
 
 SKIPPED = ("opening", "ending", "recap", "commercial")
@@ -124,7 +132,7 @@ def _time(word: str, frame_rate: Fraction | None) -> float:
         if frame_rate is None or frame_rate <= 0:
             raise ValueError(f"{word} counts frames; say the frame rate of the media")
         return float(int(word[1:]) / frame_rate)
-    return clock(word) if ":" in word else plain_number(word)
+    return parse_clock(word) if ":" in word else plain_number(word)
 
 
 def _milliseconds(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:

@@ -8,7 +8,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from clipping.formats.chapters import Chapter, one_line
-from clipping.formats.reading import LineError, bounded, clock, clock_text
+from clipping.formats.reading import LineError, bounded, clock_text, parse_clock
 
 _HEAD = """\
 <?xml version="1.0" encoding="UTF-8"?>
@@ -113,8 +113,8 @@ def _closed(atom: _Open) -> Chapter | None:
     if "ChapterTimeStart" not in texts:
         raise LineError(atom.line, "a ChapterAtom has no ChapterTimeStart")
     try:
-        begin = clock(texts["ChapterTimeStart"])
-        end = clock(texts["ChapterTimeEnd"]) if texts.get("ChapterTimeEnd") else None
+        begin = parse_clock(texts["ChapterTimeStart"])
+        end = parse_clock(texts["ChapterTimeEnd"]) if texts.get("ChapterTimeEnd") else None
         return Chapter(begin, end, one_line(texts.get("ChapterString", "")))
     except ValueError as error:
         raise LineError(atom.line, error) from error

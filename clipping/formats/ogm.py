@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from clipping.formats.chapters import Chapter, one_line
-from clipping.formats.reading import LineError, bounded, clock, clock_text, numbered
+from clipping.formats.reading import LineError, bounded, clock_text, numbered, parse_clock
 
 _LINE = re.compile(r"CHAPTER(\d{1,9})(NAME)?\s*=\s*(.*)", re.IGNORECASE | re.ASCII)
 
@@ -40,7 +40,7 @@ def from_text(text: str) -> list[Chapter]:
             continue
         bounded(len(starts) + 1, line)
         try:
-            starts[number] = clock(match[3])
+            starts[number] = parse_clock(match[3])
         except ValueError as error:
             raise LineError(line, error) from error
     if nameless := sorted(titles.keys() - starts.keys()):

@@ -70,7 +70,7 @@ _SHORTEST = 0.0005
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,30}))?", re.ASCII)
 
 
-def clock(cell: str) -> float:
+def parse_clock(cell: str) -> float:
     """``00:02:12.950``, with or without hours, any number of decimals → seconds.
 
     Raises:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from clipping.formats.chapters import Chapter, one_line
-from clipping.formats.reading import LineError, bounded, clock, clock_text
+from clipping.formats.reading import LineError, bounded, clock_text, parse_clock
 
 _TAG = re.compile(r"<[^<>]*>")
 
@@ -56,6 +56,6 @@ def _cue(line: int, times: str, title: str) -> Chapter:
     try:
         if not end:
             raise ValueError(f"a cue has two times, got {times[:80]!r}")
-        return Chapter(clock(start.strip()), clock(end[0]), title)
+        return Chapter(parse_clock(start.strip()), parse_clock(end[0]), title)
     except ValueError as error:
         raise LineError(line, error) from error

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clipping.judging.judgement import Case, EndErrors, ScoreBin, Span
+from clipping.judging.judgement import Case, EndErrors, JudgedSpan, ScoreBin
 
 EDGES = (-30.0, -10.0, -5.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Of the histogram in seconds; a bar more at each end takes the rest."""
@@ -31,7 +31,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Mark:
+class AxisMark:
     """A span or a second on a time axis, in percent of its width."""
 
     left: float
@@ -66,26 +66,26 @@ def radius(each: ScoreBin, bins: Sequence[ScoreBin]) -> float:
     return max(0.015, 0.05 * math.sqrt(each.count / most))
 
 
-def ticks(case: Case) -> list[Mark]:
+def ticks(case: Case) -> list[AxisMark]:
     """Marks at whole steps of a case's time."""
     step = next((each for each in TICKS if case.length / each <= MOST_TICKS), TICKS[-1])
     first = math.ceil(case.begin / step - 1e-9)
     last = math.floor((case.begin + case.length) / step + 1e-9)
     times = [number * step for number in range(first, last + 1)]
-    return [Mark(_percent(time, case), 0.0, "", clock(time)) for time in times]
+    return [AxisMark(_percent(time, case), 0.0, "", clock(time)) for time in times]
 
 
-def mark(span: Span, case: Case) -> Mark:
+def mark(span: JudgedSpan, case: Case) -> AxisMark:
     """A span on the axis of its case."""
     fade = FADE * case.length
     start = span.start if span.start is not None else (span.end or 0.0) - fade
     end = span.end if span.end is not None else start + fade
     low, high = _percent(start, case), _percent(end, case)
     unnamed = "start" if span.start is None else "end" if span.end is None else ""
-    return Mark(low, max(0.15, high - low), colour(span.role), spoken(span), unnamed)
+    return AxisMark(low, max(0.15, high - low), colour(span.role), spoken(span), unnamed)
 
 
-def spoken(span: Span) -> str:
+def spoken(span: JudgedSpan) -> str:
     """A span in words: ``opening 0:12.30 - 1:41.85 (0.93)``."""
     ends = " - ".join("?" if time is None else clock(time, 2) for time in (span.start, span.end))
     return f"{span.role} {ends}" + ("" if span.score is None else f" ({span.score:.2f})")

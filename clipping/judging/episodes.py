@@ -17,12 +17,12 @@ from rich.table import Table as RichTable
 from clipping.errors import ClippingError, TableError
 from clipping.files import MEDIA_SUFFIXES, write_text
 from clipping.formats.tables import read_timelines
-from clipping.judging.judgement import Case, Judgement, Pictures, Span, judge
+from clipping.judging.judgement import Case, JudgedSpan, Judgement, Pictures, judge
 from clipping.judging.metrics import evaluate_segments
 from clipping.judging.pictures import of_media
 from clipping.judging.report import (
     REPORT,
-    Report,
+    ReportPage,
     Table,
     made_now,
     page_tables,
@@ -54,7 +54,7 @@ def evaluate_episodes(segments: Path, labels: Path) -> EpisodesEvaluation:
         TableError: where one of them cannot be read.
         ClippingError: naming a file that has labels, and of which nothing was said.
     """
-    pairs = join(read_timelines(segments), read_truth(labels))
+    pairs = join_episodes(read_timelines(segments), read_truth(labels))
     found = [replace(one, source=true.source) for one, true in pairs]
     roles = _roles(pairs)
     return EpisodesEvaluation(
@@ -125,7 +125,7 @@ def write_episodes(evaluation: EpisodesEvaluation, folder: Path, worst: int) -> 
     write_text(folder / "errors.csv", csv_text(rows))
     write_report(
         folder / REPORT,
-        Report(
+        ReportPage(
             f"Evaluation of {evaluation.segments.name}",
             (
                 ("scored", str(evaluation.segments)),
@@ -147,7 +147,9 @@ def _seconds_table(evaluation: EpisodesEvaluation) -> Table:
     )
 
 
-def join(found: Sequence[Timeline], labels: Sequence[Timeline]) -> list[tuple[Timeline, Timeline]]:
+def join_episodes(
+    found: Sequence[Timeline], labels: Sequence[Timeline]
+) -> list[tuple[Timeline, Timeline]]:
     """Each label's timeline with the one that was found of the same file.
 
     The same file has the same path, or else the same name, or else the same name without its
@@ -240,7 +242,7 @@ def timeline_cases(pairs: Sequence[tuple[Timeline, Timeline]], folder: Path) -> 
     return cases
 
 
-def _end(span: Span | None, side: str) -> str:
+def _end(span: JudgedSpan | None, side: str) -> str:
     """An end of a span to the thousandth, empty where there is none."""
     return "" if span is None else f"{getattr(span, side):.3f}"
 
@@ -261,8 +263,8 @@ def _unique(timelines: Sequence[Timeline], key: Callable[[str], str]) -> dict[st
     return {name: timeline for timeline in timelines if uses[name := key(timeline.source)] == 1}
 
 
-def _span(segment: Segment) -> Span:
-    return Span(segment.label, segment.start, segment.end, segment.score)
+def _span(segment: Segment) -> JudgedSpan:
+    return JudgedSpan(segment.label, segment.start, segment.end, segment.score)
 
 
 def _pictures(sources: Sequence[str], folder: Path) -> Pictures | None:

@@ -23,7 +23,7 @@ Pictures = Callable[[Sequence[float]], Sequence[np.ndarray | None]]
 
 
 @dataclass(frozen=True)
-class Span:
+class JudgedSpan:
     """An opening, an ending or the like, in seconds; an end that is not named is None."""
 
     role: str
@@ -42,8 +42,8 @@ class Case:
     """Where its time begins, in the seconds of its spans."""
     length: float
     """Seconds that it lasts."""
-    true: tuple[Span, ...]
-    said: tuple[Span, ...]
+    true: tuple[JudgedSpan, ...]
+    said: tuple[JudgedSpan, ...]
     pictures: Pictures | None = field(default=None, compare=False)
     """What it shows, read only when asked for."""
     note: str = ""
@@ -61,7 +61,7 @@ class Judged:
     """A case with every span that was said, every true one, and which stands for which."""
 
     case: Case
-    pairs: tuple[tuple[Span | None, Span | None], ...]
+    pairs: tuple[tuple[JudgedSpan | None, JudgedSpan | None], ...]
     """Said and true; None where the one or the other is missing."""
     cost: float
     """Seconds by which its ends are off, as the worst are sorted by."""
@@ -197,7 +197,7 @@ def judge(cases: Iterable[Case]) -> Judgement:
     )
 
 
-def end_error(said: Span, true: Span, side: str) -> float | None:
+def end_error(said: JudgedSpan, true: JudgedSpan, side: str) -> float | None:
     """Said minus true at one end; None where one of them does not name it."""
     one, other = getattr(said, side), getattr(true, side)
     return None if one is None or other is None else float(one - other)
@@ -212,20 +212,20 @@ def _in_order(cases: Sequence[Case]) -> list[str]:
     return [*first, *sorted(found - set(first))]
 
 
-def _sides(span: Span) -> list[str]:
+def _sides(span: JudgedSpan) -> list[str]:
     return [side for side in ("start", "end") if getattr(span, side) is not None]
 
 
-def _offs(said: Span, true: Span) -> list[float]:
+def _offs(said: JudgedSpan, true: JudgedSpan) -> list[float]:
     both = (end_error(said, true, side) for side in ("start", "end"))
     return [off for off in both if off is not None]
 
 
-def _is_right(said: Span, true: Span | None) -> bool:
+def _is_right(said: JudgedSpan, true: JudgedSpan | None) -> bool:
     return true is not None and max(map(abs, _offs(said, true))) <= RIGHT_SECONDS
 
 
-def _paired(case: Case, role: str) -> list[tuple[Span | None, Span | None]]:
+def _paired(case: Case, role: str) -> list[tuple[JudgedSpan | None, JudgedSpan | None]]:
     """The pairs of a role: the nearest first, then what is left alone."""
     said = [span for span in case.said if span.role == role]
     true = [span for span in case.true if span.role == role]
@@ -239,7 +239,7 @@ def _paired(case: Case, role: str) -> list[tuple[Span | None, Span | None]]:
     for _, i, j in near:
         if i not in mine and j not in mine.values():
             mine[i] = j
-    pairs: list[tuple[Span | None, Span | None]] = [
+    pairs: list[tuple[JudgedSpan | None, JudgedSpan | None]] = [
         (one, true[mine[i]] if i in mine else None) for i, one in enumerate(said)
     ]
     alone = [other for j, other in enumerate(true) if j not in mine.values()]
@@ -250,7 +250,7 @@ def _counted(
     before: RoleCounts,
     case: Case,
     role: str,
-    pairs: Sequence[tuple[Span | None, Span | None]],
+    pairs: Sequence[tuple[JudgedSpan | None, JudgedSpan | None]],
 ) -> RoleCounts:
     said = sum(span.role == role for span in case.said)
     true = sum(span.role == role for span in case.true)

@@ -12,7 +12,7 @@ import numpy as np
 
 from clipping.errors import ClippingError
 from clipping.judging.charts import clock
-from clipping.judging.judgement import Case, Judged, Pictures, Span
+from clipping.judging.judgement import Case, Judged, JudgedSpan, Pictures
 
 STRIP = 20
 """Pictures in a strip, evenly over the case."""
@@ -34,7 +34,7 @@ _NOTHING = 96
 
 
 @dataclass(frozen=True)
-class Look:
+class Closeup:
     """Pictures in a row, and what they are of."""
 
     told: str
@@ -43,12 +43,12 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Seen:
+class CasePictures:
     """What is shown of a case."""
 
     strip: str = ""
     """A ``data:`` address; empty where there are no pictures."""
-    looks: tuple[Look, ...] = ()
+    looks: tuple[Closeup, ...] = ()
     problem: str = ""
     """Why there are none."""
 
@@ -72,11 +72,11 @@ def of_media(path: Path) -> Pictures:
     return pictures
 
 
-def look_at(judged: Judged) -> Seen:
+def picture_case(judged: Judged) -> CasePictures:
     """The strip of a case, and close looks at the ends that are off, true and said."""
     case = judged.case
     if case.pictures is None:
-        return Seen()
+        return CasePictures()
     even = [case.begin + case.length * (number + 0.5) / STRIP for number in range(STRIP)]
     closer = _closer(judged)
     wanted = {time: [max(0.0, time + each) for each in CLOSE] for _, time in closer}
@@ -84,12 +84,12 @@ def look_at(judged: Judged) -> Seen:
     try:
         shown = dict(zip(times, case.pictures(times), strict=True))
     except ClippingError as error:
-        return Seen(problem=str(error))
+        return CasePictures(problem=str(error))
     looks = (
-        Look(told, _row([shown[each] for each in wanted[time]], CLOSE_SIZE, GAP))
+        Closeup(told, _row([shown[each] for each in wanted[time]], CLOSE_SIZE, GAP))
         for told, time in closer
     )
-    return Seen(_row([shown[time] for time in even], STRIP_SIZE), tuple(looks))
+    return CasePictures(_row([shown[time] for time in even], STRIP_SIZE), tuple(looks))
 
 
 def _closer(judged: Judged) -> list[tuple[str, float]]:
@@ -112,10 +112,10 @@ def _closer(judged: Judged) -> list[tuple[str, float]]:
     return found[:CLOSE_LOOKS]
 
 
-_nobody = Span("", None, None)
+_nobody = JudgedSpan("", None, None)
 
 
-def _time(span: Span | None, side: str) -> float | None:
+def _time(span: JudgedSpan | None, side: str) -> float | None:
     if span is None:
         return None
     return span.start if side == "start" else span.end

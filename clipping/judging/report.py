@@ -17,9 +17,9 @@ import numpy as np
 
 from clipping.files import write_text
 from clipping.judging import charts
-from clipping.judging.judgement import RIGHT_SECONDS, Judged, Judgement, Span, end_error
+from clipping.judging.judgement import RIGHT_SECONDS, Judged, JudgedSpan, Judgement, end_error
 from clipping.judging.metrics import HIT_SECONDS
-from clipping.judging.pictures import describe, look_at
+from clipping.judging.pictures import describe, picture_case
 
 TEMPLATE = Path(__file__).with_name("report.html")
 REPORT = "report.html"
@@ -39,7 +39,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportPage:
     """What stands on the page."""
 
     title: str
@@ -51,7 +51,7 @@ class Report:
     worst: int = WORST
 
 
-def write_report(path: Path, report: Report) -> Path:
+def write_report(path: Path, report: ReportPage) -> Path:
     """Write the page, whole or not at all; returns the file.
 
     Raises:
@@ -61,7 +61,7 @@ def write_report(path: Path, report: Report) -> Path:
     return path
 
 
-def page(report: Report) -> str:
+def page(report: ReportPage) -> str:
     """The page as text."""
     from jinja2 import Environment, StrictUndefined
 
@@ -159,19 +159,19 @@ def _case(judged: Judged) -> dict[str, Any]:
             "true": [charts.mark(span, case) for span in case.true],
             "said": [charts.mark(span, case) for span in case.said],
         },
-        "seen": look_at(judged),
+        "seen": picture_case(judged),
     }
 
 
-def _pair(said: Span | None, true: Span | None) -> tuple[str, ...]:
+def _pair(said: JudgedSpan | None, true: JudgedSpan | None) -> tuple[str, ...]:
     """A row: the role, what is true, what was said, how far off each end is, the verdict."""
     off = [_off(said, true, side) for side in ("start", "end")]
     verdict = "" if said and true else "not true" if said else "missed"
-    role = (said or true or Span("", None, None)).role
+    role = (said or true or JudgedSpan("", None, None)).role
     return (role, _times(true), _times(said), _score(said), *map(_signed, off), verdict)
 
 
-def _off(said: Span | None, true: Span | None, side: str) -> float | None:
+def _off(said: JudgedSpan | None, true: JudgedSpan | None, side: str) -> float | None:
     if said is None or true is None:
         return None
     return end_error(said, true, side)
@@ -181,11 +181,11 @@ def _signed(off: float | None) -> str:
     return "" if off is None else f"{off:+.2f}"
 
 
-def _score(span: Span | None) -> str:
+def _score(span: JudgedSpan | None) -> str:
     return "" if span is None or span.score is None else f"{span.score:.2f}"
 
 
-def _times(span: Span | None) -> str:
+def _times(span: JudgedSpan | None) -> str:
     if span is None:
         return "none"
     times = [span.start, span.end]
@@ -193,7 +193,7 @@ def _times(span: Span | None) -> str:
 
 
 def made_now() -> tuple[tuple[str, str], ...]:
-    """When a page was made, and by which version: for :attr:`Report.about`."""
+    """When a page was made, and by which version: for :attr:`ReportPage.about`."""
     from datetime import date
     from importlib import metadata
 

@@ -19,7 +19,7 @@ from clipping.files import MEDIA_SUFFIXES, require_writable, write_text
 from clipping.identity import identify
 from clipping.json_values import listed, number
 from clipping.kept.cache_files import (
-    Identity,
+    FileIdentity,
     data_of_user,
     entry_text,
     name_of,
@@ -29,11 +29,11 @@ from clipping.kept.cache_files import (
     read_entry,
 )
 from clipping.repeats.file_fingerprint import (
-    Prints,
+    FileFingerprint,
     SharedSettings,
-    load_prints,
-    make_prints,
-    save_prints,
+    load_fingerprint,
+    make_fingerprint,
+    save_fingerprint,
 )
 from clipping.repeats.shared import Place, Shared, swapped
 from clipping.segments import Segment
@@ -64,7 +64,7 @@ class Cache:
         if folder is not None:
             require_writable(folder)
         self.given, self.fresh = folder, fresh
-        self._identities: dict[Path, tuple[tuple[int, int] | None, Identity]] = {}
+        self._identities: dict[Path, tuple[tuple[int, int] | None, FileIdentity]] = {}
         self._closed: set[Path] = set()
         self._notes: dict[str, None] = {}
 
@@ -90,7 +90,7 @@ class Cache:
         beside = self.given is None and folder.name == FOLDER
         return path.name if beside else str(path.absolute())
 
-    def identity(self, path: Path) -> Identity:
+    def identity(self, path: Path) -> FileIdentity:
         """Who a file is; its blocks are read again when its size or time has changed.
 
         Raises:
@@ -107,11 +107,11 @@ class Cache:
         if known is None or known[0] != stamp:
             source = identify(path)
             mtime_ns = 0 if stamp is None else stamp[1]
-            known = stamp, Identity(source.size_bytes, mtime_ns, source.fingerprint)
+            known = stamp, FileIdentity(source.size_bytes, mtime_ns, source.fingerprint)
             self._identities[path] = known
         return known[1]
 
-    def prints(self, path: Path, settings: SharedSettings | None = None) -> Prints:
+    def prints(self, path: Path, settings: SharedSettings | None = None) -> FileFingerprint:
         """The fingerprints of a file: those kept, or new ones, which are then kept.
 
         Raises:
@@ -119,17 +119,17 @@ class Cache:
         """
         settings = settings or SharedSettings()
         identity = self.identity(path)
-        origin = {"identity": asdict(identity), "settings": settings.of_prints()}
+        origin = {"identity": asdict(identity), "settings": settings.fingerprint_settings()}
         said = plain(origin)
         name = name_of([identity], origin, "prints")
         for folder in self._looked_at(path):
             try:
-                return load_prints(folder / "prints" / name, path, said)
+                return load_fingerprint(folder / "prints" / name, path, said)
             except ClippingError:
                 continue
-        made = make_prints(path, settings)
+        made = make_fingerprint(path, settings)
         if self.identity(path) == identity:  # or it is being written just now
-            self._keep(path, lambda folder: save_prints(made, folder / "prints" / name, said))
+            self._keep(path, lambda folder: save_fingerprint(made, folder / "prints" / name, said))
         return made
 
     def pair(self, a: Path, b: Path, settings: SharedSettings) -> list[Shared] | None:
@@ -222,7 +222,7 @@ class Cache:
         return () if self.fresh else self.folders(path)
 
     def _value(
-        self, path: Path, kind: str, identities: Sequence[Identity], origin: Mapping[str, Any]
+        self, path: Path, kind: str, identities: Sequence[FileIdentity], origin: Mapping[str, Any]
     ) -> Any:
         name = name_of(identities, origin, kind)
         for folder in self._looked_at(path):
@@ -236,7 +236,7 @@ class Cache:
         self,
         path: Path,
         kind: str,
-        identities: Sequence[Identity],
+        identities: Sequence[FileIdentity],
         origin: Mapping[str, Any],
         value: object,
     ) -> None:
@@ -258,7 +258,7 @@ class Cache:
                 self._notes[f"cache: {error}; {instead}"] = None
 
 
-def _pair_origin(identities: Sequence[Identity], settings: SharedSettings) -> dict[str, Any]:
+def _pair_origin(identities: Sequence[FileIdentity], settings: SharedSettings) -> dict[str, Any]:
     # A command's settings are a subclass with more fields, of no matter here.
     names = {each.name for each in fields(SharedSettings)}
     return {

@@ -28,7 +28,7 @@ _LEFTOVER_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
-class Identity:
+class FileIdentity:
     """Who a file is, wherever it lies and whatever it is called."""
 
     size_bytes: int
@@ -81,7 +81,7 @@ def _digest(value: object, size: int) -> str:
     return hashlib.blake2b(plain(value).encode(), digest_size=size).hexdigest()
 
 
-def name_of(identities: Sequence[Identity], origin: Mapping[str, Any], kind: str) -> str:
+def name_of(identities: Sequence[FileIdentity], origin: Mapping[str, Any], kind: str) -> str:
     """The name of a file: who it is about can be read from it, so that pruning opens none."""
     versions = [VERSION, clipping.repeats.file_fingerprint.FORM.version]
     about = "".join(f"{identity.key}-" for identity in identities)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from clipping.errors import ClippingError
 from clipping.kept.theme_file import Theme
 from clipping.kept.themes import find_themes
-from clipping.repeats.file_fingerprint import Prints, SharedSettings
+from clipping.repeats.file_fingerprint import FileFingerprint, SharedSettings
 from clipping.repeats.shared import Shared, compare
 from clipping.segments import Segment, Timeline
 
@@ -38,9 +38,9 @@ class Moved:
 
 def move_times(
     timeline: Timeline,
-    prints: Prints,
+    prints: FileFingerprint,
     *,
-    other: Prints | None = None,
+    other: FileFingerprint | None = None,
     themes: Sequence[Theme] = (),
     settings: SharedSettings | None = None,
 ) -> Moved:
@@ -146,7 +146,10 @@ def _chain(shared: Sequence[Shared]) -> list[Shared]:
 
 
 def _by_themes(
-    segments: Sequence[Segment], prints: Prints, themes: Sequence[Theme], settings: SharedSettings
+    segments: Sequence[Segment],
+    prints: FileFingerprint,
+    themes: Sequence[Theme],
+    settings: SharedSettings,
 ) -> list[tuple[Segment, Segment | str]]:
     """Each segment, and the theme found here that it is, or why it is none."""
     found = find_themes(prints, themes, settings)

@@ -21,7 +21,7 @@ from clipping.files import atomic_path
 from clipping.media.probe import probe
 from clipping.media.sound import read_audio
 from clipping.packing import pack_samples, packed, unpack_samples
-from clipping.repeats.file_fingerprint import Prints
+from clipping.repeats.file_fingerprint import FileFingerprint
 from clipping.repeats.fingerprint import (
     LAG_STEPS,
     PICTURE_RATE,
@@ -78,7 +78,7 @@ class Theme:
             raise FeatureError(f"{self.name}: there is neither sound nor picture")
 
     @cached_property
-    def prints(self) -> Prints:
+    def prints(self) -> FileFingerprint:
         """The theme as one file among others, its first sample being its second 0."""
         sound = picture = None
         if self.sound is not None:
@@ -90,7 +90,9 @@ class Theme:
             rows = np.arange(int(self.duration * PICTURE_RATE)) * (LOOKS_A_SECOND / PICTURE_RATE)
             words = self.looks[np.minimum(rows.astype(int), len(self.looks) - 1)]
             picture = Index(Fingerprint(words, 1 / PICTURE_RATE, 0.0, "picture"))
-        return Prints(Path(self.name), self.duration, sound, picture, self._read, self._look)
+        return FileFingerprint(
+            Path(self.name), self.duration, sound, picture, self._read, self._look
+        )
 
     def _read(self, first: int, count: int) -> np.ndarray:
         """Samples of the sound; zeros outside."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from clipping.errors import FeatureError
 from clipping.kept.cache_files import data_of_user
 from clipping.kept.theme_file import SUFFIX, Theme, load_theme
-from clipping.repeats.file_fingerprint import Prints, SharedSettings
+from clipping.repeats.file_fingerprint import FileFingerprint, SharedSettings
 from clipping.repeats.shared import Shared, compare
 
 LEAST_SHARE = 0.5
@@ -24,7 +24,7 @@ SHORTEST_PIECE = 4.0
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundTheme:
     """A theme in a file, in seconds of media time."""
 
     theme: Theme
@@ -55,8 +55,8 @@ def read_library(folder: Path) -> tuple[list[Theme], list[str]]:
 
 
 def find_themes(
-    prints: Prints, themes: Sequence[Theme], settings: SharedSettings | None = None
-) -> list[Found]:
+    prints: FileFingerprint, themes: Sequence[Theme], settings: SharedSettings | None = None
+) -> list[FoundTheme]:
     """Where themes are in a file, in order of time; of several at one place the best.
 
     A theme is found wherever it lies, as often as it is there, and whole: where up to 2 s at
@@ -69,7 +69,7 @@ def find_themes(
         MediaError: where the file can no longer be read.
     """
     settings = settings or SharedSettings()
-    found: list[Found] = []
+    found: list[FoundTheme] = []
     for theme in themes:
         shortest = max(2.0, LEAST_SHARE * theme.duration)
         for stretch in compare(theme.prints, prints, replace(settings, shortest=shortest)):
@@ -77,24 +77,24 @@ def find_themes(
             if placed.share >= LEAST_SHARE:
                 found.append(placed)
     found.sort(key=lambda each: (-(each.end - each.start) * each.score, each.start))
-    kept: list[Found] = []
+    kept: list[FoundTheme] = []
     for each in found:
         if not any(_same_place(each, better) for better in kept):
             kept.append(each)
     return sorted(kept, key=lambda each: each.start)
 
 
-def _whole(theme: Theme, shared: Shared, duration: float) -> Found:
+def _whole(theme: Theme, shared: Shared, duration: float) -> FoundTheme:
     before = shared.a.segment.start
     behind = theme.duration - shared.a.segment.end
     start, end = shared.b.segment.start, shared.b.segment.end
     start = max(0.0, start - before) if before <= _SNAP_SECONDS else start
     end = min(duration, end + behind) if behind <= _SNAP_SECONDS else end
     share = min(1.0, round((end - start) / theme.duration, 6))
-    return Found(theme, start, end, shared.score, shared.exact, share)
+    return FoundTheme(theme, start, end, shared.score, shared.exact, share)
 
 
-def _same_place(one: Found, other: Found) -> bool:
+def _same_place(one: FoundTheme, other: FoundTheme) -> bool:
     """Whether most of the shorter one lies inside the other."""
     both = min(one.end, other.end) - max(one.start, other.start)
     return both > 0.5 * min(one.end - one.start, other.end - other.start)

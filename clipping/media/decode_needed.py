@@ -3,7 +3,7 @@
 Packets are read ahead, not decoded, until it is known which of them holds the picture that is
 shown at each wanted time. Then only its group of pictures is decoded, from the key frame to it,
 without the pictures that no other one refers to. Nothing is guessed: where a stream breaks a
-promise that this rests on, :class:`Unplannable` says so and every picture has to be decoded.
+promise that this rests on, :class:`NeedsAllFrames` says so and every picture has to be decoded.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SKIPS_UNREFERRED = frozenset("h264 hevc mpeg1video mpeg2video".split())
 _PROGRESSIVE = (0, 1)  # FFmpeg's AV_FIELD_UNKNOWN and AV_FIELD_PROGRESSIVE
 
 
-class Unplannable(Exception):
+class NeedsAllFrames(Exception):
     """What a wanted picture needs cannot be told; the plain way has to be taken."""
 
 
@@ -54,7 +54,7 @@ class _Waiting:
     """Whether decoding can start here."""
 
 
-def planned(
+def decode_needed(
     stream: av.VideoStream, clock: Clock, begin: Begin, times: Sequence[float]
 ) -> Iterator[Frame | None]:
     """The frame shown at each of the ascending ``times``, as :func:`frames_at` defines it.
@@ -95,12 +95,12 @@ class _Plan:
     def see(self, time: float) -> None:
         """Take note of a packet."""
         if time <= self.decided:
-            raise Unplannable("a packet comes too late")
+            raise NeedsAllFrames("a packet comes too late")
         place = bisect.bisect_left(self._ahead, time)
         if place < len(self._ahead) and self._ahead[place] == time:
-            raise Unplannable("two packets of one time")
+            raise NeedsAllFrames("two packets of one time")
         if self._ahead and time - self._ahead[-1] > MAX_JUMP:
-            raise Unplannable("the time jumps")
+            raise NeedsAllFrames("the time jumps")
         self._ahead.insert(place, time)
 
     def resolve(self, *, ended: bool = False) -> list[tuple[int, float | None]]:
@@ -133,7 +133,7 @@ class _Reader:
         interlaced = stream.codec_context.field_order not in _PROGRESSIVE
         if self._codec not in _STARTS_AFRESH or interlaced:
             # The two fields of a picture may lie in two packets.
-            raise Unplannable("not a codec or a scan that can be planned")
+            raise NeedsAllFrames("not a codec or a scan that can be planned")
         self._skips = self._codec in _SKIPS_UNREFERRED
         self._length_size = nal.length_size(self._codec, stream.codec_context.extradata or b"")
         self._waiting: deque[_Waiting] = deque()
@@ -149,7 +149,7 @@ class _Reader:
             source = (self._look(packet) for packet in begin(None))
             head = next(source, None)
             if head is None or not head.fresh:
-                raise Unplannable("the first packet is no keyframe")
+                raise NeedsAllFrames("the first packet is no keyframe")
             start = head
         else:
             source, start = self._seek(begin, first)
@@ -159,7 +159,7 @@ class _Reader:
             if waiting.time >= self._floor:
                 yield waiting
             elif first <= NEAR:
-                raise Unplannable("pictures before the first keyframe")
+                raise NeedsAllFrames("pictures before the first keyframe")
 
     def _seek(self, begin: Begin, first: float) -> tuple[Iterator[_Waiting], _Waiting]:
         for back in _BACK:
@@ -172,13 +172,13 @@ class _Reader:
                 if not start.fresh:
                     break
                 return (self._look(packet) for packet in source), start
-        raise Unplannable("no keyframe before the first wanted time")
+        raise NeedsAllFrames("no keyframe before the first wanted time")
 
     def _look(self, packet: av.Packet) -> _Waiting:
         if packet.pts is None:
-            raise Unplannable("a packet without a time")
+            raise NeedsAllFrames("a packet without a time")
         if packet.is_corrupt:
-            raise Unplannable("a damaged packet")
+            raise NeedsAllFrames("a damaged packet")
         fresh = packet.is_keyframe
         if self._codec in nal.SPLICEABLE:
             fresh = self._look_inside(packet)
@@ -191,7 +191,7 @@ class _Reader:
         try:
             units = nal.split(bytes(packet), self._length_size)
         except ValueError as error:
-            raise Unplannable("a damaged packet") from error
+            raise NeedsAllFrames("a damaged packet") from error
         if self._codec == "hevc" and any(nal.is_upper_layer(unit) for unit in units):
             self._skips = False  # upper layers may refer to what lower ones do not
         return packet.is_keyframe and (
@@ -202,7 +202,7 @@ class _Reader:
         self._waiting.append(waiting)
         self._waiting_bytes += waiting.packet.size + PACKET_BYTES
         if self._waiting_bytes > _MAX_PENDING_BYTES:
-            raise Unplannable("too much lies between two wanted times")
+            raise NeedsAllFrames("too much lies between two wanted times")
 
     def answer(
         self, plan: _Plan, resolved: Sequence[tuple[int, float | None]]
@@ -220,7 +220,7 @@ class _Reader:
         self._decode(None, plan)
         yield from self._deliver(plan)
         if self._answers:
-            raise Unplannable("a wanted picture did not come out")
+            raise NeedsAllFrames("a wanted picture did not come out")
 
     def _feed(self, target: float, targets: set[float], plan: _Plan) -> None:
         """Decode the packets up to the one of ``target``, from the last fresh start before it."""
@@ -251,11 +251,11 @@ class _Reader:
         try:
             pictures = self._stream.decode(packet)
         except av.error.FFmpegError as error:
-            raise Unplannable("a packet does not decode") from error
+            raise NeedsAllFrames("a packet does not decode") from error
         targets = {target for _, target in self._answers}
         for picture in pictures:
             if picture.pts is None or picture.is_corrupt or picture.interlaced_frame:
-                raise Unplannable("a picture that cannot be trusted")
+                raise NeedsAllFrames("a picture that cannot be trusted")
             time = self._clock.time(picture.pts)
             if time in targets or time > plan.decided:
                 self._made.append(self._clock.frame(picture, time))
@@ -273,7 +273,7 @@ class _Reader:
                 return
             frame = self._made[0]
             if frame.time > target:
-                raise Unplannable("a wanted picture did not come out")
+                raise NeedsAllFrames("a wanted picture did not come out")
             self._answers.popleft()
             over = target == plan.last and plan.times[index] >= target + frame.duration - EPSILON
             yield None if over else frame

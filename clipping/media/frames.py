@@ -13,7 +13,7 @@ import av
 from clipping.errors import MediaError
 from clipping.media.container import best_video, open_media, origin, packets, seek, translated
 from clipping.media.decode_all import Sequential
-from clipping.media.decode_needed import Unplannable, planned
+from clipping.media.decode_needed import NeedsAllFrames, decode_needed
 from clipping.media.picture import Clock, Frame, use_threads
 
 _FAR = 30.0
@@ -49,14 +49,14 @@ def _frames_at(path: Path, times: Sequence[float], threads: int | None) -> Itera
     done = 0
     with translated(path):
         try:
-            for frame in _planned(path, times, threads):
+            for frame in _decode_needed(path, times, threads):
                 yield frame
                 done += 1
-        except Unplannable:
-            yield from itertools.islice(sequential(path, times, threads), done, None)
+        except NeedsAllFrames:
+            yield from itertools.islice(decode_all(path, times, threads), done, None)
 
 
-def sequential(path: Path, times: Sequence[float], threads: int | None) -> Iterator[Frame | None]:
+def decode_all(path: Path, times: Sequence[float], threads: int | None) -> Iterator[Frame | None]:
     """What :func:`frames_at` gives, by decoding every frame between times that are not far."""
     with translated(path), ExitStack() as stack:
         reader = Sequential(path, stack, threads)
@@ -64,7 +64,9 @@ def sequential(path: Path, times: Sequence[float], threads: int | None) -> Itera
             yield reader.shown_at(time)
 
 
-def _planned(path: Path, times: Sequence[float], threads: int | None) -> Iterator[Frame | None]:
+def _decode_needed(
+    path: Path, times: Sequence[float], threads: int | None
+) -> Iterator[Frame | None]:
     with open_media(path) as container:
         stream = best_video(container.streams)
         if stream is None:
@@ -78,7 +80,7 @@ def _planned(path: Path, times: Sequence[float], threads: int | None) -> Iterato
             return packets(container, stream)
 
         for region in regions(times):
-            yield from planned(stream, Clock(stream, zero), begin, region)
+            yield from decode_needed(stream, Clock(stream, zero), begin, region)
 
 
 def regions(times: Sequence[float]) -> Iterator[Sequence[float]]:

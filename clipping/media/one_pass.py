@@ -30,8 +30,8 @@ from clipping.media.container import (
     seek,
     translated,
 )
-from clipping.media.decode_needed import NEAR, Unplannable, planned
-from clipping.media.frames import sequential
+from clipping.media.decode_needed import NEAR, NeedsAllFrames, decode_needed
+from clipping.media.frames import decode_all
 from clipping.media.picture import Clock, Frame, use_threads
 from clipping.media.probe import MediaInfo, describe
 from clipping.media.sound import PREROLL, OutOfStep, sound_blocks
@@ -43,8 +43,8 @@ _MAX_QUEUED_BYTES = 1 << 26
 
 
 @contextmanager
-def open_scan(path: Path | str, *, threads: int | None = None) -> Iterator[Scan]:
-    """Open a media file for :meth:`Scan.seconds`.
+def open_scan(path: Path | str, *, threads: int | None = None) -> Iterator[OnePass]:
+    """Open a media file for :meth:`OnePass.seconds`.
 
     Args:
         threads: of the picture's decoder; None: one a core.
@@ -54,10 +54,10 @@ def open_scan(path: Path | str, *, threads: int | None = None) -> Iterator[Scan]
     """
     path = Path(path)
     with translated(path), ExitStack() as stack:
-        yield Scan(path, stack, threads)
+        yield OnePass(path, stack, threads)
 
 
-class Scan:
+class OnePass:
     """An open media file. A region at its start is cheapest before anything else is asked."""
 
     def __init__(self, path: Path, stack: ExitStack, threads: int | None) -> None:
@@ -150,14 +150,14 @@ class _Region:
             return
         clock, done = Clock(self._video, origin(self._container)), 0
         try:
-            for frame in planned(self._video, clock, self._begin, self._times):
+            for frame in decode_needed(self._video, clock, self._begin, self._times):
                 yield frame
                 done += 1
-        except Unplannable:
+        except NeedsAllFrames:
             if self._feed is not None:
                 self._feed.forget(self._video)
             yield from itertools.islice(
-                sequential(self._path, self._times, self._threads), done, None
+                decode_all(self._path, self._times, self._threads), done, None
             )
 
     def sound(self, rate: int, end: float) -> Iterator[np.ndarray]:
@@ -232,7 +232,7 @@ class _Feed:
                 yield packet
                 continue
             if self._queued_bytes > _MAX_QUEUED_BYTES:
-                raise Unplannable("no sound near it") if is_picture(stream) else OutOfStep
+                raise NeedsAllFrames("no sound near it") if is_picture(stream) else OutOfStep
             following = next(self._packets, None)
             if following is None:
                 return

@@ -15,7 +15,7 @@ _LITTLE = 12.0
 """Seconds that two files may share beyond a song by chance: the same jingle behind it."""
 
 
-def agreed(votes: Sequence[Vote], outward: int) -> tuple[float, float]:
+def end_consensus(votes: Sequence[Vote], outward: int) -> tuple[float, float]:
     """(the end that the votes agree on, seconds that they lie apart).
 
     What lies furthest outward wins, if enough files say so: a file may hold less of a thing (cut

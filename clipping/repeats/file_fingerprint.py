@@ -30,7 +30,7 @@ from clipping.repeats.fingerprint import (
     sound_fingerprint,
 )
 from clipping.repeats.matching import Index, Tolerance
-from clipping.repeats.memory_cache import Recent
+from clipping.repeats.memory_cache import MemoryCache
 from clipping.repeats.refine import RATE, Reader
 from clipping.repeats.refine_picture import Look
 from clipping.tensor_file import Form, opened, to_bytes
@@ -42,7 +42,7 @@ FORM = Form("clipping.repeats.file_fingerprint", 1, MOST_BYTES, "prints", "; del
 _BLOCK = 2 * RATE
 _EDGE = RATE // 10
 """Samples read beyond a block, which a resampler's edges would spoil otherwise."""
-_HEARD: Recent[np.ndarray] = Recent(3 << 27, lambda block: block.nbytes)
+_HEARD: MemoryCache[np.ndarray] = MemoryCache(3 << 27, lambda block: block.nbytes)
 """The sound that was read last of all files: two songs take 6 MB of each."""
 
 
@@ -80,14 +80,14 @@ class SharedSettings:
         number = self.audio is not None and self.audio.isdecimal()
         return int(self.audio) if number and self.audio is not None else self.audio
 
-    def of_prints(self) -> dict[str, Any]:
+    def fingerprint_settings(self) -> dict[str, Any]:
         """Those settings that decide what the prints of a file are, as plain JSON values."""
         keys = ("by", "region_start", "region_end", "audio")
         return {key: getattr(self, key) for key in keys}
 
 
 @dataclass(frozen=True, eq=False)
-class Prints:
+class FileFingerprint:
     """What is compared of a file."""
 
     path: Path
@@ -155,7 +155,7 @@ class SoundReader:
         return samples[edge : edge + end - start]
 
 
-def make_prints(path: Path | str, settings: SharedSettings | None = None) -> Prints:
+def make_fingerprint(path: Path | str, settings: SharedSettings | None = None) -> FileFingerprint:
     """Look at, or listen to, a whole file (or the region of the settings).
 
     Raises:
@@ -174,7 +174,7 @@ def make_prints(path: Path | str, settings: SharedSettings | None = None) -> Pri
         picture = picture_fingerprint(path, start=start, end=until)
     if sound is None and picture is None:
         raise MediaError(f"{path}: has no {settings.by if settings.by != 'both' else 'sound'}")
-    return Prints(
+    return FileFingerprint(
         path,
         info.duration,
         None if sound is None else Index(sound),
@@ -190,7 +190,7 @@ def _heard_until(sound: Fingerprint, start: float) -> float:
     return start + (rows * STEP_SAMPLES + WINDOW_SAMPLES) / SOUND_RATE
 
 
-def save_prints(prints: Prints, file: Path, origin: str = "") -> None:
+def save_fingerprint(prints: FileFingerprint, file: Path, origin: str = "") -> None:
     """Write the prints of a media file as one safetensors file, whole or not at all.
 
     Args:
@@ -217,12 +217,12 @@ def save_prints(prints: Prints, file: Path, origin: str = "") -> None:
         temporary.write_bytes(data)
 
 
-def load_prints(file: Path, media: Path, origin: str = "") -> Prints:
-    """Read what :func:`save_prints` wrote, trusting nothing in it.
+def load_fingerprint(file: Path, media: Path, origin: str = "") -> FileFingerprint:
+    """Read what :func:`save_fingerprint` wrote, trusting nothing in it.
 
     Args:
         media: where the media file is now; it is opened when its sound or pictures are asked for.
-        origin: what :func:`save_prints` was given.
+        origin: what :func:`save_fingerprint` was given.
 
     Raises:
         FeatureError: naming the file, where it is missing, damaged, or of another version or
@@ -247,7 +247,7 @@ def load_prints(file: Path, media: Path, origin: str = "") -> Prints:
                 raise FeatureError(f"its stream is {stream!r}")
             read = SoundReader(media, _seconds(about["sound"], "end"), stream)
         look = None if picture is None else partial(picture_words, media)
-        return Prints(media, _seconds(about, "duration"), sound, picture, read, look)
+        return FileFingerprint(media, _seconds(about, "duration"), sound, picture, read, look)
 
 
 _STEPS = {"sound": STEP_SAMPLES / SOUND_RATE, "picture": 1 / PICTURE_RATE}

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from clipping.repeats.end_consensus import agreed
+from clipping.repeats.end_consensus import end_consensus
 from clipping.repeats.fingerprint import Kind
 
 SAME_CONTENT = 0.75
@@ -113,14 +113,14 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class MatchGroups:
     """The identities of some files, the greatest first, and which files are copies."""
 
     identities: tuple[Identity, ...]
     copies: tuple[tuple[int, ...], ...]
 
 
-def gather(matches: Sequence[Match], durations: Mapping[int, float]) -> Gathered:
+def group_matches(matches: Sequence[Match], durations: Mapping[int, float]) -> MatchGroups:
     """Gather what pairs of files share into identities.
 
     Files that are copies of one another say nothing about each other: all they hold is the same.
@@ -139,7 +139,7 @@ def gather(matches: Sequence[Match], durations: Mapping[int, float]) -> Gathered
     for file in sorted(durations):
         members[group[file]].append(file)
     alike = tuple(tuple(files) for files in members.values() if len(files) > 1)
-    return Gathered(tuple(identities), alike)
+    return MatchGroups(tuple(identities), alike)
 
 
 def _copies(matches: Sequence[Match], durations: Mapping[int, float]) -> dict[int, int]:
@@ -242,8 +242,8 @@ def _identity(part: int, group: Mapping[int, int], near: _Neighbours) -> Identit
                   node.spans]  # fmt: skip
         ends = [(min(here.end, high), *_weight(match, group, there)) for here, there, match in
                 node.spans]  # fmt: skip
-        start, start_doubt = agreed(starts, outward=-1)
-        end, end_doubt = agreed(ends, outward=1)
+        start, start_doubt = end_consensus(starts, outward=-1)
+        end, end_doubt = end_consensus(ends, outward=1)
         if end <= start:
             start, end = node.about.start, node.about.end
         matches = [match for _, _, match in node.spans]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clipping.repeats.fingerprint import Fingerprint
-from clipping.repeats.memory_cache import Recent
+from clipping.repeats.memory_cache import MemoryCache
 
 _SOUND_KEYS = tuple(
     (0, mask) for mask in (0x000FFFFF, 0xFFFFF000, 0x3FF003FF, 0xF0F0FFF0, 0x55BB5DB7, 0xDB6EAA6D)
@@ -62,7 +62,7 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
-class Run:
+class MatchRun:
     """Rows of two fingerprints that tell of the same: ``first + offset`` of b is ``first`` of a."""
 
     first: int
@@ -161,13 +161,15 @@ def _shortened(keys: np.ndarray) -> np.ndarray:
     return keys * np.uint32(2654435769) >> np.uint32(32 - _SHORT_BITS)
 
 
-_TABLES: Recent[tuple[_Table, ...]] = Recent(
+_TABLES: MemoryCache[tuple[_Table, ...]] = MemoryCache(
     1 << 28, lambda tables: sum(each.bytes for each in tables)
 )
 """Of the files that were compared last: 3 MB for a sound of 24 minutes."""
 
 
-def match(a: Index, b: Index, *, shortest: float, tolerance: Tolerance | None = None) -> list[Run]:
+def match(
+    a: Index, b: Index, *, shortest: float, tolerance: Tolerance | None = None
+) -> list[MatchRun]:
     """All stretches of ``shortest`` seconds or more that two files share, best first.
 
     A stretch is left out where most of it lies, in both files, inside a better one: a loop agrees
@@ -176,7 +178,7 @@ def match(a: Index, b: Index, *, shortest: float, tolerance: Tolerance | None = 
     tolerance = tolerance or Tolerance()
     if a.fingerprint.kind != b.fingerprint.kind or a.fingerprint.step != b.fingerprint.step:
         raise ValueError("fingerprints of one kind and step are needed")
-    found: list[Run] = []
+    found: list[MatchRun] = []
     looked = 0
     for offset, rows in _offsets(a, b):
         if all(any(_covers(run, row, row + offset) for run in found) for row in rows):
@@ -186,7 +188,7 @@ def match(a: Index, b: Index, *, shortest: float, tolerance: Tolerance | None = 
         if looked == _MOST_OFFSETS:
             break
     found.sort(key=lambda run: (-(run.last - run.first) * run.score, run.first, run.offset))
-    kept: list[Run] = []
+    kept: list[MatchRun] = []
     for run in found:
         if not any(_inside(run, better) for better in kept):
             kept.append(run)
@@ -225,14 +227,16 @@ def _frequent(codes: np.ndarray) -> np.ndarray:
     return codes[np.bincount(short, minlength=1 << _VOTE_BITS)[short] >= _LEAST_VOTES]
 
 
-def _runs(a: Index, b: Index, offset: int, *, shortest: float, tolerance: Tolerance) -> list[Run]:
+def _runs(
+    a: Index, b: Index, offset: int, *, shortest: float, tolerance: Tolerance
+) -> list[MatchRun]:
     """The stretches that agree at an offset."""
     step = a.fingerprint.step
     begin, end = max(0, -offset), min(len(a.words), len(b.words) - offset)
     least = max(1, round(tolerance.smooth / step), round(shortest / step))
     if end - begin < least // 2:
         return []
-    runs: list[Run] = []
+    runs: list[MatchRun] = []
     margin = round((_ABOUT + tolerance.gap + tolerance.smooth) / step)
     for low, high in _hopeful(a, b, begin, end, offset, least, margin, tolerance.errors):
         runs += _runs_within(a, b, low, high, offset, least, tolerance)
@@ -285,7 +289,7 @@ def _wrong_sums(a: Index, b: Index, offset: int, rows: slice, blank: float) -> n
 
 def _runs_within(
     a: Index, b: Index, begin: int, end: int, offset: int, least: int, tolerance: Tolerance
-) -> list[Run]:
+) -> list[MatchRun]:
     step, bits = a.fingerprint.step, a.fingerprint.bits
     width = max(1, round(tolerance.smooth / step))
     blank_a, blank_b = a.blank[begin:end], b.blank[begin + offset : end + offset]
@@ -299,7 +303,7 @@ def _runs_within(
     good = (sums[high] - sums[low]) / (high - low) < bits * tolerance.errors
     edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]])))
     heard = np.concatenate([[0], np.cumsum(~(blank_a | blank_b))])
-    runs: list[Run] = []
+    runs: list[MatchRun] = []
     for first, last in _bridged(edges.reshape(-1, 2).tolist(), round(tolerance.gap / step)):
         errors = _errors(sums, heard, first, last, bits, tolerance.errors)
         evidence = (errors + 0.5) / 2 * bits - wrong
@@ -311,7 +315,7 @@ def _runs_within(
         moving = np.count_nonzero((rows[1:] != rows[:-1]).any(axis=1)) >= _LEAST_CHANGES
         if last - first >= least and enough and moving and errors < tolerance.errors:
             score = max(0.0, min(1.0, 1 - 2 * errors))
-            runs.append(Run(begin + first, begin + last, offset, score))
+            runs.append(MatchRun(begin + first, begin + last, offset, score))
     return runs
 
 
@@ -356,13 +360,13 @@ def _bridged(runs: Sequence[Sequence[int]], gap: int) -> list[tuple[int, int]]:
     return joined
 
 
-def _covers(run: Run, row_a: int, row_b: int) -> bool:
+def _covers(run: MatchRun, row_a: int, row_b: int) -> bool:
     """Whether a row of each file lies in a run."""
     second = row_b - run.offset
     return run.first <= row_a < run.last and run.first <= second < run.last
 
 
-def _inside(run: Run, better: Run) -> bool:
+def _inside(run: MatchRun, better: MatchRun) -> bool:
     """Whether more than half of a run lies inside another, in a and in b."""
     half = (run.last - run.first) / 2
     in_a = min(run.last, better.last) - max(run.first, better.first)

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class Recent(Generic[Value]):
+class MemoryCache(Generic[Value]):
     """Values by (owner, key); those that were not asked for the longest go first.
 
     A season of 500 files has 500 owners: each with a bound of its own would take gigabytes. What

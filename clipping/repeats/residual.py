@@ -27,7 +27,7 @@ _SILENT = 1e-4
 """Power against the stretch's mean up to which there is nothing to hear."""
 
 
-def left_over(read_a: Reader, read_b: Reader, placed: Placed) -> np.ndarray | None:
+def residual(read_a: Reader, read_b: Reader, placed: Placed) -> np.ndarray | None:
     """Share of the energy that the two sounds do not have in common, float32, every ``STEP`` s.
 
     0 where both are the same sound; 0.5 where something as loud lies over it in one of them; about

@@ -12,9 +12,9 @@ from typing import Any
 from clipping import config
 from clipping.errors import ClippingError, MediaError
 from clipping.files import find_media, require_output, write_json
-from clipping.repeats.file_fingerprint import Prints, SharedSettings, make_prints
+from clipping.repeats.file_fingerprint import FileFingerprint, SharedSettings, make_fingerprint
 from clipping.repeats.fingerprint import Fingerprint, Kind
-from clipping.repeats.matching import Run, Tolerance, match
+from clipping.repeats.matching import MatchRun, Tolerance, match
 from clipping.repeats.refine import Placed, refine
 from clipping.repeats.refine_picture import refine_pictures
 from clipping.segments import Segment, format_time
@@ -83,10 +83,10 @@ def shared(
     paths = [Path(file) for file in files]
     total = len(paths) + len(paths) * (len(paths) - 1) // 2
     errors: list[str] = []
-    heard: list[Prints] = []
+    heard: list[FileFingerprint] = []
     for number, path in enumerate(paths):
         try:
-            heard.append(make_prints(path, settings))
+            heard.append(make_fingerprint(path, settings))
         except MediaError as error:
             errors.append(str(error))
         progress(number + 1, total)
@@ -101,7 +101,7 @@ def shared(
     return SharedReport(tuple(found), tuple(errors))
 
 
-def compare(a: Prints, b: Prints, settings: SharedSettings) -> list[Shared]:
+def compare(a: FileFingerprint, b: FileFingerprint, settings: SharedSettings) -> list[Shared]:
     """What two files share, in the order of the first file's time."""
     found: list[Shared] = []
     shortest = max(1.0, settings.shortest - _COARSE_SECONDS)
@@ -170,7 +170,7 @@ def swapped(found: Sequence[Shared]) -> list[Shared]:
     return sorted(turned, key=lambda each: (each.a.segment.start, each.b.segment.start))
 
 
-def _placed(a: Fingerprint, b: Fingerprint, run: Run) -> Placed:
+def _placed(a: Fingerprint, b: Fingerprint, run: MatchRun) -> Placed:
     """Rows to seconds."""
     first, last = run.first + run.offset, run.last + run.offset
     return Placed(a.time(run.first), a.time(run.last), b.time(first), b.time(last), exact=False)

@@ -73,7 +73,7 @@ def test_avtnetdense_says_on_a_gpu_what_it_says_on_the_cpu(gpus, tmp_path):
     windows = [window(seconds, (12.0, 40.0), seed=seconds) for seconds in (60, 200, 60)]
     answers = [
         list(
-            inference.look_dense_many(
+            inference.find_segments_many(
                 windows, dense_checkpoint.load(tmp_path / "a.safetensors", device)
             )
         )

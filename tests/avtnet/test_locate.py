@@ -27,7 +27,7 @@ from avtnet.classic.model import build
 from avtnet.evaluate import main as evaluate_main
 from avtnet.localization import main
 from avtnet.predict import main as predict_main
-from avtnet.search.networks import SHIPPED, look
+from avtnet.search.networks import SHIPPED, predict_window
 from clipping.errors import ClippingError
 from clipping.formats.catalog import read as read_format
 from clipping.formats.tables import read_timelines
@@ -229,9 +229,9 @@ def test_ctrl_c_keeps_what_was_found(season, tmp_path, weights, monkeypatch, cap
         asked.append(features.name)
         if features.name == "ep02":
             raise KeyboardInterrupt
-        return look(features, models)
+        return predict_window(features, models)
 
-    monkeypatch.setattr("avtnet.search.networks.look", look_until_interrupted)
+    monkeypatch.setattr("avtnet.search.networks.predict_window", look_until_interrupted)
     words = [str(season), f"--weights={weights[0]}", f"--json={tmp_path}/t.json", "--workers=1"]
     assert main(words) == 130
     assert asked == ["ep01", "ep01", "ep02"]

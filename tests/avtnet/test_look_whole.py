@@ -9,14 +9,14 @@ import pytest
 
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
-from avtnet.dense.episode import look_dense_episode
+from avtnet.dense.episode import find_segments_in_episode
 from avtnet.predict import PredictConfig, predict
 from avtnet.search.episodes import search
 from avtnet.search.request import LocateConfig
 from avtnet.synthesis.encode import encode
 from avtnet.synthesis.film import PLAIN, Film
 from avtnet.synthesis.material import find_material
-from avtnet.synthesis.outline import Outline, Stretch
+from avtnet.synthesis.outline import Outline, OutlineStretch
 from clipping.errors import FeatureError
 from preprocess import FeatureSettings
 from preprocess.batch.command import PreprocessConfig, preprocess
@@ -32,9 +32,9 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("late") / "media"
     folder.mkdir()
     parts = (
-        Stretch("story", 0.0, OPENING[0], 110),
-        Stretch("opening", *OPENING, 111),
-        Stretch("story", OPENING[1], LENGTH, 112),
+        OutlineStretch("story", 0.0, OPENING[0], 110),
+        OutlineStretch("opening", *OPENING, 111),
+        OutlineStretch("story", OPENING[1], LENGTH, 112),
     )
     size = (142, 80)
     film = Film(Outline("late", 11, parts, 11), size, find_material(None, "test"), PLAIN)
@@ -84,8 +84,8 @@ def test_a_file_of_a_whole_episode_is_as_good_as_the_media(kept: Episode) -> Non
 
 
 def test_parts_say_what_the_whole_says(kept: Episode) -> None:
-    (part,) = look_dense_episode(kept)
-    (whole,) = inference.look_dense(kept.window(0, "start", kept.seconds))
+    (part,) = find_segments_in_episode(kept)
+    (whole,) = inference.find_segments(kept.window(0, "start", kept.seconds))
     assert kept.seconds > inference.CHUNK
     assert (part.start, part.end) == pytest.approx((whole.start, whole.end), abs=0.03)
     assert part.score == pytest.approx(whole.score, abs=0.01)
@@ -94,7 +94,7 @@ def test_parts_say_what_the_whole_says(kept: Episode) -> None:
 def test_another_episodes_settings_are_refused(kept: Episode) -> None:
     other = replace(kept, settings=replace(kept.settings, text_engine="none"))
     with pytest.raises(FeatureError, match=r"^late: made with other settings.*text_engine"):
-        look_dense_episode(other)
+        find_segments_in_episode(other)
     assert kept.settings == FeatureSettings()
 
 

@@ -19,11 +19,11 @@ from avtnet.evidence import NETWORKS, Candidate, fuse_candidates
 from avtnet.search.episodes import network_share
 from avtnet.season.repetition import ALL_PAIRS, SOUND, Repetition, as_matches
 from avtnet.season.roles import assign_roles
-from avtnet.season.speech import part_from_talk
+from avtnet.season.speech import split_off_speech
 from avtnet.season.stages import from_chapters, from_claim
 from clipping.kept.cache import Cache
 from clipping.media.probe import MediaInfo
-from clipping.repeats.file_fingerprint import Prints
+from clipping.repeats.file_fingerprint import FileFingerprint
 from clipping.repeats.fingerprint import (
     LAG_STEPS,
     SOUND_RATE,
@@ -31,7 +31,7 @@ from clipping.repeats.fingerprint import (
     WINDOW_SAMPLES,
     Fingerprint,
 )
-from clipping.repeats.identities import gather
+from clipping.repeats.identities import group_matches
 from clipping.repeats.matching import Index
 from clipping.repeats.refine import RATE
 from clipping.repeats.shared import compare
@@ -82,7 +82,7 @@ class MadeEpisode:
             Segment(at, at + part.seconds, part.label) for at, part in self.placed if part.label
         )
 
-    def prints(self, path: Path) -> Prints:
+    def prints(self, path: Path) -> FileFingerprint:
         rows = int((self.duration - 2 * CENTRE) / STEP)
         words = np.ones(rows, np.uint32)
         for at, part in self.placed:
@@ -95,7 +95,7 @@ class MadeEpisode:
         words ^= _few_bits(rng, rows, self.wrong_bits)
         words[words == 0] = 1
         whole = Fingerprint(words[:, np.newaxis], STEP, CENTRE, "sound")
-        return Prints(path, self.duration, Index(whole), None, self.read)
+        return FileFingerprint(path, self.duration, Index(whole), None, self.read)
 
     def read(self, first: int, count: int) -> np.ndarray:
         """As a :data:`clipping.repeats.refine.Reader`."""
@@ -252,9 +252,9 @@ def locate_made(
         for b in range(a):
             found = compare(heard.prints[b], heard.prints[a], SOUND)
             heard.matches += as_matches(b, a, found)
-    heard.gathered = gather(heard.matches, durations)
+    heard.gathered = group_matches(heard.matches, durations)
     claims = assign_roles(heard.gathered, durations)
-    claims = part_from_talk(claims, heard, Cache(folder / "cache"))
+    claims = split_off_speech(claims, heard, Cache(folder / "cache"))
     segments = []
     for number, made in enumerate(episodes):
         own = [from_claim(claim) for claim in claims if claim.place.file == number]

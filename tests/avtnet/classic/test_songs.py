@@ -16,7 +16,7 @@ from avtnet.classic.config import ModelConfig
 from avtnet.classic.dataset import WindowDataset, read_songs, read_windows, split
 from avtnet.classic.fit import Training
 from avtnet.classic.losses import song_term
-from avtnet.classic.model import Singing, build
+from avtnet.classic.model import WithSongLoss, build
 from avtnet.train import main, train
 from clipping.errors import ClippingError
 
@@ -129,7 +129,7 @@ def test_the_layer_beside_changes_no_answer_and_begins_without_an_opinion(kind):
     network = build(ModelConfig(kind=kind, size="nano", hidden=8)).eval()
     inputs = (torch.randn(2, 20, 900), torch.rand(2, 20, 3, 33, 44), torch.rand(2, 20, 27, 36))
     with torch.no_grad():
-        alone, out = network(*inputs), Singing(network).eval()(*inputs)
+        alone, out = network(*inputs), WithSongLoss(network).eval()(*inputs)
     assert torch.equal(alone.position, out.position)
     assert alone.song is None
     assert out.song is not None

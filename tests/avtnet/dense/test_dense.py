@@ -12,8 +12,8 @@ from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
 from avtnet.dense import measure as dense_measure
 from avtnet.dense.checkpoint import DenseCheckpoint, DenseInfo
-from avtnet.dense.decode import Found, Probabilities, by_place, decode
-from avtnet.dense.inference import look_dense
+from avtnet.dense.decode import FoundSegment, Probabilities, by_place, decode
+from avtnet.dense.inference import find_segments
 from avtnet.dense.inputs import (
     SLOTS,
     Example,
@@ -164,7 +164,7 @@ def test_segments_are_in_media_time_and_say_why(monkeypatch):
     given = made_up(200, {"ending": (100.0, 260.0)})
     monkeypatch.setattr(inference, "evidence", lambda *_: given)
     checkpoint = DenseCheckpoint(None, network(), DenseInfo(scale=2.0))
-    (found,) = look_dense(features(200, start=1240.0), checkpoint)
+    (found,) = find_segments(features(200, start=1240.0), checkpoint)
     assert (found.label, found.start, found.end) == ("ending", 1340.0, 1440.0)
     assert 0.5 < found.score < 0.9  # one of its ends is not seen
     assert found.evidence[0].startswith("AVTNetDense: ending 9")
@@ -188,14 +188,16 @@ def test_the_shipped_weights_are_light_and_find_nothing_in_black_and_silence():
     noise = features(60)
     names = ("mfcc", "frames", "text")
     empty = replace(noise, **{name: np.zeros_like(getattr(noise, name)) for name in names})
-    assert look_dense(empty) == []
+    assert find_segments(empty) == []
 
 
 def test_features_of_other_settings_are_refused():
     checkpoint = DenseCheckpoint(None, network().eval(), DenseInfo(model=SMALL))
     other = replace(checkpoint.info.features, text_engine="none")
     with pytest.raises(FeatureError, match="text_engine"):
-        look_dense(features(20), replace(checkpoint, info=DenseInfo(model=SMALL, features=other)))
+        find_segments(
+            features(20), replace(checkpoint, info=DenseInfo(model=SMALL, features=other))
+        )
 
 
 def example(opening: tuple[float, float], seed: int, seconds: int = 48) -> Example:
@@ -268,7 +270,7 @@ def test_two_windows_are_learned_by_heart():
 
 def test_scores_are_moved_towards_the_share_that_is_right(monkeypatch):
     examples = [example((9.3, 22.0), seed) for seed in range(20)]
-    sure = Found("opening", 9.3, 22.0, 0.9, 0.9, 0.9, 0.9)
+    sure = FoundSegment("opening", 9.3, 22.0, 0.9, 0.9, 0.9, 0.9)
     wrong = replace(sure, end=30.0)
     turn = iter([sure, wrong] * 10)
     monkeypatch.setattr(dense_measure, "answer", lambda *_: {"opening": next(turn)})

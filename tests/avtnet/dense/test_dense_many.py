@@ -11,7 +11,7 @@ from avtnet.classic.config import ModelConfig
 from avtnet.classic.model import build
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
-from avtnet.dense.inference import look_dense, look_dense_many, see_many
+from avtnet.dense.inference import find_segments, find_segments_many, probabilities_of_many
 from avtnet.dense.inputs import from_features
 from avtnet.localization import main as locate_main
 from avtnet.predict import PredictConfig, predict
@@ -38,15 +38,15 @@ def test_many_at_once_say_what_each_says_alone(batch_size, monkeypatch):
         inference, "CHUNK", 50
     )  # the longer ones are seen in parts, as episodes are
     checkpoint = taught()
-    found = list(look_dense_many(windows(), checkpoint, batch_size=batch_size))
-    wanted = [look_dense(each, checkpoint) for each in windows()]
+    found = list(find_segments_many(windows(), checkpoint, batch_size=batch_size))
+    wanted = [find_segments(each, checkpoint) for each in windows()]
     assert sum(map(len, wanted)) >= 5
     for some, others in zip(found, wanted, strict=True):
         assert [each.label for each in some] == [each.label for each in others]
         for one, other in zip(some, others, strict=True):
             assert (one.start, one.end) == pytest.approx((other.start, other.end), abs=2e-3)
             assert one.score == pytest.approx(other.score, abs=2e-3)
-    for features, given in see_many(windows(), checkpoint, batch_size=batch_size):
+    for features, given in probabilities_of_many(windows(), checkpoint, batch_size=batch_size):
         alone = inference.evidence(
             checkpoint,
             lambda first, last, each=features: from_features(each, first, last),
@@ -72,7 +72,7 @@ def test_windows_are_read_as_they_are_needed_and_go_through_the_network_together
         return forward(self, sound, *rest)
 
     monkeypatch.setattr(type(checkpoint.network), "forward", counted)
-    waiting = look_dense_many(reading(), checkpoint, batch_size=4)
+    waiting = find_segments_many(reading(), checkpoint, batch_size=4)
     next(waiting)
     assert read == [0, 1, 2, 3]
     assert len(list(waiting)) == 5
@@ -90,7 +90,7 @@ def test_long_ones_are_not_all_in_memory_at_once(monkeypatch):
         return forward(self, sound, *rest)
 
     monkeypatch.setattr(type(checkpoint.network), "forward", counted)
-    list(look_dense_many([window(700), window(700)], checkpoint, batch_size=2))
+    list(find_segments_many([window(700), window(700)], checkpoint, batch_size=2))
     assert max(seen) <= inference.CHUNK + 2 * SMALL.reach
     assert len(seen) == 4
 
@@ -101,7 +101,7 @@ def test_one_of_other_settings_is_refused_by_name():
     other = window(20, name="odd")
     other = replace(other, settings=replace(other.settings, text_engine="none"))
     with pytest.raises(FeatureError, match="odd_start: made with other settings"):
-        list(look_dense_many([window(20), other], taught()))
+        list(find_segments_many([window(20), other], taught()))
 
 
 @pytest.fixture(scope="module")

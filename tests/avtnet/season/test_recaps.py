@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 from avtnet.season.roles import assign_roles
-from clipping.repeats.identities import Match, Stretch, gather
+from clipping.repeats.identities import Match, Stretch, group_matches
 
 DURATIONS = dict.fromkeys(range(4), 1440.0)
 
@@ -15,7 +15,7 @@ def match(a: int, at: float, b: int, there: float, seconds: float) -> Match:
 
 
 def recaps(*matches: Match) -> list[tuple[int, float, float]]:
-    claims = assign_roles(gather(matches, DURATIONS), DURATIONS)
+    claims = assign_roles(group_matches(matches, DURATIONS), DURATIONS)
     return [
         (claim.place.file, claim.place.start, claim.place.end)
         for claim in claims
@@ -44,6 +44,6 @@ def test_a_piece_that_is_gathered_with_music_in_it_counts_beside_another() -> No
     piece = match(0, 251.6, 1, 60.0, 60.0)
     music = {0: 253.0, 1: 61.4, 2: 1221.0, 3: 873.0}
     played = [match(a, music[a], b, music[b], 36.0) for a, b in combinations(music, 2) if b > 1]
-    assert len(gather([piece, *played], DURATIONS).identities) == 1
+    assert len(group_matches([piece, *played], DURATIONS).identities) == 1
     assert recaps(match(0, 371.6, 1, 0.0, 60.0), piece, *played) == [(1, 0.0, 120.0)]
     assert recaps(piece, *played) == []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from avtnet.evidence import Candidate, fuse_candidates
 from avtnet.season.roles import assign_roles
-from clipping.repeats.identities import Match, Stretch, gather
+from clipping.repeats.identities import Match, Stretch, group_matches
 from ensemble.sources import Vote, fuse_votes
 
 few = settings(max_examples=50, deadline=None)
@@ -45,10 +45,10 @@ def seasons(draw):
 @given(seasons(), st.randoms(use_true_random=False))
 def test_identities_do_not_depend_on_the_order_of_the_pairs(season, order):
     durations, matches = season
-    gathered = gather(matches, durations)
+    gathered = group_matches(matches, durations)
     shuffled = list(matches)
     order.shuffle(shuffled)
-    assert gather(shuffled, durations) == gathered
+    assert group_matches(shuffled, durations) == gathered
     for identity in gathered.identities:
         places = [(each.place.file, each.place.start) for each in identity.occurrences]
         assert places == sorted(places)
@@ -67,7 +67,7 @@ def test_what_copies_share_is_no_identity(season):
     durations, matches = season
     alike = min(durations[0], durations[1])
     copies = Match(Stretch(0, 0, alike), Stretch(1, 0, alike), 1.0)
-    gathered = gather([*matches, copies], durations)
+    gathered = group_matches([*matches, copies], durations)
     assert any({0, 1} <= set(files) for files in gathered.copies)
     for identity in gathered.identities:
         for each in identity.occurrences:
@@ -79,7 +79,7 @@ def test_what_copies_share_is_no_identity(season):
 @given(seasons())
 def test_roles_are_claimed_in_order_and_once_a_place(season):
     durations, matches = season
-    claims = assign_roles(gather(matches, durations), durations)
+    claims = assign_roles(group_matches(matches, durations), durations)
     assert claims == sorted(claims, key=lambda each: (each.place.file, each.place.start))
     themes = [claim for claim in claims if claim.role in ("opening", "ending")]
     for number, claim in enumerate(themes):

@@ -13,7 +13,7 @@ from avtnet.synthesis.direct import Detector, whole_features, window_features
 from avtnet.synthesis.encode import encode
 from avtnet.synthesis.film import Film
 from avtnet.synthesis.material import SPLITS, Material, find_material
-from avtnet.synthesis.outline import Outline, Stretch, draw_outline
+from avtnet.synthesis.outline import Outline, OutlineStretch, draw_outline
 from avtnet.synthesis.settings import SynthesizeConfig
 from avtnet.synthesize import synthesize
 from clipping.errors import ClippingError
@@ -61,7 +61,7 @@ def short(kind: str = "ending", seed: int = 4) -> Outline:
     parts = (("story", 5.4), (kind, 7.35), ("story", 5.25))
     at, stretches = 0.0, []
     for number, (name, length) in enumerate(parts):
-        stretches.append(Stretch(name, at, at + length, seed + number))
+        stretches.append(OutlineStretch(name, at, at + length, seed + number))
         at += length
     return Outline("short", seed, tuple(stretches), seed)
 

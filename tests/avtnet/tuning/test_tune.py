@@ -23,7 +23,7 @@ from avtnet.synthesis import library
 from avtnet.train import main as train
 from avtnet.tuning import settings, training
 from avtnet.tuning.settings import TuneConfig
-from avtnet.tuning.training import Answer, averaged, divided, figures
+from avtnet.tuning.training import HeldOutAnswer, averaged, divided, figures
 from clipping.errors import CheckpointError
 
 SMALL = DenseConfig(
@@ -261,10 +261,10 @@ def test_weights_are_averaged():
 def test_figures_count_what_is_missing_and_what_is_too_much():
     told = figures(
         [
-            Answer((10.0, 100.0), (10.4, 99.2)),
-            Answer((10.0, 100.0), None),
-            Answer(None, (0.0, 90.0)),
-            Answer(None, None),
+            HeldOutAnswer((10.0, 100.0), (10.4, 99.2)),
+            HeldOutAnswer((10.0, 100.0), None),
+            HeldOutAnswer(None, (0.0, 90.0)),
+            HeldOutAnswer(None, None),
         ]
     )
     assert told["found"] == 0.5

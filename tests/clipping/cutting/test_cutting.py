@@ -5,14 +5,14 @@ from fractions import Fraction
 
 import av
 import pytest
+from clipping.cutting.check import check_cut
+from clipping.cutting.plan import plan_cut, read_picture_packets
 from making.cut_oracles import AUDIO_RATE, KINDS, complaints, fall, lags, numbers, packets, pictures
 from making.media import make_media, read_clicks, truncate
 
-from clipping.cutting.check import check
 from clipping.cutting.cut import cut, remove
 from clipping.cutting.picture import SpliceError
-from clipping.cutting.plan import plan, read_marks
-from clipping.cutting.source import look
+from clipping.cutting.source import read_picture_info
 from clipping.errors import MediaError
 from clipping.media.probe import probe
 from clipping.media.sound import read_audio
@@ -296,11 +296,11 @@ def test_a_result_with_wrong_pictures_is_found_out(media, tmp_path):
     [good] = cut(source, Segment(1, 3), output=tmp_path)
     [short] = cut(source, Segment(1, 2.5), output=tmp_path)
     [alien] = cut(other, Segment(1, 3), output=tmp_path)
-    picture = look(source)
-    marks = read_marks(picture, picture.ticks(Fraction(1)), picture.ticks(Fraction(4)))
-    spans = [plan(marks, 12288, 3 * 12288, join=True)]
-    assert check(good.path, picture, spans, encoded=False) == 0
+    picture = read_picture_info(source)
+    marks = read_picture_packets(picture, picture.ticks(Fraction(1)), picture.ticks(Fraction(4)))
+    spans = [plan_cut(marks, 12288, 3 * 12288, join=True)]
+    assert check_cut(good.path, picture, spans, encoded=False) == 0
     with pytest.raises(SpliceError, match="36 pictures, not 48"):
-        check(short.path, picture, spans, encoded=False)
+        check_cut(short.path, picture, spans, encoded=False)
     with pytest.raises(SpliceError, match=r"s was copied but looks different"):
-        check(alien.path, picture, spans, encoded=False)
+        check_cut(alien.path, picture, spans, encoded=False)

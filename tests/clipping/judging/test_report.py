@@ -18,18 +18,18 @@ from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.evaluate import main, of_features
 from clipping.formats.tables import write_timelines
 from clipping.judging.charts import EDGES, histogram, mark, ticks
-from clipping.judging.judgement import Case, Span, judge
-from clipping.judging.pictures import STRIP, STRIP_SIZE, look_at, of_media
-from clipping.judging.report import Report, Table, page
+from clipping.judging.judgement import Case, JudgedSpan, judge
+from clipping.judging.pictures import STRIP, STRIP_SIZE, of_media, picture_case
+from clipping.judging.report import ReportPage, Table, page
 from clipping.segments import Segment, Timeline
 from clipping.windows import WindowId, write_labels, write_submission
 from preprocess.features import feature_path, save
 
-OPENING, ENDING = Span("opening", 10.0, 100.0), Span("ending", 1200.0, 1290.0)
+OPENING, ENDING = JudgedSpan("opening", 10.0, 100.0), JudgedSpan("ending", 1200.0, 1290.0)
 
 
 def said(role, start, end, score=None):
-    return Span(role, start, end, score)
+    return JudgedSpan(role, start, end, score)
 
 
 CASES = [
@@ -108,7 +108,7 @@ def test_of_several_spans_the_nearest_are_paired():
 def test_no_cases_make_no_page_of_wrong_figures():
     found = judge([])
     assert (found.cases, found.ends, found.roles, found.bins) == ((), {}, {}, ())
-    text = " ".join(Page(page(Report("empty", (), found))).texts)
+    text = " ".join(Page(page(ReportPage("empty", (), found))).texts)
     assert "The worst 0 of 0" in text
     assert "Nothing was said with a score" in text
 
@@ -144,7 +144,7 @@ def test_marks_lie_where_their_seconds_are():
 def test_the_page_shows_the_figures_that_were_counted():
     counted = judge(CASES)
     extra = Table("Methods", ("", "score"), (("constant", "32.2"),), "of all")
-    made = Page(page(Report("A test", (("data", "made up"),), counted, (extra,), worst=3)))
+    made = Page(page(ReportPage("A test", (("data", "made up"),), counted, (extra,), worst=3)))
     roles = made.table("precision", "recall")
     for role, each in counted.roles.items():
         assert roles[role]["precision"] == f"{each.precision:.3f}"
@@ -187,10 +187,10 @@ def test_names_from_files_stay_text():
         note=HOSTILE,
     )
     extra = Table(HOSTILE, (HOSTILE, HOSTILE), ((HOSTILE, HOSTILE),), HOSTILE)
-    report = Report(HOSTILE, ((HOSTILE, HOSTILE),), judge([hostile]), (extra,))
+    report = ReportPage(HOSTILE, ((HOSTILE, HOSTILE),), judge([hostile]), (extra,))
     text = page(report)
     text.encode()  # no half of a surrogate pair is left
-    plain = Page(page(Report("x", (("x", "x"),), judge([hostile]), (extra,))))
+    plain = Page(page(ReportPage("x", (("x", "x"),), judge([hostile]), (extra,))))
     made = Page(text)
     assert "script" not in made.tags
     assert made.tags == plain.tags
@@ -204,7 +204,7 @@ def test_names_from_files_stay_text():
 
 def test_the_page_needs_nothing_else():
     case = Case("a", 0, 60, (OPENING,), (), pictures=of_features(window(60)))
-    text = page(Report("A test", (), judge([case])))
+    text = page(ReportPage("A test", (), judge([case])))
     made = Page(text)
     assert made.loaded
     assert all(each.startswith("data:image/jpeg;base64,") for each in made.loaded)
@@ -233,7 +233,7 @@ def test_the_strip_shows_the_case_from_left_to_right_and_ends_are_looked_at_clos
         (said("opening", 120.1, 152.0, 0.9),),
         pictures=of_features(features),
     )
-    seen = look_at(judge([case]).cases[0])
+    seen = picture_case(judge([case]).cases[0])
     strip = decoded(seen.strip)
     assert strip.shape == (STRIP_SIZE[1], STRIP * STRIP_SIZE[0], 3)
     middles = strip[STRIP_SIZE[1] // 2, STRIP_SIZE[0] // 2 :: STRIP_SIZE[0], 0]
@@ -256,10 +256,10 @@ def test_pictures_of_media_are_those_shown_at_the_time(tmp_path):
     assert [read_barcode(picture) for picture in shown[:2]] == [5, 20]
     path.write_bytes(b"broken")
     case = Case("a", 0, 6, (said("opening", 1, 4),), (), pictures=of_media(path))
-    seen = look_at(judge([case]).cases[0])
+    seen = picture_case(judge([case]).cases[0])
     assert not seen.strip
     assert "a.mkv" in seen.problem
-    assert "no pictures" in " ".join(Page(page(Report("x", (), judge([case])))).texts)
+    assert "no pictures" in " ".join(Page(page(ReportPage("x", (), judge([case])))).texts)
 
 
 def test_the_accuracy_benchmark_fills_a_page_of_its_windows(tmp_path):

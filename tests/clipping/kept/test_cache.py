@@ -15,7 +15,7 @@ from avtnet.cache import main
 from clipping.errors import ClippingError
 from clipping.files import find_media
 from clipping.kept.cache import FOLDER, Cache
-from clipping.repeats.file_fingerprint import SharedSettings, make_prints
+from clipping.repeats.file_fingerprint import SharedSettings, make_fingerprint
 from clipping.repeats.fingerprint import Kind
 from clipping.repeats.shared import Place, Shared, compare
 from clipping.segments import Segment
@@ -53,7 +53,7 @@ def made(monkeypatch):
 
     def counted(path, settings):
         paths.append(path.name)
-        return make_prints(path, settings)
+        return make_fingerprint(path, settings)
 
     monkeypatch.setattr("avtnet.cache.make_prints", counted)
     return paths
@@ -232,7 +232,7 @@ def test_a_file_that_grows_while_it_is_looked_at_is_not_kept(season, monkeypatch
     path = season / "01.m4a"
 
     def while_it_grows(file, settings):
-        prints = make_prints(file, settings)
+        prints = make_fingerprint(file, settings)
         with open(file, "ab") as stream:
             stream.write(b"more of it")
         return prints

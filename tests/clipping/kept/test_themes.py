@@ -14,7 +14,7 @@ from clipping.formats import catalog
 from clipping.kept.move_times import move_times
 from clipping.kept.theme_file import load_theme, make_theme, save_theme, theme_path
 from clipping.kept.themes import find_themes, read_library
-from clipping.repeats.file_fingerprint import SharedSettings, make_prints
+from clipping.repeats.file_fingerprint import SharedSettings, make_fingerprint
 from clipping.segments import Segment, Timeline
 
 SOUND = SharedSettings(by="sound")
@@ -74,33 +74,33 @@ def test_a_theme_is_found_in_single_files_and_other_releases_as_often_as_it_is_t
 ):
     themes, problems = read_library(library)
     assert (problems, [theme.role for theme in themes]) == ([], ["ending", "opening"])
-    disc = find_themes(make_prints(episodes / "01 disc.ogg", SOUND), themes, SOUND)
+    disc = find_themes(make_fingerprint(episodes / "01 disc.ogg", SOUND), themes, SOUND)
     assert spans(disc) == [
         ("opening", pytest.approx(10, abs=WITHIN), pytest.approx(22, abs=WITHIN), True, 1),
         ("ending", pytest.approx(27, abs=WITHIN), pytest.approx(36, abs=WITHIN), True, 1),
     ]
-    second = find_themes(make_prints(episodes / "02.mp3", SOUND), themes, SOUND)
+    second = find_themes(make_fingerprint(episodes / "02.mp3", SOUND), themes, SOUND)
     assert spans(second) == [
         ("opening", pytest.approx(9, abs=WITHIN), pytest.approx(21, abs=WITHIN), True, 1),
         ("opening", pytest.approx(26, abs=WITHIN), pytest.approx(38, abs=WITHIN), True, 1),
     ]
-    assert find_themes(make_prints(episodes / "03.m4a", SOUND), themes, SOUND) == []
+    assert find_themes(make_fingerprint(episodes / "03.m4a", SOUND), themes, SOUND) == []
 
 
 def test_a_part_of_a_theme_is_a_part_and_a_short_quotation_is_none(tmp_path, themes):
     part = write(
         tmp_path / "part.m4a", spliced(story(5, 20), OPENING[: 8 * RATE], story(5, 21)), **CHEAP
     )
-    (found,) = find_themes(make_prints(part, SOUND), themes, SOUND)
+    (found,) = find_themes(make_fingerprint(part, SOUND), themes, SOUND)
     assert (found.start, found.end) == pytest.approx((5, 13), abs=WITHIN)
     assert found.share == pytest.approx(8 / 12, abs=0.01)
     hint = write(
         tmp_path / "hint.m4a", spliced(story(5, 22), OPENING[: 4 * RATE], story(5, 23)), **CHEAP
     )
-    assert find_themes(make_prints(hint, SOUND), themes, SOUND) == []
+    assert find_themes(make_fingerprint(hint, SOUND), themes, SOUND) == []
     # A file that begins in the middle of it.
     late = write(tmp_path / "late.m4a", spliced(OPENING[RATE:], story(5, 24)), **CHEAP)
-    (found,) = find_themes(make_prints(late, SOUND), themes, SOUND)
+    (found,) = find_themes(make_fingerprint(late, SOUND), themes, SOUND)
     assert (found.start, found.end) == pytest.approx((0, 11), abs=WITHIN)
 
 
@@ -112,7 +112,7 @@ def test_a_theme_without_sound_is_found_by_its_pictures(tmp_path):
     ([theme], _) = read_library(tmp_path)
     assert (theme.sound, theme.role) == (None, "opening")
     settings = SharedSettings(by="picture")
-    (found,) = find_themes(make_prints(other, settings), [theme], settings)
+    (found,) = find_themes(make_fingerprint(other, settings), [theme], settings)
     assert (found.start, found.end, found.exact) == (
         pytest.approx(6.2, abs=0.1),
         pytest.approx(14.2, abs=0.1),
@@ -165,8 +165,8 @@ TIMES = Timeline(
 
 
 def test_times_are_moved_by_what_two_releases_share(episodes):
-    here = make_prints(episodes / "01 disc.ogg", SOUND)
-    there = make_prints(episodes / "01.m4a", SOUND)
+    here = make_fingerprint(episodes / "01 disc.ogg", SOUND)
+    there = make_fingerprint(episodes / "01.m4a", SOUND)
     moved = move_times(TIMES, here, other=there, settings=SharedSettings(by="sound", shortest=2.5))
     got = {each.label: (each.start, each.end) for each in moved.timeline.segments}
     assert got["opening"] == pytest.approx((10.2, 21.8), abs=WITHIN)
@@ -179,11 +179,11 @@ def test_times_are_moved_by_what_two_releases_share(episodes):
     assert got["recap"] == pytest.approx((22, 26), abs=WITHIN)
     assert moved.timeline.source == str(here.path)
     # The opening's song comes a second time in another episode: the nearer order counts.
-    second = make_prints(episodes / "02.mp3", SOUND)
+    second = make_fingerprint(episodes / "02.mp3", SOUND)
     (segment,) = move_times(TIMES, second, other=there, settings=SOUND).timeline.segments
     assert (segment.label, segment.duration) == ("opening", pytest.approx(11.6, abs=WITHIN))
     assert segment.start == pytest.approx(9.2, abs=WITHIN)
-    stranger = make_prints(episodes / "03.m4a", SOUND)
+    stranger = make_fingerprint(episodes / "03.m4a", SOUND)
     moved = move_times(TIMES, stranger, other=there, settings=SOUND)
     assert moved.timeline.segments == ()
     assert len(moved.left_out) == 4
@@ -196,23 +196,23 @@ def test_times_are_moved_by_what_two_releases_share(episodes):
 def test_an_opening_that_was_put_elsewhere_is_found_and_one_with_a_break_in_it_left_out(tmp_path):
     parts = [story(8, 30), OPENING, story(9, 31), story(7, 32)]
     first = write(tmp_path / "a.m4a", spliced(*parts), **CHEAP)
-    there = make_prints(first, SOUND)
+    there = make_fingerprint(first, SOUND)
     times = Timeline("a.m4a", 36, (Segment(8, 20, "opening"),))
     order = [*parts[:1], *parts[2:], OPENING]
-    moved = make_prints(write(tmp_path / "b.m4a", spliced(*order), **CHEAP), SOUND)
+    moved = make_fingerprint(write(tmp_path / "b.m4a", spliced(*order), **CHEAP), SOUND)
     settings = SharedSettings(by="sound", shortest=4)
     (segment,) = move_times(times, moved, other=there, settings=settings).timeline.segments
     assert (segment.start, segment.end) == pytest.approx((24, 36), abs=WITHIN)
     half = len(OPENING) // 2
     broken = [*parts[:1], OPENING[:half], story(15, 33), OPENING[half:], *parts[2:]]
-    moved = make_prints(write(tmp_path / "c.m4a", spliced(*broken), **CHEAP), SOUND)
+    moved = make_fingerprint(write(tmp_path / "c.m4a", spliced(*broken), **CHEAP), SOUND)
     result = move_times(times, moved, other=there, settings=settings)
     assert result.timeline.segments == ()
     assert "much between its parts" in result.left_out[0]
 
 
 def test_without_the_other_release_times_snap_to_the_themes(episodes, themes):
-    here = make_prints(episodes / "01 disc.ogg", SOUND)
+    here = make_fingerprint(episodes / "01 disc.ogg", SOUND)
     moved = move_times(TIMES, here, themes=themes, settings=SOUND)
     got = {each.label: (each.start, each.end) for each in moved.timeline.segments}
     assert got == {
@@ -222,7 +222,7 @@ def test_without_the_other_release_times_snap_to_the_themes(episodes, themes):
     assert [line.split()[0] for line in moved.left_out] == ["recap", "preview"]
     # Of a song that is there twice, the one nearer to where it was.
     late = Timeline("x", 60, (Segment(30, 42, "mixed"),))
-    second = make_prints(episodes / "02.mp3", SOUND)
+    second = make_fingerprint(episodes / "02.mp3", SOUND)
     (segment,) = move_times(late, second, themes=themes, settings=SOUND).timeline.segments
     assert (segment.start, segment.end) == pytest.approx((26, 38), abs=WITHIN)
     with pytest.raises(ClippingError, match="there is neither"):

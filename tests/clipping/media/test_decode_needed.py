@@ -15,8 +15,8 @@ from making.media import corrupt, make_media, truncate
 from test_frames import FILES, HEVC, LONG, MPEG2, long_file, short_file
 
 from clipping.media import decode_needed, frames
-from clipping.media.decode_needed import Unplannable
-from clipping.media.frames import frames_at, sequential
+from clipping.media.decode_needed import NeedsAllFrames
+from clipping.media.frames import decode_all, frames_at
 
 PLAIN = {"mpeg4.avi"}
 """Files whose codec promises too little."""
@@ -52,16 +52,16 @@ def quick(path: Path, times: list[float]) -> tuple[list[tuple[float, float, byte
     """What planning gives, and why it gave up, if it did."""
     found = []
     try:
-        for frame in frames._planned(path, times, 1):
+        for frame in frames._decode_needed(path, times, 1):
             found += pictures([frame])
-    except Unplannable as error:
+    except NeedsAllFrames as error:
         return found, str(error)
     return found, ""
 
 
 def same(path: Path, times: list[float]) -> str:
     """See that both ways agree, as far as the quick one goes; why it gave up."""
-    plain = pictures(sequential(path, times, 1))
+    plain = pictures(decode_all(path, times, 1))
     found, why = quick(path, times)
     assert found == plain[: len(found)]
     assert why or len(found) == len(plain)

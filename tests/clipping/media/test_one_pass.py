@@ -26,7 +26,7 @@ def compare(path: Path, first: float, last: float) -> None:
         read(opened, times, last)
 
 
-def read(opened: one_pass.Scan, times: list[float], last: float) -> None:
+def read(opened: one_pass.OnePass, times: list[float], last: float) -> None:
     seconds = list(opened.seconds(times, end=last))
     if probe(opened.path).video:
         assert pictures(f for f, _ in seconds) == pictures(frames_at(opened.path, times, threads=1))

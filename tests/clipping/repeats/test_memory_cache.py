@@ -9,7 +9,7 @@ from making.media import make_media
 import clipping.media.sound
 from clipping.media.container import is_picture
 from clipping.media.sound import read_audio
-from clipping.repeats.memory_cache import Recent
+from clipping.repeats.memory_cache import MemoryCache
 
 
 class Owner:
@@ -17,7 +17,7 @@ class Owner:
 
 
 def test_the_oldest_go_first_and_all_go_with_their_owner():
-    recent, made = Recent(100, len), []
+    recent, made = MemoryCache(100, len), []
     one, other = Owner(), Owner()
 
     def take(owner, key):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clipping.repeats.refine import RATE, Placed, Reader
-from clipping.repeats.residual import STEP, left_over
+from clipping.repeats.residual import STEP, residual
 
 LENGTH = 30
 PLACED = Placed(0.0, float(LENGTH), 0.0, float(LENGTH), exact=True)
@@ -44,7 +44,7 @@ def reader(sound: np.ndarray) -> Reader:
 
 
 def left(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    found = left_over(reader(a), reader(b), PLACED)
+    found = residual(reader(a), reader(b), PLACED)
     assert found is not None
     return found
 

@@ -160,7 +160,7 @@ def _find(settings: ThemesConfig) -> int:
     rows: list[dict[str, Any]] = []
     for path in find_media(settings.words[1:]).values():
         try:
-            found = find_themes(cache.prints(path, shared), themes, shared)
+            found = find_themes(cache.fingerprint(path, shared), themes, shared)
         except ClippingError as error:
             print(f"{PROG}: {error}", file=sys.stderr)
             failed = True
@@ -188,16 +188,16 @@ def _move(settings: ThemesConfig) -> int:
         require_output(settings.output)
     cache = Cache(settings.cache)
     shared = replace(_shared_settings(settings), shortest=SHORTEST_PIECE)
-    prints = cache.prints(path, shared)
+    fingerprint = cache.fingerprint(path, shared)
     other, themes, problems = None, list[Theme](), list[str]()
     if settings.from_release is not None:
-        other = cache.prints(settings.from_release, shared)
+        other = cache.fingerprint(settings.from_release, shared)
     else:
         themes, problems = _library(settings)
     info = probe(settings.from_release or path)
     rate = None if info.video is None else info.video.frame_rate
     timeline = catalog.read(times, duration=info.duration, frame_rate=rate)
-    moved = move_times(timeline, prints, other=other, themes=themes, settings=shared)
+    moved = move_times(timeline, fingerprint, other=other, themes=themes, settings=shared)
     for segment in moved.timeline.segments:
         print(f"{segment}: {'; '.join(segment.evidence[-1:])}")
     for reason in (*moved.left_out, *cache.notes):

@@ -67,13 +67,13 @@ def cost(episodes: Sequence[Episode], folder: Path) -> None:
     first = Cache(folder, fresh=True)
     made = timed(
         "fingerprints made, decoding included, a file",
-        lambda: [first.prints(path, SETTINGS) for path in paths],
+        lambda: [first.fingerprint(path, SETTINGS) for path in paths],
         len(paths),
     )
     again = Cache(folder)
     timed(
         "fingerprints loaded, who the file is included, a file",
-        lambda: [again.prints(path, SETTINGS) for path in paths],
+        lambda: [again.fingerprint(path, SETTINGS) for path in paths],
         len(paths),
     )
     pairs = [(one, other) for one in made for other in made if one.path < other.path]
@@ -117,20 +117,24 @@ def strangers(seed: int) -> list[Theme]:
 
 def score(episodes: Sequence[Episode], themes: Sequence[Theme], cache: Cache, seed: int) -> None:
     others = strangers(seed)
-    timed("a theme made ready", lambda: [other.prints.sound.tables for other in others], STRANGERS)
+    timed(
+        "a theme made ready",
+        lambda: [other.fingerprint.sound.tables for other in others],
+        STRANGERS,
+    )
     right = wrong = 0
     starts, ends = [], []
     for episode in episodes[1:]:
-        prints = cache.prints(episode.path, SETTINGS)
-        _ = prints.sound.tables
+        fingerprint = cache.fingerprint(episode.path, SETTINGS)
+        _ = fingerprint.sound.tables
         timed(
             "a stranger in a file",
-            lambda prints=prints: find_themes(prints, others, SETTINGS),
+            lambda fingerprint=fingerprint: find_themes(fingerprint, others, SETTINGS),
             STRANGERS,
         )
         found = timed(
             "a theme found in a file, the sound about its ends included",
-            lambda prints=prints: find_themes(prints, [*themes, *others], SETTINGS),
+            lambda fingerprint=fingerprint: find_themes(fingerprint, [*themes, *others], SETTINGS),
             len(themes),
         )
         for each in found:

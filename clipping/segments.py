@@ -101,6 +101,15 @@ def format_time(seconds: float) -> str:
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?|\.\d+)")
 
 
+def clock(seconds: float, decimals: int = 0) -> str:
+    """``83.52`` → ``1:23``, or ``1:23.52`` with decimals."""
+    parts = 10**decimals
+    minutes, rest = divmod(round(abs(seconds) * parts), 60 * parts)
+    sign = "-" if seconds < 0 and (minutes or rest) else ""
+    width = 3 + decimals if decimals else 2
+    return f"{sign}{minutes}:{rest / parts:0{width}.{decimals}f}"
+
+
 def parse_time(text: str) -> float:
     """``"83.5"``, ``"1:23.5"`` or ``"0:01:23.500"`` → seconds.
 

@@ -85,7 +85,7 @@ def timeline(
     return Timeline(source, round(duration, 3), segments)
 
 
-def candidate_of(boundary: Boundary, weights: str, *, share: float = 1.0) -> Candidate | None:
+def candidate_of(boundary: Boundary, weights: str, *, trust: float = 1.0) -> Candidate | None:
     """What the networks say of one window; None where that lies outside of it.
 
     They know where an opening ends and where an ending starts. The other end is the window's or
@@ -93,7 +93,7 @@ def candidate_of(boundary: Boundary, weights: str, *, share: float = 1.0) -> Can
 
     Args:
         weights: who the models are, for the evidence.
-        share: what their confidence is multiplied with, where it counts for less.
+        trust: what their confidence is multiplied with, where it counts for less.
     """
     features, time = boundary.features, boundary.time
     if not 0 < boundary.fusion.position < min(features.covered, WINDOW_SECONDS):
@@ -106,7 +106,7 @@ def candidate_of(boundary: Boundary, weights: str, *, share: float = 1.0) -> Can
         None if opening else time,
         time if opening else None,
         SIGMA,
-        boundary.confidence * share,
+        boundary.confidence * trust,
         (told, *features.notes),
         assumed=(
             "the opening's start is not searched yet: the window's start stands for it"

@@ -50,7 +50,7 @@ class Probabilities:
     """(T, 4, BINS)"""
 
 
-def decode(given: Probabilities, covered: float | None = None) -> list[FoundSegment]:
+def decode(probabilities: Probabilities, covered: float | None = None) -> list[FoundSegment]:
     """The likeliest opening and ending that do not overlap, in order of time.
 
     For each class all pairs of a likely start and a likely end are scored: how likely both are, how
@@ -60,17 +60,19 @@ def decode(given: Probabilities, covered: float | None = None) -> list[FoundSegm
     Args:
         covered: seconds of the evidence that exist in the file; None: all.
     """
-    total = float(len(given.classes) if covered is None else min(covered, len(given.classes)))
+    total = float(
+        len(probabilities.classes) if covered is None else min(covered, len(probabilities.classes))
+    )
     if total < SHORTEST:
         return []
     found = []
     for number, label in enumerate(CLASSES[1:], start=1):
-        inside = np.concatenate([[0.0], np.cumsum(given.classes[:, number])])
+        inside = np.concatenate([[0.0], np.cumsum(probabilities.classes[:, number])])
         # What a second gains by being in the span: the log odds of the class against the rest.
-        chance = np.clip(given.classes[:, number], 1e-3, 1 - 1e-3)
+        chance = np.clip(probabilities.classes[:, number], 1e-3, 1 - 1e-3)
         gain = np.concatenate([[0.0], np.cumsum(np.log(chance / (1 - chance)))])
-        starts = _candidates(given, 2 * number - 2, total, at_edge=0.0)
-        ends = _candidates(given, 2 * number - 1, total, at_edge=total)
+        starts = _candidates(probabilities, 2 * number - 2, total, at_edge=0.0)
+        ends = _candidates(probabilities, 2 * number - 1, total, at_edge=total)
         best: tuple[float, FoundSegment] | None = None
         for start, first in starts:
             for end, last in ends:
@@ -94,7 +96,7 @@ def decode(given: Probabilities, covered: float | None = None) -> list[FoundSegm
     return sorted(found, key=lambda each: each.start)
 
 
-def by_place(given: Probabilities, start: float, duration: float) -> Probabilities:
+def by_place(probabilities: Probabilities, start: float, duration: float) -> Probabilities:
     """Evidence in which a song is told an opening or an ending by where it is in its file, too.
 
     The network is mostly sure that there is a song, and sometimes not which of the two.
@@ -102,16 +104,16 @@ def by_place(given: Probabilities, start: float, duration: float) -> Probabiliti
     Args:
         start: of the evidence, in seconds of a file that lasts ``duration``.
     """
-    seconds = start + np.arange(len(given.classes)) + 0.5
+    seconds = start + np.arange(len(probabilities.classes)) + 0.5
     # The logistic function as a tangent: rows beyond the end of a short file do not overflow it.
     turn = (1 - np.tanh((seconds / max(duration, 1.0) - HALF) / (2 * SOFT))) / 2
     share = np.clip(turn, 1 - SUREST, SUREST)
-    classes, peaks = given.classes.copy(), given.peaks.copy()
-    classes[:, 1:] = _shared_out(given.classes[:, 1], given.classes[:, 2], share)
+    classes, peaks = probabilities.classes.copy(), probabilities.peaks.copy()
+    classes[:, 1:] = _shared_out(probabilities.classes[:, 1], probabilities.classes[:, 2], share)
     for side in range(2):
         # Either kind of peak may be the song's.
         peaks[:, [side, 2 + side]] = _shared_out(peaks[:, side], peaks[:, 2 + side], share)
-    return Probabilities(classes, peaks, given.offsets)
+    return Probabilities(classes, peaks, probabilities.offsets)
 
 
 def _shared_out(opening: np.ndarray, ending: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -122,12 +124,14 @@ def _shared_out(opening: np.ndarray, ending: np.ndarray, share: np.ndarray) -> n
     return np.stack([total * part, total * (1 - part)], axis=1)
 
 
-def likeliest(given: Probabilities, boundary: str, covered: float | None = None) -> float:
+def likeliest(probabilities: Probabilities, boundary: str, covered: float | None = None) -> float:
     """Where one of BOUNDARIES is, if it is anywhere: seconds from the evidence's first."""
-    total = float(len(given.classes) if covered is None else min(covered, len(given.classes)))
+    total = float(
+        len(probabilities.classes) if covered is None else min(covered, len(probabilities.classes))
+    )
     number = BOUNDARIES.index(boundary)
-    exists = given.peaks[: max(1, int(np.ceil(total))), number]
-    return _refined(given, number, int(np.argmax(exists)), total)
+    exists = probabilities.peaks[: max(1, int(np.ceil(total))), number]
+    return _refined(probabilities, number, int(np.argmax(exists)), total)
 
 
 def usual(seconds: float) -> float:
@@ -142,24 +146,26 @@ def confidence(inside: float, first: float, last: float) -> float:
 
 
 def _candidates(
-    given: Probabilities, boundary: int, total: float, at_edge: float
+    probabilities: Probabilities, boundary: int, total: float, at_edge: float
 ) -> list[tuple[float, float]]:
     """Likely times of a boundary and how likely they are; the edge is one, too."""
-    peaks = given.peaks[: int(np.ceil(total)), boundary]
+    peaks = probabilities.peaks[: int(np.ceil(total)), boundary]
     padded = np.pad(peaks, 2)
     highest = np.max([padded[k : k + len(peaks)] for k in range(5)], axis=0)
     tops = np.flatnonzero((peaks >= highest) & (peaks > FLOOR))
     tops = tops[np.argsort(-peaks[tops])[:PEAKS]]
-    times = [(_refined(given, boundary, int(top), total), float(peaks[top])) for top in tops]
+    times = [
+        (_refined(probabilities, boundary, int(top), total), float(peaks[top])) for top in tops
+    ]
     return [*times, (at_edge, EDGE)]
 
 
-def _refined(given: Probabilities, boundary: int, top: int, total: float) -> float:
+def _refined(probabilities: Probabilities, boundary: int, top: int, total: float) -> float:
     """Where the boundary near a second is: the offsets of the seconds around it, weighed."""
     bins = np.linspace(-REACH, REACH, BINS)
-    near = np.arange(max(0, top - 1), min(len(given.peaks), top + 2))
-    chances = given.offsets[near, boundary]
-    weights = given.peaks[near, boundary] ** 2
+    near = np.arange(max(0, top - 1), min(len(probabilities.peaks), top + 2))
+    chances = probabilities.offsets[near, boundary]
+    weights = probabilities.peaks[near, boundary] ** 2
     times = near + 0.5 + chances @ bins
     time = float((weights * times).sum() / weights.sum())
     return min(max(time, 0.0), total)

@@ -32,21 +32,21 @@ def find_segments_in_episode(
     checkpoint = checkpoint or dense_checkpoint.shipped()
     dense_checkpoint.check_settings(checkpoint.info.features, episode)
     seen = inference.evidence(checkpoint, part_of(episode), episode.seconds)
-    given = by_place(seen, 0.0, episode.duration)
+    probabilities = by_place(seen, 0.0, episode.duration)
     return [
         inference.segment_of(each, 0.0, episode.duration, checkpoint)
-        for each in decode(given, covered=episode.duration)
+        for each in decode(probabilities, covered=episode.duration)
     ]
 
 
 def candidates(
-    episode: Episode, checkpoint: DenseCheckpoint, *, share: float = 1.0
+    episode: Episode, checkpoint: DenseCheckpoint, *, trust: float = 1.0
 ) -> list[Candidate]:
     """Candidates of an episode, as :func:`avtnet.dense.inference.candidates` gives of a window."""
     found = find_segments_in_episode(episode, checkpoint)
     return [
         inference.candidate_of(
-            each, (0.0, episode.duration), episode.duration, episode.notes, share
+            each, (0.0, episode.duration), episode.duration, episode.notes, trust
         )
         for each in found
     ]

@@ -47,8 +47,10 @@ def find_segments(features: Features, checkpoint: DenseCheckpoint | None = None)
     """
     checkpoint = checkpoint or shipped()
     check_settings(checkpoint.info.features, features)
-    given = evidence(checkpoint, partial(from_features, features), features.settings.seconds)
-    return segments(features, given, checkpoint)
+    probabilities = evidence(
+        checkpoint, partial(from_features, features), features.settings.seconds
+    )
+    return segments(features, probabilities, checkpoint)
 
 
 def find_segments_many(
@@ -67,8 +69,8 @@ def find_segments_many(
         FeatureError, CheckpointError: as :func:`find_segments`.
     """
     checkpoint = checkpoint or shipped()
-    for window, given in probabilities_of_many(features, checkpoint, batch_size=batch_size):
-        yield segments(window, given, checkpoint)
+    for window, probabilities in probabilities_of_many(features, checkpoint, batch_size=batch_size):
+        yield segments(window, probabilities, checkpoint)
 
 
 def probabilities_of_many(
@@ -84,27 +86,27 @@ def probabilities_of_many(
 
 
 def segments(
-    features: Features, given: Probabilities, checkpoint: DenseCheckpoint
+    features: Features, probabilities: Probabilities, checkpoint: DenseCheckpoint
 ) -> list[Segment]:
     """The opening and the ending that evidence tells of, in media time."""
-    placed = by_place(given, features.start, features.duration)
+    placed = by_place(probabilities, features.start, features.duration)
     found = decode(placed, covered=features.covered)
     return [segment_of(each, features.start, features.covered, checkpoint) for each in found]
 
 
 def candidates(
-    features: Features, checkpoint: DenseCheckpoint, *, share: float = 1.0
+    features: Features, checkpoint: DenseCheckpoint, *, trust: float = 1.0
 ) -> list[Candidate]:
     """What AVTNetDense says of a window, for :func:`avtnet.evidence.fuse_candidates`.
 
     An end that the window cuts off is not known; one at the file's own edge is.
 
     Args:
-        share: what its scores are multiplied with, where they count for less.
+        trust: what its scores are multiplied with, where they count for less.
     """
     seen = features.start, features.start + features.covered
     return [
-        candidate_of(segment, seen, features.duration, features.notes, share)
+        candidate_of(segment, seen, features.duration, features.notes, trust)
         for segment in find_segments(features, checkpoint)
     ]
 
@@ -114,7 +116,7 @@ def candidate_of(
     seen: tuple[float, float],
     duration: float,
     notes: Sequence[str],
-    share: float,
+    trust: float,
 ) -> Candidate:
     """A segment that AVTNetDense found in the stretch ``seen`` of a file, as evidence."""
     begin, last = seen
@@ -126,7 +128,7 @@ def candidate_of(
         None if cut_start else segment.start,
         None if cut_end else segment.end,
         SIGMA,
-        (segment.score or 0.0) * share,
+        (segment.score or 0.0) * trust,
         (*segment.evidence, *notes),
         assumed="the window's edge stands for an end that lies beyond it"
         if cut_start or cut_end
@@ -148,8 +150,8 @@ def evidence(
     Args:
         shown: which of sound, pictures, text and place are used, of 0 and 1; None: all.
     """
-    (given,) = evidence_of_many(checkpoint, [(part, seconds)], 1, shown)
-    return given
+    (probabilities,) = evidence_of_many(checkpoint, [(part, seconds)], 1, shown)
+    return probabilities
 
 
 def evidence_of_many(
@@ -174,12 +176,12 @@ def evidence_of_many(
             some = chunks[begin : begin + rows]
             inputs = [parts[each.number][0](each.low, each.high) for each in some]
             # Pictures travel as bytes and become numbers where the network is.
-            given = Inputs(*(torch.cat(each).to(device) for each in zip(*inputs, strict=True)))
+            batch = Inputs(*(torch.cat(each).to(device) for each in zip(*inputs, strict=True)))
             seen = (
                 None if shown is None else torch.tensor(shown, device=device).repeat(len(some), 1)
             )
             with torch.inference_mode():
-                out = network(*given.numbers(), seen)
+                out = network(*batch.numbers(), seen)
             whole = _probabilities(out)
             for row, each in enumerate(some):
                 inside = slice(each.first - each.low, each.last - each.low)

@@ -22,14 +22,14 @@ def answer(network: AVTNetDense, example: Example) -> dict[str, FoundSegment]:
     device = next(network.parameters()).device
     with torch.inference_mode():
         out = network(*(tensor.to(device) for tensor in inputs.numbers()))
-    given = Probabilities(
+    probabilities = Probabilities(
         out.classes[0].softmax(-1).cpu().numpy(),
         out.peaks[0].sigmoid().cpu().numpy(),
         out.offsets[0].softmax(-1).cpu().numpy(),
     )
-    given = by_place(given, example.start, example.duration)
+    probabilities = by_place(probabilities, example.start, example.duration)
     exists = float((example.place[:, PRESENT] > 0).sum())
-    return {each.label: each for each in decode(given, exists)}
+    return {each.label: each for each in decode(probabilities, exists)}
 
 
 def calibrate(network: AVTNetDense, examples: Sequence[Example]) -> tuple[float, float]:

@@ -140,7 +140,7 @@ def _wants_networks(fact: EpisodeFacts, config: LocateConfig) -> bool:
     return bool(config.weights) or fact.compared < 2
 
 
-def network_share(compared: int) -> float:
+def network_trust(compared: int) -> float:
     """What the networks' confidence counts for, where a file was compared with so many others: what
     is theirs is mostly not there at all, where the sounds tell of nothing."""
     return _AGAINST_REPETITION if compared else 1.0
@@ -161,7 +161,7 @@ def _conclude(
     try:
         sight = load_inputs(windows, gathered.episodes.get(fact.name))
         boundaries = tuple(predict_views(sight, networks))
-        said = network_candidates(sight, boundaries, networks, network_share(fact.compared))
+        said = network_candidates(sight, boundaries, networks, network_trust(fact.compared))
     except ClippingError as failure:
         error = str(failure)
     if error is not None:

@@ -132,13 +132,13 @@ def predict_views(sight: NetworkInputs, networks: Networks) -> list[Boundary]:
 
 
 def network_candidates(
-    sight: NetworkInputs, boundaries: Sequence[Boundary], networks: Networks, share: float
+    sight: NetworkInputs, boundaries: Sequence[Boundary], networks: Networks, trust: float
 ) -> list[Candidate]:
     """What all networks say, as evidence.
 
     Args:
         boundaries: see :func:`predict_views`.
-        share: what their confidence counts for.
+        trust: what their confidence counts for.
 
     Raises:
         FeatureError: where the features are not those that a network was trained on.
@@ -146,12 +146,12 @@ def network_candidates(
     said: list[Candidate] = []
     for checkpoint in networks.dense:
         if sight.episode is not None:
-            said += episode.candidates(sight.episode, checkpoint, share=share)
+            said += episode.candidates(sight.episode, checkpoint, trust=trust)
             continue
         for window in sight.windows:
-            said += inference.candidates(window, checkpoint, share=share)
+            said += inference.candidates(window, checkpoint, trust=trust)
     for boundary in boundaries:
-        candidate = candidate_of(boundary, describe(networks.models), share=share)
+        candidate = candidate_of(boundary, describe(networks.models), trust=trust)
         if candidate is not None:
             said.append(candidate)
     return said

@@ -17,7 +17,7 @@ from clipping.formats import catalog
 from clipping.formats.tables import write_timelines
 from clipping.kept.cache import Cache
 from clipping.kept.edits import note_written, written_json
-from clipping.segments import Segment
+from clipping.segments import Segment, clock
 
 if TYPE_CHECKING:
     from avtnet.search.episodes import Located
@@ -167,35 +167,29 @@ def table(episodes: list[Located]) -> Table:
         else:
             cells = [*_cells(found.opening), *_cells(found.ending)]
             cells += [_spans(located, label) for label in others]
-        made.add_row(escape(located.name), clock(found.duration), *cells)
+        made.add_row(escape(located.name), clock(found.duration, 1), *cells)
     return made
 
 
 def _cells(segment: Segment | None) -> tuple[str, str]:
     if segment is None:
         return "nothing found", ""
-    span = f"{clock(segment.start)} - {clock(segment.end)}"
+    span = f"{clock(segment.start, 1)} - {clock(segment.end, 1)}"
     return span, "" if segment.score is None else f"{segment.score:.2f}"
 
 
 def _spans(located: Located, label: str) -> str:
     return ", ".join(
-        f"{clock(segment.start)} - {clock(segment.end)}"
+        f"{clock(segment.start, 1)} - {clock(segment.end, 1)}"
         for segment in located.timeline.segments
         if segment.label == label
     )
 
 
-def clock(seconds: float) -> str:
-    """``83.52`` → ``1:23.5``: short enough for a table; files keep the thousandths."""
-    minutes, tenths = divmod(round(seconds * 10), 600)
-    return f"{minutes}:{tenths // 10:02d}.{tenths % 10}"
-
-
 def explanation(located: Located) -> str:
     """All reasons of an episode's segments, and what was not believed."""
     found, facts = located.timeline, located.facts
-    lines = [f"[bold]{escape(located.name)}[/]  {clock(found.duration)}"]
+    lines = [f"[bold]{escape(located.name)}[/]  {clock(found.duration, 1)}"]
     if found.error is not None:
         return "\n".join([*lines, f"  failed: {escape(found.error)}"])
     compared = f"compared with {facts.compared} other episodes" if facts.compared else "alone"

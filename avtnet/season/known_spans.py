@@ -46,7 +46,7 @@ class Hints:
 
 def apply_known_spans(
     files: Sequence[Path],
-    heard: Repetition,
+    repetition: Repetition,
     cache: Cache,
     themes: Sequence[Theme],
     settings: SharedSettings,
@@ -64,7 +64,7 @@ def apply_known_spans(
     """
     hints = Hints()
     corrected: list[tuple[int, Correction]] = []
-    for number in heard.durations:
+    for number in repetition.durations:
         try:
             take_edits(files[number], cache, written[number])
             said = corrections_of(files[number], cache)
@@ -74,10 +74,10 @@ def apply_known_spans(
         _settle(hints, number, said)
         corrected += [(number, one) for one in said if one.start is not None]
     for number, correction in corrected:
-        _spread(hints, number, correction, heard, settings)
+        _spread(hints, number, correction, repetition, settings)
     if themes:
-        for number, prints in heard.prints.items():
-            for found in find_themes(prints, themes, settings):
+        for number, fingerprint in repetition.fingerprints.items():
+            for found in find_themes(fingerprint, themes, settings):
                 if found.theme.role not in _ROLES:
                     continue
                 told = f'the theme "{found.theme.name}" of the library'
@@ -121,32 +121,32 @@ def _spread(
     hints: Hints,
     number: int,
     correction: Correction,
-    heard: Repetition,
+    repetition: Repetition,
     settings: SharedSettings,
 ) -> None:
     """Look for a corrected span in the other files."""
     if correction.start is None or correction.end is None or correction.label not in _ROLES:
         return
-    source = heard.prints.get(number)
+    source = repetition.fingerprints.get(number)
     if source is None:
         return
     place = Stretch(number, correction.start, correction.end)
     example = example_of(source, Occurrence(place, (), 1.0, True, "sound"), margin=0.0)
     shortest = max(2.0, _SHARE * place.seconds)
-    for other, prints in heard.prints.items():
+    for other, fingerprint in repetition.fingerprints.items():
         if other == number or correction.label in hints.denied.get(other, frozenset()):
             continue
-        found = compare(example, prints, replace(settings, shortest=shortest))
+        found = compare(example, fingerprint, replace(settings, shortest=shortest))
         if not found:
             continue
         best = max(found, key=lambda each: each.a.segment.duration * each.score)
         start = max(0.0, correction.start + best.offset)
-        end = min(heard.durations[other], correction.end + best.offset)
+        end = min(repetition.durations[other], correction.end + best.offset)
         if end - start < shortest:
             continue
         told = (
             f"the same as {format_time(place.start)}-{format_time(place.end)} of "
-            f"{heard.paths[number].name}, which was said by hand"
+            f"{repetition.paths[number].name}, which was said by hand"
         )
         hints.add(
             other,

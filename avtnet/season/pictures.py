@@ -32,33 +32,33 @@ _SIDES: tuple[Role, ...] = ("opening", "ending")
 
 
 def compare_pictures(
-    heard: Repetition,
+    repetition: Repetition,
     claims: Sequence[Claim],
     cache: Cache,
     *,
     always: bool = False,
     progress: Progress = quiet,
 ) -> list[Claim]:
-    """The claims, and those that pictures add; ``heard`` learns the new matches.
+    """The claims, and those that pictures add; ``repetition`` learns the new matches.
 
     Args:
         always: compare all pictures of all episodes.
     """
-    jobs = list(_everything(heard) if always else _missing(heard, claims))
-    seen = _Looker(heard, cache)
+    jobs = list(_everything(repetition) if always else _missing(repetition, claims))
+    seen = _Looker(repetition, cache)
     for done, job in enumerate(jobs, 1):
-        heard.matches += _shared(job, seen, heard, cache)
+        repetition.matches += _shared(job, seen, repetition, cache)
         progress("looking", done, len(jobs))
     if not jobs:
         return list(claims)
-    heard.gathered = group_matches(heard.matches, heard.durations)
-    return assign_roles(heard.gathered, heard.durations)
+    repetition.gathered = group_matches(repetition.matches, repetition.durations)
+    return assign_roles(repetition.gathered, repetition.durations)
 
 
 _Job = tuple[tuple[int, SharedSettings], tuple[int, SharedSettings]]
 
 
-def _shared(job: _Job, seen: _Looker, heard: Repetition, cache: Cache) -> list[Match]:
+def _shared(job: _Job, seen: _Looker, repetition: Repetition, cache: Cache) -> list[Match]:
     """What the pictures of two regions share, as far as the cache does not know it."""
     (a, settings_a), (b, settings_b) = job
 
@@ -71,7 +71,7 @@ def _shared(job: _Job, seen: _Looker, heard: Repetition, cache: Cache) -> list[M
 
     key = [SHORTEST, *([each.region_start, each.region_end] for each in (settings_a, settings_b))]
     try:
-        paths = heard.paths[a], heard.paths[b]
+        paths = repetition.paths[a], repetition.paths[b]
         return matches_of(a, b, cached(cache, paths, "pictures", key, compared))
     except ClippingError:
         return []
@@ -83,17 +83,20 @@ def _region(start: float, end: float) -> SharedSettings:
     return SharedSettings(shortest=SHORTEST, by="picture", region_start=first, region_end=last)
 
 
-def _everything(heard: Repetition) -> Iterator[_Job]:
-    for a, b in pairs_of(sorted(heard.durations)):
-        yield (a, _region(0, heard.durations[a] + 1)), (b, _region(0, heard.durations[b] + 1))
+def _everything(repetition: Repetition) -> Iterator[_Job]:
+    for a, b in pairs_of(sorted(repetition.durations)):
+        yield (
+            (a, _region(0, repetition.durations[a] + 1)),
+            (b, _region(0, repetition.durations[b] + 1)),
+        )
 
 
-def _missing(heard: Repetition, claims: Sequence[Claim]) -> Iterator[_Job]:
+def _missing(repetition: Repetition, claims: Sequence[Claim]) -> Iterator[_Job]:
     for role in _SIDES:
         having = [claim for claim in claims if claim.role == role]
         files = {claim.place.file for claim in having}
-        lacking = [number for number in sorted(heard.durations) if number not in files]
-        regions = {number: _where(heard, number, role) for number in lacking}
+        lacking = [number for number in sorted(repetition.durations) if number not in files]
+        regions = {number: _where(repetition, number, role) for number in lacking}
         having.sort(key=lambda claim: (-claim.chance, claim.place.file))
         for number in lacking:
             for claim in _donors(having, number):
@@ -103,9 +106,9 @@ def _missing(heard: Repetition, claims: Sequence[Claim]) -> Iterator[_Job]:
             yield (a, regions[a]), (b, regions[b])
 
 
-def _where(heard: Repetition, number: int, role: Role) -> SharedSettings:
-    duration = heard.durations[number]
-    if number in heard.silent:
+def _where(repetition: Repetition, number: int, role: Role) -> SharedSettings:
+    duration = repetition.durations[number]
+    if number in repetition.silent:
         return _region(0, duration + 1)
     if role == "opening":
         return _region(0, min(_HEAD[0] * duration, _HEAD[1]) + 1)
@@ -125,8 +128,8 @@ def _donors(having: Sequence[Claim], number: int) -> list[Claim]:
 class _Looker:
     """The picture prints of files, each looked at once."""
 
-    def __init__(self, heard: Repetition, cache: Cache) -> None:
-        self._heard, self._cache = heard, cache
+    def __init__(self, repetition: Repetition, cache: Cache) -> None:
+        self._repetition, self._cache = repetition, cache
         self._made: dict[tuple[int, float, float | None], FileFingerprint | None] = {}
 
     def __call__(self, number: int, settings: SharedSettings) -> FileFingerprint | None:
@@ -134,7 +137,7 @@ class _Looker:
         key = number, settings.region_start, settings.region_end
         if key not in self._made:
             try:
-                self._made[key] = self._cache.prints(self._heard.paths[number], settings)
+                self._made[key] = self._cache.fingerprint(self._repetition.paths[number], settings)
             except ClippingError:
                 self._made[key] = None
         return self._made[key]

@@ -49,7 +49,7 @@ class Repetition:
     paths: tuple[Path, ...]
     durations: dict[int, float] = field(default_factory=dict)
     """Seconds of the files that could be read."""
-    prints: dict[int, FileFingerprint] = field(default_factory=dict)
+    fingerprints: dict[int, FileFingerprint] = field(default_factory=dict)
     matches: list[Match] = field(default_factory=list)
     gathered: MatchGroups = field(default_factory=lambda: MatchGroups((), ()))
     silent: dict[int, str] = field(default_factory=dict)
@@ -83,28 +83,30 @@ def listen(
         durations: seconds of those that can be read, by number.
         workers: processes that listen; None takes one a core, 0 works in this one.
     """
-    heard = Repetition(tuple(paths), dict(durations))
+    repetition = Repetition(tuple(paths), dict(durations))
     tasks = [_Task(number, paths[number], cache, settings) for number in durations]
     for done, (number, problem) in enumerate(_each(_listened, tasks, workers), 1):
         if problem is not None:
-            heard.silent[number] = problem
+            repetition.silent[number] = problem
         progress("listening", done, len(tasks))
     known = Cache(cache.given)  # what was made a moment ago is fresh enough
     for number in durations:
-        if number not in heard.silent:
+        if number not in repetition.silent:
             try:
-                heard.prints[number] = known.prints(paths[number], settings)
+                repetition.fingerprints[number] = known.fingerprint(paths[number], settings)
             except ClippingError as error:
-                heard.silent[number] = str(error)
-    numbers = sorted(heard.prints)
+                repetition.silent[number] = str(error)
+    numbers = sorted(repetition.fingerprints)
     pairs = list(pairs_of(numbers))
     for done, (a, b) in enumerate(pairs, 1):
-        heard.matches += _matches(a, b, heard.prints[a], heard.prints[b], cache, settings)
+        repetition.matches += _matches(
+            a, b, repetition.fingerprints[a], repetition.fingerprints[b], cache, settings
+        )
         progress("comparing", done, len(pairs))
-    heard.gathered = group_matches(heard.matches, heard.durations)
+    repetition.gathered = group_matches(repetition.matches, repetition.durations)
     if len(numbers) > ALL_PAIRS:
-        _complete(heard, cache, settings, progress)
-    return heard
+        _complete(repetition, cache, settings, progress)
+    return repetition
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class _Task:
 def _listened(task: _Task) -> tuple[int, str | None]:
     """Put the prints of one file into the cache; the reason where that is not possible."""
     try:
-        task.cache.prints(task.path, task.settings)
+        task.cache.fingerprint(task.path, task.settings)
     except ClippingError as error:
         return task.number, str(error)
     return task.number, None
@@ -185,33 +187,33 @@ def as_matches(a: int, b: int, found: Iterable[Shared]) -> list[Match]:
 
 
 def _complete(
-    heard: Repetition, cache: Cache, settings: SharedSettings, progress: Progress
+    repetition: Repetition, cache: Cache, settings: SharedSettings, progress: Progress
 ) -> None:
     """Look for one example of each great identity in the files that are not known to hold it."""
-    identities = heard.gathered.identities[:MOST_SOUGHT]
+    identities = repetition.gathered.identities[:MOST_SOUGHT]
     for done, identity in enumerate(identities, 1):
         holders = set(identity.files)
         example = max(identity.occurrences, key=lambda each: (len(each.seen_with), each.score))
-        for number in heard.prints:
+        for number in repetition.fingerprints:
             if number not in holders:
-                heard.matches += _sought(example, number, heard, cache, settings)
+                repetition.matches += _sought(example, number, repetition, cache, settings)
         progress("completing", done, len(identities))
-    heard.gathered = group_matches(heard.matches, heard.durations)
+    repetition.gathered = group_matches(repetition.matches, repetition.durations)
 
 
 def _sought(
-    example: Occurrence, number: int, heard: Repetition, cache: Cache, settings: SharedSettings
+    example: Occurrence, number: int, repetition: Repetition, cache: Cache, settings: SharedSettings
 ) -> list[Match]:
     """What a file holds of an example from another, as far as the cache does not know it."""
     home = example.place.file
 
     def compared() -> list[list[Any]]:
-        part = example_of(heard.prints[home], example)
-        found = compare(part, heard.prints[number], settings)
+        part = example_of(repetition.fingerprints[home], example)
+        found = compare(part, repetition.fingerprints[number], settings)
         return match_rows(as_matches(home, number, found))
 
     key = [round(example.place.start, 3), round(example.place.end, 3), settings.shortest]
-    paths = heard.paths[home], heard.paths[number]
+    paths = repetition.paths[home], repetition.paths[number]
     try:
         return matches_of(home, number, cached(cache, paths, "example", key, compared))
     except ClippingError:  # a file that went while we looked at it
@@ -219,7 +221,7 @@ def _sought(
 
 
 def example_of(
-    prints: FileFingerprint, occurrence: Occurrence, margin: float = _MARGIN
+    fingerprint: FileFingerprint, occurrence: Occurrence, margin: float = _MARGIN
 ) -> FileFingerprint:
     """The prints of a file as if it had nothing but one occurrence."""
 
@@ -232,4 +234,6 @@ def example_of(
         words = whole.words[first : max(first, last)]
         return Index(Fingerprint(words, whole.step, whole.time(first), whole.kind))
 
-    return dataclasses.replace(prints, sound=part(prints.sound), picture=part(prints.picture))
+    return dataclasses.replace(
+        fingerprint, sound=part(fingerprint.sound), picture=part(fingerprint.picture)
+    )

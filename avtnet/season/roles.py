@@ -82,7 +82,7 @@ def assign_roles(gathered: MatchGroups, durations: Mapping[int, float]) -> list[
         durations: seconds of each file, numbered in the order of the season's episodes.
     """
     season = _Season(gathered, durations)
-    claims = [*season.themes(), *season.borrowed()]
+    claims = [*season.themes(), *season.from_neighbour()]
     return sorted(claims, key=lambda claim: (claim.place.file, claim.place.start))
 
 
@@ -106,7 +106,7 @@ class _Season:
             number
             for number, identity in enumerate(self._gathered.identities)
             if SHORTEST_THEME <= identity.seconds <= LONGEST_THEME
-            and not self._is_borrowed(identity)
+            and not self._is_from_neighbour(identity)
         ]
         jingles = [
             number
@@ -114,16 +114,16 @@ class _Season:
             if _SHORTEST_JINGLE <= identity.seconds < SHORTEST_THEME
         ]
         found.sort(key=lambda number: -self._weight(number))
-        homes = {number: self._home(number) for number in found}
+        usual_roles = {number: self._usual_role(number) for number in found}
         for number in found:
             identity = self._gathered.identities[number]
-            if homes[number] == "ending" and self._follows_an_ending(identity):
-                homes[number] = "preview"
+            if usual_roles[number] == "ending" and self._follows_an_ending(identity):
+                usual_roles[number] = "preview"
             for occurrence in identity.occurrences:
-                claim = self._claim(number, occurrence, homes[number])
+                claim = self._claim(number, occurrence, usual_roles[number])
                 if claim is not None:
                     self._take(claim)
-        self._take_guests(found, homes)
+        self._take_moved(found, usual_roles)
         for number in jingles:
             for claim in self._jingle(number):
                 self._take(claim)
@@ -132,14 +132,14 @@ class _Season:
     def _take(self, claim: Claim) -> None:
         self._taken[claim.place.file].append(claim)
 
-    def borrowed(self) -> list[Claim]:
+    def from_neighbour(self) -> list[Claim]:
         """Recaps and previews: what an episode takes from the one before, or the one behind."""
         claims: list[Claim] = []
         pieces: dict[tuple[int, Role], list[tuple[int, Occurrence]]] = defaultdict(list)
         perhaps: dict[tuple[int, Role], list[tuple[int, Occurrence]]] = defaultdict(list)
         for number, identity in enumerate(self._gathered.identities):
             for found, moved in ((pieces, _MOVED), (perhaps, 0.0)):
-                kind = self._is_borrowed(identity, moved)
+                kind = self._is_from_neighbour(identity, moved)
                 if kind is not None:
                     role, occurrence = kind
                     whole = self._whole(identity, occurrence)
@@ -162,28 +162,28 @@ class _Season:
                 claims.append(Claim(role, place, number, occurrence, 0.8, (told,)))
         return claims
 
-    def _whole(self, identity: Identity, borrowed: Occurrence) -> Occurrence:
+    def _whole(self, identity: Identity, from_neighbour: Occurrence) -> Occurrence:
         """As long as what it repeats, where another repeated thing, mostly the story's music, was
         heard in a part of it and took that for itself."""
-        place = borrowed.place
+        place = from_neighbour.place
         missing = max(each.place.seconds for each in identity.occurrences) - place.seconds
         if missing < _SHORTEST_LOSS:
-            return borrowed
+            return from_neighbour
         for start, end in ((place.end, place.end + missing), (place.start - missing, place.start)):
             if start < 0 or end > self._durations[place.file]:
                 continue
             lost = Stretch(place.file, start, end)
             if any(lost.common(claim.place) > 0 for claim in self._taken[place.file]):
                 continue
-            heard = sum(
+            repetition = sum(
                 other.place.common(lost)
                 for each in self._gathered.identities
                 for other in each.within(place.file)
             )
-            if heard >= _MUSIC_IN_IT * missing:
+            if repetition >= _MUSIC_IN_IT * missing:
                 whole = Stretch(place.file, min(start, place.start), max(end, place.end))
-                return replace(borrowed, place=whole)
-        return borrowed
+                return replace(from_neighbour, place=whole)
+        return from_neighbour
 
     def _weight(self, number: int) -> float:
         """How much an identity looks like a theme: in many episodes, of the usual length."""
@@ -205,21 +205,21 @@ class _Season:
         """Where its middle lies in its episode, 0..1."""
         return self._chunk(place).share((place.start + place.end) / 2)
 
-    def _home(self, number: int) -> Role:
+    def _usual_role(self, number: int) -> Role:
         identity = self._gathered.identities[number]
         shares = [self._share(each.place) for each in identity.occurrences]
         return "opening" if statistics.median(shares) < 0.5 else "ending"
 
-    def _claim(self, number: int, occurrence: Occurrence, home: Role) -> Claim | None:
+    def _claim(self, number: int, occurrence: Occurrence, usual_role: Role) -> Claim | None:
         """What an occurrence of a theme is at home; None where its place says otherwise."""
         place = occurrence.place
         chunk = self._chunk(place)
-        if self._rival(home, chunk, place):
+        if self._occupied_by(usual_role, chunk, place):
             return None
         ends = chunk.share(place.end)
-        if home == "ending" and ends < _TAIL:
+        if usual_role == "ending" and ends < _TAIL:
             return None
-        if home == "opening" and self._share(place) >= 0.5:
+        if usual_role == "opening" and self._share(place) >= 0.5:
             followed = any(
                 other.place.file == place.file and other.place.start >= place.end - 1
                 for identity in self._gathered.identities
@@ -230,9 +230,9 @@ class _Season:
             )
             if not followed and ends >= _FINAL:
                 return None  # a guest: see below
-        return self._made(home, number, occurrence)
+        return self._made(usual_role, number, occurrence)
 
-    def _take_guests(self, found: Sequence[int], homes: Mapping[int, Role]) -> None:
+    def _take_moved(self, found: Sequence[int], usual_roles: Mapping[int, Role]) -> None:
         """Songs out of their home: the opening's as an ending, the ending's as an opening."""
         for number in found:
             for occurrence in self._gathered.identities[number].occurrences:
@@ -240,18 +240,18 @@ class _Season:
                 if any(claim.place == place for claim in self._taken[place.file]):
                     continue
                 chunk = self._chunk(place)
-                home = homes[number]
-                if home == "opening" and chunk.share(place.end) >= _FINAL:
+                usual_role = usual_roles[number]
+                if usual_role == "opening" and chunk.share(place.end) >= _FINAL:
                     role: Role = "ending"
-                elif home == "ending" and chunk.share(place.start) <= _HEAD:
+                elif usual_role == "ending" and chunk.share(place.start) <= _HEAD:
                     role = "opening"
                 else:
                     continue
-                if not self._rival(role, chunk, place):
-                    told = f"the song that is the {home} elsewhere"
+                if not self._occupied_by(role, chunk, place):
+                    told = f"the song that is the {usual_role} elsewhere"
                     self._take(self._made(role, number, occurrence, told))
 
-    def _rival(self, role: Role, chunk: _Chunk, place: Stretch) -> Claim | None:
+    def _occupied_by(self, role: Role, chunk: _Chunk, place: Stretch) -> Claim | None:
         """What has the role in this episode already, or the place."""
         for claim in self._taken[chunk.file]:
             inside = chunk.start <= (claim.place.start + claim.place.end) / 2 < chunk.end
@@ -286,7 +286,7 @@ class _Season:
             )
         return 2 * behind >= len(identity.occurrences)
 
-    def _is_borrowed(
+    def _is_from_neighbour(
         self, identity: Identity, moved: float = _MOVED
     ) -> tuple[Role, Occurrence] | None:
         """The role and the borrower, where two neighbours hold a thing at different places.

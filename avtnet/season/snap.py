@@ -48,7 +48,7 @@ class _End:
         return abs(self.at - self.anchor) > _NEAR
 
 
-def snap(claims: Sequence[Claim], heard: Repetition, cache: Cache) -> list[Claim]:
+def snap(claims: Sequence[Claim], repetition: Repetition, cache: Cache) -> list[Claim]:
     """The claims, their ends moved to the change of the picture that all have there.
 
     A song may begin softly a little behind its picture, or die away before it. The moment of the
@@ -63,11 +63,11 @@ def snap(claims: Sequence[Claim], heard: Repetition, cache: Cache) -> list[Claim
                 groups[claim.identity, claim.role, side, end.by_talk].append(end)
     moves: dict[tuple[int, Side], tuple[float, float]] = {}
     for ends in groups.values():
-        moment = _moment(ends, heard, cache)
+        moment = _moment(ends, repetition, cache)
         if moment is not None:
             for end in ends:
                 moves[id(end.claim), end.side] = end.at, end.anchor + moment
-    return [_moved(claim, moves, heard) for claim in claims]
+    return [_moved(claim, moves, repetition) for claim in claims]
 
 
 _SIDES: tuple[Side, ...] = ("start", "end")
@@ -80,19 +80,19 @@ def _end(claim: Claim, side: Side) -> _End:
     return _End(claim, side, own.end, whole.end)
 
 
-def _moment(ends: Sequence[_End], heard: Repetition, cache: Cache) -> float | None:
+def _moment(ends: Sequence[_End], repetition: Repetition, cache: Cache) -> float | None:
     """Seconds from the anchors to the change of the picture that most episodes have there."""
     spread = np.linspace(0, len(ends) - 1, min(_SAMPLED, len(ends))).round().astype(int)
     found: list[list[float]] = []
     for end in (ends[number] for number in dict.fromkeys(spread.tolist())):
         file = end.claim.place.file
         low, high = _reach(end)
-        limit = heard.durations[file]
+        limit = repetition.durations[file]
         if end.at <= _NEAR or end.at >= limit - _NEAR:
             continue  # the file's own end
         begin, until = round(max(0.0, end.at - low), 3), round(min(limit, end.at + high), 3)
         try:
-            near = _changes(heard.paths[file], begin, until, cache)
+            near = _changes(repetition.paths[file], begin, until, cache)
         except ClippingError:
             continue
         found.append([time - end.anchor for time in near])
@@ -127,13 +127,13 @@ def _reach(end: _End) -> tuple[float, float]:
 
 
 def _moved(
-    claim: Claim, moves: Mapping[tuple[int, Side], tuple[float, float]], heard: Repetition
+    claim: Claim, moves: Mapping[tuple[int, Side], tuple[float, float]], repetition: Repetition
 ) -> Claim:
     start, end = claim.place.start, claim.place.end
     reasons = list(claim.reasons)
     for side in _SIDES:
         before, to = moves.get((id(claim), side), (0.0, 0.0))
-        to = min(max(0.0, to), heard.durations[claim.place.file])
+        to = min(max(0.0, to), repetition.durations[claim.place.file])
         if abs(to - before) < _NEAR:
             continue
         start, end = (to, end) if side == "start" else (start, to)

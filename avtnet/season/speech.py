@@ -42,7 +42,7 @@ _SMOOTH = 2.0
 """Seconds: words have pauses."""
 
 
-def split_off_speech(claims: Sequence[Claim], heard: Repetition, cache: Cache) -> list[Claim]:
+def split_off_speech(claims: Sequence[Claim], repetition: Repetition, cache: Cache) -> list[Claim]:
     """Openings and endings with talk over them: mixed, or shorter by the part that is story's.
 
     Talk is what none of the siblings has at that place. Where all of a season's episodes talk over
@@ -52,7 +52,7 @@ def split_off_speech(claims: Sequence[Claim], heard: Repetition, cache: Cache) -
     parted: list[Claim] = []
     for claim in claims:
         if claim.role in ("opening", "ending") and claim.occurrence.by == "sound":
-            parted += _parted(claim, heard, cache)
+            parted += _parted(claim, repetition, cache)
         else:
             parted.append(claim)
     return without_score(parted)
@@ -67,12 +67,12 @@ def without_score(claims: Sequence[Claim]) -> list[Claim]:
     return [claim for claim in claims if claim.role != "mixed" or themes[claim.identity] > 1]
 
 
-def _parted(claim: Claim, heard: Repetition, cache: Cache) -> list[Claim]:
-    left = left_by_siblings(claim, heard, cache)
+def _parted(claim: Claim, repetition: Repetition, cache: Cache) -> list[Claim]:
+    left = left_by_siblings(claim, repetition, cache)
     if left is None:
         return [claim]
     soft = float(_smoothed(left > _SOFT_TALK).mean())
-    if soft >= _MIXED and _other_pictures(claim, heard):
+    if soft >= _MIXED and _other_pictures(claim, repetition):
         told = f"talk over {soft:.0%} of it, under other pictures: a song over story"
         return [replace(claim, role="mixed", reasons=(*claim.reasons, told))]
     before, behind = _ends_with_talk(_smoothed(left > _TALK))
@@ -83,12 +83,12 @@ def _parted(claim: Claim, heard: Repetition, cache: Cache) -> list[Claim]:
         return [claim]
     reasons = list(claim.reasons)
     if before:
-        reasons.append(f"its first {before:.1f} s are heard under talk: left to the story")
+        reasons.append(f"its first {before:.1f} s are repetition under talk: left to the story")
     if behind:
-        reasons.append(f"its last {behind:.1f} s are heard under talk: left to the story")
+        reasons.append(f"its last {behind:.1f} s are repetition under talk: left to the story")
     place = replace(claim.place, start=start, end=end)
     parts = [replace(claim, place=place, reasons=tuple(reasons))]
-    duration = heard.durations[claim.place.file]
+    duration = repetition.durations[claim.place.file]
     lasts = end < duration <= claim.place.end + _TO_THE_END
     if behind and claim.role == "ending" and lasts:
         parts.append(
@@ -103,15 +103,15 @@ def _parted(claim: Claim, heard: Repetition, cache: Cache) -> list[Claim]:
     return parts
 
 
-def _other_pictures(claim: Claim, heard: Repetition) -> bool:
+def _other_pictures(claim: Claim, repetition: Repetition) -> bool:
     """Whether the pictures of a song are none of its siblings'; so too where nobody has any."""
-    for match, swapped in _siblings(claim, heard):
+    for match, swapped in _siblings(claim, repetition):
         here, there = (match.b, match.a) if swapped else (match.a, match.b)
         shares = (np.arange(_LOOKS) + 0.5) / _LOOKS
         try:
             rows = [
                 picture_words(
-                    heard.paths[place.file], (place.start + shares * place.seconds).tolist()
+                    repetition.paths[place.file], (place.start + shares * place.seconds).tolist()
                 )
                 for place in (here, there)
             ]
@@ -124,14 +124,14 @@ def _other_pictures(claim: Claim, heard: Repetition) -> bool:
     return True
 
 
-def left_by_siblings(claim: Claim, heard: Repetition, cache: Cache) -> np.ndarray | None:
+def left_by_siblings(claim: Claim, repetition: Repetition, cache: Cache) -> np.ndarray | None:
     """For every ``STEP`` of a claim's place, the share of energy that no sibling explains, 0..1;
     None where that cannot be told."""
     curves = []
     count = int(claim.place.seconds / STEP)
-    for match, swapped in _siblings(claim, heard):
+    for match, swapped in _siblings(claim, repetition):
         here, there = (match.b, match.a) if swapped else (match.a, match.b)
-        left = _left(here, there, heard, cache)
+        left = _left(here, there, repetition, cache)
         if left is None:
             continue
         curve = np.full(count, np.inf, np.float32)
@@ -152,9 +152,12 @@ def left_by_siblings(claim: Claim, heard: Repetition, cache: Cache) -> np.ndarra
     return np.asarray(least)
 
 
-def _left(here: Stretch, there: Stretch, heard: Repetition, cache: Cache) -> np.ndarray | None:
+def _left(here: Stretch, there: Stretch, repetition: Repetition, cache: Cache) -> np.ndarray | None:
     """:func:`clipping.repeats.residual.residual` of one match; None where it cannot be told."""
-    read_here, read_there = heard.prints[here.file].read, heard.prints[there.file].read
+    read_here, read_there = (
+        repetition.fingerprints[here.file].read,
+        repetition.fingerprints[there.file].read,
+    )
     if read_here is None or read_there is None:
         return None
 
@@ -166,7 +169,7 @@ def _left(here: Stretch, there: Stretch, heard: Repetition, cache: Cache) -> np.
 
     times = [round(time, 4) for each in (here, there) for time in (each.start, each.end)]
     key = [VERSION, *times]
-    paths = heard.paths[here.file], heard.paths[there.file]
+    paths = repetition.paths[here.file], repetition.paths[there.file]
     try:
         values = cached(cache, paths, "left over", key, subtracted)
     except ClippingError:
@@ -175,10 +178,10 @@ def _left(here: Stretch, there: Stretch, heard: Repetition, cache: Cache) -> np.
     return np.where(known < 0, np.float32(np.nan), known) if len(known) else None
 
 
-def _siblings(claim: Claim, heard: Repetition) -> list[tuple[Match, bool]]:
+def _siblings(claim: Claim, repetition: Repetition) -> list[tuple[Match, bool]]:
     """The matches that hold the claim's place against another file, the best first."""
     found: dict[int, tuple[float, Match, bool]] = {}
-    for match in heard.matches_of(claim.place.file):
+    for match in repetition.matches_of(claim.place.file):
         for here, there, swapped in ((match.a, match.b, False), (match.b, match.a, True)):
             common = here.common(claim.place)
             if common < 0.7 * claim.place.seconds or not match.exact or match.by != "sound":

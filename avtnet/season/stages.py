@@ -92,20 +92,20 @@ def season_candidates(
             errors[number] = str(error)
     durations = {number: info.duration for number, info in infos.items() if info.duration > 0}
     settings = replace(SOUND, audio=options.audio)
-    heard, claims = Repetition(tuple(paths), durations), []
+    repetition, claims = Repetition(tuple(paths), durations), []
     if len(durations) > 1 or (durations and themes):
-        heard = listen(
+        repetition = listen(
             paths, durations, cache, settings, workers=options.workers, progress=progress
         )
     if len(durations) > 1:
-        claims = assign_roles(heard.gathered, durations)
+        claims = assign_roles(repetition.gathered, durations)
         if options.pictures != "never":
             claims = compare_pictures(
-                heard, claims, cache, always=options.pictures == "always", progress=progress
+                repetition, claims, cache, always=options.pictures == "always", progress=progress
             )
-        claims = snap(split_off_speech(claims, heard, cache), heard, cache)
+        claims = snap(split_off_speech(claims, repetition, cache), repetition, cache)
     written = [written_json(path, name, options.written_to) for name, path in files.items()]
-    hints = apply_known_spans(paths, heard, cache, themes, settings, written=written)
+    hints = apply_known_spans(paths, repetition, cache, themes, settings, written=written)
     facts, names = [], list(files)
     for number, (name, path) in enumerate(files.items()):
         if number in errors:
@@ -127,7 +127,7 @@ def season_candidates(
                 tuple(candidates),
                 own,
                 max(0, len(durations) - 1) if number in durations else 0,
-                (heard.silent[number],) if number in heard.silent else (),
+                (repetition.silent[number],) if number in repetition.silent else (),
                 hints.denied.get(number, frozenset()),
             )
         )

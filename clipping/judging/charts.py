@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clipping.judging.judgement import Case, EndErrors, JudgedSpan, ScoreBin
+from clipping.segments import clock
 
 EDGES = (-30.0, -10.0, -5.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Of the histogram in seconds; a bar more at each end takes the rest."""
@@ -94,15 +95,6 @@ def spoken(span: JudgedSpan) -> str:
 def colour(role: str) -> str:
     """The class of a role's colour."""
     return COLOURS.get(role, "other")
-
-
-def clock(seconds: float, decimals: int = 0) -> str:
-    """``83.52`` → ``1:23``, or ``1:23.52`` with decimals."""
-    parts = 10**decimals
-    minutes, rest = divmod(round(abs(seconds) * parts), 60 * parts)
-    sign = "-" if seconds < 0 and (minutes or rest) else ""
-    width = 3 + decimals if decimals else 2
-    return f"{sign}{minutes}:{rest / parts:0{width}.{decimals}f}"
 
 
 def _percent(time: float, case: Case) -> float:

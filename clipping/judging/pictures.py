@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from clipping.errors import ClippingError
-from clipping.judging.charts import clock
 from clipping.judging.judgement import Case, Judged, JudgedSpan, Pictures
+from clipping.segments import clock
 
 STRIP = 20
 """Pictures in a strip, evenly over the case."""

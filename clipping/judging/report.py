@@ -20,6 +20,7 @@ from clipping.judging import charts
 from clipping.judging.judgement import RIGHT_SECONDS, Judged, JudgedSpan, Judgement, end_error
 from clipping.judging.metrics import HIT_SECONDS
 from clipping.judging.pictures import describe, picture_case
+from clipping.segments import clock
 
 TEMPLATE = Path(__file__).with_name("report.html")
 REPORT = "report.html"
@@ -189,7 +190,7 @@ def _times(span: JudgedSpan | None) -> str:
     if span is None:
         return "none"
     times = [span.start, span.end]
-    return " - ".join("?" if time is None else charts.clock(time, 2) for time in times)
+    return " - ".join("?" if time is None else clock(time, 2) for time in times)
 
 
 def made_now() -> tuple[tuple[str, str], ...]:

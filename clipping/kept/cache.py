@@ -111,7 +111,7 @@ class Cache:
             self._identities[path] = known
         return known[1]
 
-    def prints(self, path: Path, settings: SharedSettings | None = None) -> FileFingerprint:
+    def fingerprint(self, path: Path, settings: SharedSettings | None = None) -> FileFingerprint:
         """The fingerprints of a file: those kept, or new ones, which are then kept.
 
         Raises:

@@ -38,7 +38,7 @@ class Moved:
 
 def move_times(
     timeline: Timeline,
-    prints: FileFingerprint,
+    fingerprint: FileFingerprint,
     *,
     other: FileFingerprint | None = None,
     themes: Sequence[Theme] = (),
@@ -52,7 +52,7 @@ def move_times(
 
     Args:
         timeline: in seconds of the other cut.
-        prints: of this file.
+        fingerprint: of this file.
         other: prints of the other release.
         themes: those of the library, used where there is no ``other``.
 
@@ -61,19 +61,21 @@ def move_times(
     """
     settings = settings or SharedSettings()
     if other is not None:
-        shared = compare(other, prints, settings)
+        shared = compare(other, fingerprint, settings)
         longest = sorted(shared, key=lambda each: -each.a.segment.duration)
         # What is not where the episode's order would have it may still be elsewhere.
         chains = [_chain(shared), *([each] for each in longest)]
         by = f"moved by what is shared with {other.path.name}"
-        tried = [(each, _by_release(each, chains, prints.duration)) for each in timeline.segments]
+        tried = [
+            (each, _by_release(each, chains, fingerprint.duration)) for each in timeline.segments
+        ]
     elif themes:
         by = "moved to the theme found here"
-        tried = _by_themes(timeline.segments, prints, themes, settings)
+        tried = _by_themes(timeline.segments, fingerprint, themes, settings)
     else:
         raise ClippingError(
-            f"{prints.path}: times are moved by the release that they are of, or by themes, and "
-            "there is neither"
+            f"{fingerprint.path}: times are moved by the release that they are of, or by themes, "
+            "and there is neither"
         )
     moved, left_out = [], []
     for segment, now in tried:
@@ -83,7 +85,7 @@ def move_times(
         shift = f"{by}: {now.start - segment.start:+.3f} s, {now.end - segment.end:+.3f} s"
         evidence = (*segment.evidence, shift)
         moved.append(replace(segment, start=now.start, end=now.end, evidence=evidence))
-    placed = Timeline(str(prints.path), prints.duration, tuple(moved))
+    placed = Timeline(str(fingerprint.path), fingerprint.duration, tuple(moved))
     return Moved(placed, tuple(left_out))
 
 
@@ -147,12 +149,12 @@ def _chain(shared: Sequence[Shared]) -> list[Shared]:
 
 def _by_themes(
     segments: Sequence[Segment],
-    prints: FileFingerprint,
+    fingerprint: FileFingerprint,
     themes: Sequence[Theme],
     settings: SharedSettings,
 ) -> list[tuple[Segment, Segment | str]]:
     """Each segment, and the theme found here that it is, or why it is none."""
-    found = find_themes(prints, themes, settings)
+    found = find_themes(fingerprint, themes, settings)
     tried: list[tuple[Segment, Segment | str]] = []
     for segment in segments:
         alike = [

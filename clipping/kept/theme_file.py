@@ -78,7 +78,7 @@ class Theme:
             raise FeatureError(f"{self.name}: there is neither sound nor picture")
 
     @cached_property
-    def prints(self) -> FileFingerprint:
+    def fingerprint(self) -> FileFingerprint:
         """The theme as one file among others, its first sample being its second 0."""
         sound = picture = None
         if self.sound is not None:

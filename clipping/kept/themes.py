@@ -55,7 +55,7 @@ def read_library(folder: Path) -> tuple[list[Theme], list[str]]:
 
 
 def find_themes(
-    prints: FileFingerprint, themes: Sequence[Theme], settings: SharedSettings | None = None
+    fingerprint: FileFingerprint, themes: Sequence[Theme], settings: SharedSettings | None = None
 ) -> list[FoundTheme]:
     """Where themes are in a file, in order of time; of several at one place the best.
 
@@ -72,8 +72,10 @@ def find_themes(
     found: list[FoundTheme] = []
     for theme in themes:
         shortest = max(2.0, LEAST_SHARE * theme.duration)
-        for stretch in compare(theme.prints, prints, replace(settings, shortest=shortest)):
-            placed = _whole(theme, stretch, prints.duration)
+        for stretch in compare(
+            theme.fingerprint, fingerprint, replace(settings, shortest=shortest)
+        ):
+            placed = _whole(theme, stretch, fingerprint.duration)
             if placed.share >= LEAST_SHARE:
                 found.append(placed)
     found.sort(key=lambda each: (-(each.end - each.start) * each.score, each.start))

@@ -190,7 +190,7 @@ def _heard_until(sound: Fingerprint, start: float) -> float:
     return start + (rows * STEP_SAMPLES + WINDOW_SAMPLES) / SOUND_RATE
 
 
-def save_fingerprint(prints: FileFingerprint, file: Path, origin: str = "") -> None:
+def save_fingerprint(fingerprint: FileFingerprint, file: Path, origin: str = "") -> None:
     """Write the prints of a media file as one safetensors file, whole or not at all.
 
     Args:
@@ -202,17 +202,17 @@ def save_fingerprint(prints: FileFingerprint, file: Path, origin: str = "") -> N
         FeatureError: where it would be larger than ``MOST_BYTES``.
     """
     tensors: dict[str, np.ndarray] = {}
-    about: dict[str, Any] = {"duration": prints.duration, "origin": origin}
-    for kind, index in (("sound", prints.sound), ("picture", prints.picture)):
+    about: dict[str, Any] = {"duration": fingerprint.duration, "origin": origin}
+    for kind, index in (("sound", fingerprint.sound), ("picture", fingerprint.picture)):
         if index is not None:
             tensors[kind] = index.words
             about[kind] = {"centre": index.fingerprint.centre}
-    if isinstance(prints.read, SoundReader):
-        about["sound"] |= {"end": prints.read.end, "stream": prints.read.stream}
+    if isinstance(fingerprint.read, SoundReader):
+        about["sound"] |= {"end": fingerprint.read.end, "stream": fingerprint.read.stream}
     try:
         data = to_bytes(FORM, about, tensors)
     except FeatureError as error:
-        raise FeatureError(f"{prints.path}: {error}") from error
+        raise FeatureError(f"{fingerprint.path}: {error}") from error
     with atomic_path(file) as temporary:
         temporary.write_bytes(data)
 

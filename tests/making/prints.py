@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from avtnet.evidence import NETWORKS, Candidate, fuse_candidates
-from avtnet.search.episodes import network_share
+from avtnet.search.episodes import network_trust
 from avtnet.season.repetition import ALL_PAIRS, SOUND, Repetition, as_matches
 from avtnet.season.roles import assign_roles
 from avtnet.season.speech import split_off_speech
@@ -82,7 +82,7 @@ class MadeEpisode:
             Segment(at, at + part.seconds, part.label) for at, part in self.placed if part.label
         )
 
-    def prints(self, path: Path) -> FileFingerprint:
+    def fingerprint(self, path: Path) -> FileFingerprint:
         rows = int((self.duration - 2 * CENTRE) / STEP)
         words = np.ones(rows, np.uint32)
         for at, part in self.placed:
@@ -243,18 +243,18 @@ def locate_made(
         path.write_bytes(made.seed.to_bytes(8, "little"))
     assert len(episodes) <= ALL_PAIRS
     durations = {number: made.duration for number, made in enumerate(episodes)}
-    heard = Repetition(paths, durations)
-    heard.prints = {
-        number: made.prints(path)
+    repetition = Repetition(paths, durations)
+    repetition.fingerprints = {
+        number: made.fingerprint(path)
         for number, (made, path) in enumerate(zip(episodes, paths, strict=True))
     }
     for a in durations:
         for b in range(a):
-            found = compare(heard.prints[b], heard.prints[a], SOUND)
-            heard.matches += as_matches(b, a, found)
-    heard.gathered = group_matches(heard.matches, durations)
-    claims = assign_roles(heard.gathered, durations)
-    claims = split_off_speech(claims, heard, Cache(folder / "cache"))
+            found = compare(repetition.fingerprints[b], repetition.fingerprints[a], SOUND)
+            repetition.matches += as_matches(b, a, found)
+    repetition.gathered = group_matches(repetition.matches, durations)
+    claims = assign_roles(repetition.gathered, durations)
+    claims = split_off_speech(claims, repetition, Cache(folder / "cache"))
     segments = []
     for number, made in enumerate(episodes):
         own = [from_claim(claim) for claim in claims if claim.place.file == number]
@@ -262,7 +262,7 @@ def locate_made(
         candidates = [*own, *from_chapters(info)]
         # As avtnet.localization asks them.
         if len(episodes) < 3 and not {"opening", "ending"} <= {each.role for each in candidates}:
-            share = network_share(len(episodes) - 1)
+            share = network_trust(len(episodes) - 1)
             candidates += [replace(each, trust=share * each.trust) for each in made.networks]
         segments.append(fuse_candidates(candidates, made.duration, min_confidence=min_confidence))
     return segments

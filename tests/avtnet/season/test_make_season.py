@@ -84,9 +84,11 @@ def test_songs_and_voices_can_be_cut_from_recordings(tmp_path):
     assert np.array_equal(first, piece_sound(opening, samples, again))
     other = piece_sound(ending, samples, material)
     sources = [song(50.0, number) for number in range(3)]
-    heard = [[fits(part[:22050], source) > 0.9 for source in sources] for part in (first, other)]
-    assert sorted(map(sum, heard)) == [1, 1]
-    assert heard[0] != heard[1]  # each from a file of its own
+    repetition = [
+        [fits(part[:22050], source) > 0.9 for source in sources] for part in (first, other)
+    ]
+    assert sorted(map(sum, repetition)) == [1, 1]
+    assert repetition[0] != repetition[1]  # each from a file of its own
     for end in (first[:4410], first[-4410:]):
         assert np.sqrt(np.mean(np.square(end))) > 0.03
     japanese, dubbed = (

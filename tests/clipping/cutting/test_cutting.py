@@ -5,13 +5,13 @@ from fractions import Fraction
 
 import av
 import pytest
-from clipping.cutting.check import check_cut
-from clipping.cutting.plan import plan_cut, read_picture_packets
 from making.cut_oracles import AUDIO_RATE, KINDS, complaints, fall, lags, numbers, packets, pictures
 from making.media import make_media, read_clicks, truncate
 
+from clipping.cutting.check import check_cut
 from clipping.cutting.cut import cut, remove
 from clipping.cutting.picture import SpliceError
+from clipping.cutting.plan import plan_cut, read_picture_packets
 from clipping.cutting.source import read_picture_info
 from clipping.errors import MediaError
 from clipping.media.probe import probe

@@ -73,22 +73,22 @@ def shares(a, b, kind: Kind = "sound"):
 
 def test_fingerprints_are_made_once_and_a_renamed_or_moved_file_is_found_again(season, made):
     first, second = season / "01.m4a", season / "02.m4a"
-    found = compare(*(Cache().prints(path, SOUND) for path in (first, second)), SOUND)
+    found = compare(*(Cache().fingerprint(path, SOUND) for path in (first, second)), SOUND)
     assert len(found) == 1
     Cache().keep_pair(first, second, SOUND, found)
     renamed = first.rename(season / "another name.m4a")
     moved = shutil.move(season, season.with_name("moved"))
     first, second = moved / renamed.name, moved / second.name
     cache = Cache()
-    again = compare(*(cache.prints(path, SOUND) for path in (first, second)), SOUND)
+    again = compare(*(cache.fingerprint(path, SOUND) for path in (first, second)), SOUND)
     assert made == ["01.m4a", "02.m4a"]
     assert again == cache.pair(first, second, SOUND)
     assert [each.a.segment for each in again] == [each.a.segment for each in found]
     assert cache.notes == ()
     assert not any(b"01.m4a" in data or b"season" in data for data in everything(moved).values())
     # Other settings are another question.
-    Cache().prints(first, SharedSettings(by="sound", region_end=5.0))
-    Cache(fresh=True).prints(first, SOUND)
+    Cache().fingerprint(first, SharedSettings(by="sound", region_end=5.0))
+    Cache(fresh=True).fingerprint(first, SOUND)
     assert made == ["01.m4a", "02.m4a", renamed.name, renamed.name]
 
 
@@ -96,7 +96,7 @@ def test_fingerprints_are_made_once_and_a_renamed_or_moved_file_is_found_again(s
 def test_a_replaced_file_is_noticed_even_one_of_the_same_size_and_ends(season, made, how):
     path = season / "01.m4a"
     cache = Cache()
-    cache.prints(path, SOUND)
+    cache.fingerprint(path, SOUND)
     cache.keep_fact(path, "pictures", {"found": []})
     assert cache.fact(path, "pictures") == {"found": []}
     if how == "other":
@@ -107,7 +107,7 @@ def test_a_replaced_file_is_noticed_even_one_of_the_same_size_and_ends(season, m
         path.write_bytes(data)
     for fresh in (cache, Cache()):  # one that has seen the file before, and another process
         assert fresh.fact(path, "pictures") is None
-    Cache().prints(path, SOUND)
+    Cache().fingerprint(path, SOUND)
     assert made == ["01.m4a", "01.m4a"]
 
 
@@ -145,7 +145,7 @@ def test_a_fact_is_kept_under_its_name_and_settings(season):
 def test_damaged_files_are_as_good_as_none_and_are_replaced(season, made):
     a, b = season / "01.m4a", season / "02.m4a"
     cache = Cache()
-    cache.prints(a, SOUND)
+    cache.fingerprint(a, SOUND)
     cache.keep_pair(a, b, SOUND, shares(a, b))
     cache.keep_fact(a, "pictures", {"found": [1.25]})
     kept = everything(season / FOLDER)
@@ -163,12 +163,12 @@ def test_damaged_files_are_as_good_as_none_and_are_replaced(season, made):
                 assert cache.fact(a, "pictures") in (None, {"found": [1.25]})
         path.write_bytes(data[: len(data) // 2])
     made.clear()
-    cache.prints(a, SOUND)
+    cache.fingerprint(a, SOUND)
     assert cache.pair(a, b, SOUND) is None
     assert cache.fact(a, "pictures") is None
     cache.keep_pair(b, a, SOUND, [])
     cache.keep_fact(a, "pictures", {"found": []})
-    Cache().prints(a, SOUND)
+    Cache().fingerprint(a, SOUND)
     assert (made, Cache().pair(a, b, SOUND)) == (["01.m4a"], [])
     assert Cache().fact(a, "pictures") == {"found": []}
 
@@ -210,17 +210,17 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_users_directory_taken(s
     (season / FOLDER).write_text("a file where the folder would be")
     a, b = season / "01.m4a", season / "02.m4a"
     cache = Cache()
-    cache.prints(a, SOUND)
+    cache.fingerprint(a, SOUND)
     cache.keep_pair(a, b, SOUND, [])
     (note,) = cache.notes
     assert str(season / FOLDER) in note
     assert str(user) in note
-    Cache().prints(a, SOUND)
+    Cache().fingerprint(a, SOUND)
     assert (Cache().pair(a, b, SOUND), made) == ([], ["01.m4a"])
     shutil.rmtree(user)
     user.write_text("here too")
     cache = Cache()
-    cache.prints(a, SOUND)
+    cache.fingerprint(a, SOUND)
     cache.keep_fact(a, "x", 1)
     assert len(cache.notes) == 2
     assert "nothing is kept" in cache.notes[1]
@@ -232,13 +232,13 @@ def test_a_file_that_grows_while_it_is_looked_at_is_not_kept(season, monkeypatch
     path = season / "01.m4a"
 
     def while_it_grows(file, settings):
-        prints = make_fingerprint(file, settings)
+        fingerprint = make_fingerprint(file, settings)
         with open(file, "ab") as stream:
             stream.write(b"more of it")
-        return prints
+        return fingerprint
 
     monkeypatch.setattr("avtnet.cache.make_prints", while_it_grows)
-    Cache().prints(path, SOUND)
+    Cache().fingerprint(path, SOUND)
     assert not (season / FOLDER).exists()
 
 

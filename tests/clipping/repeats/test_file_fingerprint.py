@@ -43,8 +43,8 @@ def test_kept_pictures_compare_too_and_a_region_is_kept_with_them(tmp_path):
     small = {"size": (160, 90), "rate": 12}
     a = make_fingerprint(film(tmp_path / "a.mp4", [(4, 1), (9, 7), (3, 2)], **small), settings)
     b = make_fingerprint(film(tmp_path / "b.mp4", [(6, 3), (9, 7)], **small), settings)
-    for prints in (a, b):
-        save_fingerprint(prints, tmp_path / f"{prints.path.stem}.prints")
+    for fingerprint in (a, b):
+        save_fingerprint(fingerprint, tmp_path / f"{fingerprint.path.stem}.prints")
     kept = [load_fingerprint(tmp_path / f"{x.path.stem}.prints", x.path) for x in (a, b)]
     assert kept[0].sound is None
     found = compare(*kept, settings)

@@ -1,44 +1,55 @@
-"""What several sources say of an episode → its segments, each with a confidence and its reasons."""
+"""Fuse candidates from several sources into the segments of an episode.
+
+1. Candidates that mean the same stretch form a group (:func:`_grouped`).
+2. In each group the starts are fused, and the ends, by :func:`ensemble.sources.fuse_votes`.
+3. Of segments that overlap, the one with the higher confidence stays (:func:`_apart`).
+
+Evidence of one source over the same seconds counts once: two candidates of one source are not
+independent, so they never make each other surer.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from clipping.segments import Role, Segment
 from ensemble.sources import Fused, Vote, fuse_votes
 
-_SAME = 0.3
-"""Overlap over union from which two sources mean the same stretch."""
+SAME_STRETCH = 0.3
+"""Smallest overlap over union of two candidates that mean the same stretch."""
 _ONE_OF_A_KIND: frozenset[Role] = frozenset({"opening", "ending"})
+"""Roles that an episode has once, so that one elsewhere speaks against one here."""
 _LEAST_SECONDS = 1.0
+"""Seconds of the shortest segment."""
 NETWORKS = "networks"
-"""What they are called as a source."""
+"""Name of the source of all networks; they see the same features, so they are one source."""
 _TRIMMED = 2.0
-"""Seconds of overlap that are cut off; with more, two segments claim the same."""
+"""Seconds of the largest overlap of two segments that is cut off; with more, one is dropped."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A stretch that one source takes for something."""
+    """A stretch of an episode and the role that one source gives it."""
 
     source: str
     role: Role
     start: float | None
-    """Seconds; None where the source knows the other end only."""
+    """Seconds; None if the source knows only the other end."""
     end: float | None
     sigma: float
-    """Standard deviation of its ends where it is right, in seconds."""
+    """Standard deviation of its ends in seconds, if it is right."""
     trust: float
-    """How probable it is to be right, 0..1."""
+    """Probability that it is right, 0..1."""
     reasons: tuple[str, ...] = ()
     assumed: str = ""
-    """What stands for the end that is not known, in words."""
+    """Sentence for the user: the time that is used for the unknown end."""
     settled: bool = False
-    """Whether a person said so: nothing else counts then."""
+    """True if a person said so: no other source counts then."""
 
     def overlap(self, other: Candidate) -> float:
-        """Overlap over union; 0 where one end of either is unknown."""
+        """Return overlap over union, 0..1; 0 if an end of either is unknown."""
         if None in (self.start, self.end, other.start, other.end):
             return 0.0
         assert self.start is not None
@@ -56,7 +67,7 @@ class _Group:
 
     members: list[Candidate]
     against: list[Candidate] = field(default_factory=list)
-    """Those that put the same role elsewhere."""
+    """Candidates that see the same role elsewhere."""
 
     @property
     def leader(self) -> Candidate:
@@ -64,13 +75,25 @@ class _Group:
 
     @property
     def role(self) -> Role:
-        """The role that its members trust most in."""
+        """The role with the highest sum of trust, in which each source counts once."""
         if self.leader.settled:
             return self.leader.role
-        trust: dict[Role, float] = {}
+        trust: dict[Role, dict[str, float]] = {}
         for member in self.members:
-            trust[member.role] = trust.get(member.role, 0.0) + member.trust
-        return max(trust, key=lambda role: trust[role])
+            of_source = trust.setdefault(member.role, {})
+            of_source[member.source] = max(of_source.get(member.source, 0.0), member.trust)
+        return max(trust, key=lambda role: sum(trust[role].values()))
+
+    @property
+    def speakers(self) -> list[Candidate]:
+        """The members whose reasons are told: of each source the most trusted for each end."""
+        chosen: list[Candidate] = []
+        for source in dict.fromkeys(member.source for member in self.members):
+            own = [member for member in self.members if member.source == source]
+            for side in ("start", "end"):
+                known = [member for member in own if getattr(member, side) is not None]
+                chosen += sorted(known, key=lambda each: -each.trust)[:1]
+        return [member for member in self.members if any(member is each for each in chosen)]
 
 
 def fuse_candidates(
@@ -80,16 +103,35 @@ def fuse_candidates(
     min_confidence: float,
     denied: frozenset[str] = frozenset(),
 ) -> tuple[Segment, ...]:
-    """The segments that the sources make probable, in order of time.
+    """Return the segments that the candidates make probable, in order of time.
 
-    Sources that mean the same stretch (by their overlap, or by the one end that they know) are
-    fused end by end with :func:`ensemble.sources.fuse_votes`; a source that has an opening or an
-    ending elsewhere takes confidence away. Where two segments would overlap, the surer one stays.
+    Candidates that mean the same stretch (by their overlap, or by the one end that they know) are
+    fused end by end with :func:`ensemble.sources.fuse_votes`; a source that sees an opening or an
+    ending elsewhere lowers the confidence. A source counts once in a segment, however many
+    candidates it has there. Of two segments that overlap, the one with more confidence stays.
 
     Args:
         duration: of the file in seconds.
-        min_confidence: below it nothing is said.
-        denied: labels of which a person said that there is none.
+        min_confidence: segments with less are left out, 0..1.
+        denied: roles that are taken from a person's corrections only.
+    """
+    segments = []
+    for group in _grouped(candidates):
+        if group.role in denied and not group.leader.settled:
+            continue
+        segment = _segment(group, duration)
+        if segment is not None and (segment.score or 0.0) >= min_confidence:
+            segments.append(segment)
+    return _apart(segments)
+
+
+def _grouped(candidates: Sequence[Candidate]) -> list[_Group]:
+    """Return groups of candidates that mean the same stretch.
+
+    Candidates with both ends known come first, the most precise leading: each joins the group
+    whose leader it overlaps most, or opens a new group. Then each candidate with one known end
+    joins the first group of its role whose end it matches; if none matches, it speaks against all
+    groups of its role.
     """
     ordered = sorted(candidates, key=_rank)
     whole = [each for each in ordered if None not in (each.start, each.end)]
@@ -97,7 +139,7 @@ def fuse_candidates(
     groups: list[_Group] = []
     for candidate in whole:
         best = max(groups, key=lambda group: group.leader.overlap(candidate), default=None)
-        if best is not None and best.leader.overlap(candidate) >= _SAME:
+        if best is not None and best.leader.overlap(candidate) >= SAME_STRETCH:
             best.members.append(candidate)
         else:
             groups.append(_Group([candidate]))
@@ -111,25 +153,19 @@ def fuse_candidates(
         else:
             for group in of_role:
                 group.against.append(half)
-    segments = []
-    for group in groups:
-        if group.role in denied and not group.leader.settled:
-            continue
-        segment = _segment(group, duration)
-        if segment is not None and (segment.score or 0.0) >= min_confidence:
-            segments.append(segment)
-    return _apart(segments)
+    return groups
 
 
 def _rank(each: Candidate) -> tuple[object, ...]:
-    """Complete, so that it does not matter who spoke first."""
+    """A total order: the result does not depend on the order of the inputs."""
     start = -1.0 if each.start is None else each.start
     end = -1.0 if each.end is None else each.end
-    said = (each.role, each.source, each.reasons, each.assumed)
-    return not each.settled, each.sigma, -each.trust, start, end, *said
+    texts = (each.role, each.source, each.reasons, each.assumed)
+    return not each.settled, each.sigma, -each.trust, start, end, *texts
 
 
 def _fits(leader: Candidate, half: Candidate) -> bool:
+    """Return whether the one end that ``half`` knows agrees with the leader's."""
     for known, own in ((half.start, leader.start), (half.end, leader.end)):
         if known is not None and own is not None:
             vote = Vote(half.source, known, half.sigma, half.trust)
@@ -138,6 +174,7 @@ def _fits(leader: Candidate, half: Candidate) -> bool:
 
 
 def _segment(group: _Group, duration: float) -> Segment | None:
+    """Fuse one group into a segment; None if less than _LEAST_SECONDS are left of it."""
     leader = group.leader
     if leader.settled:
         assert leader.start is not None
@@ -152,21 +189,23 @@ def _segment(group: _Group, duration: float) -> Segment | None:
     end = duration if ends is None else min(duration, ends.seconds)
     if end - start < _LEAST_SECONDS:
         return None
+    # A segment is right if both of its ends are, so the weaker one decides.
     known = [fused.confidence for fused in (starts, ends) if fused is not None]
     confidence = min(known) * _against(group)
-    reasons = [reason for member in group.members for reason in member.reasons]
+    reasons = list(dict.fromkeys(reason for each in group.speakers for reason in each.reasons))
     if starts is None or ends is None:
         reasons += dict.fromkeys(member.assumed for member in group.members if member.assumed)
-    for fused, what in ((starts, "start"), (ends, "end")):
+    for fused, side in ((starts, "start"), (ends, "end")):
         if fused is not None and fused.outvoted:
-            reasons.append(f"another {what} by {', '.join(fused.outvoted)}: outvoted")
+            reasons.append(f"another {side} by {', '.join(fused.outvoted)}: outvoted")
     if group.against:
-        told = ", ".join(sorted({each.source for each in group.against}))
-        reasons.append(f"elsewhere by {told}: outvoted")
+        sources = ", ".join(sorted({each.source for each in group.against}))
+        reasons.append(f"elsewhere by {sources}: outvoted")
     return Segment(round(start, 3), round(end, 3), group.role, round(confidence, 3), tuple(reasons))
 
 
 def _fused(group: _Group, side: str) -> Fused | None:
+    """Fuse the starts or the ends of a group; None if no member knows one."""
     votes = [
         Vote(each.source, seconds, each.sigma, each.trust)
         for each in group.members
@@ -176,16 +215,17 @@ def _fused(group: _Group, side: str) -> Fused | None:
 
 
 def _against(group: _Group) -> float:
-    """What sources take away that put the same role elsewhere."""
-    share = 1.0
-    if group.role in _ONE_OF_A_KIND:
-        for each in group.against:
-            share *= 1 - 0.5 * each.trust
-    return share
+    """Return the factor, 0..1, by which sources that see the role elsewhere lower confidence."""
+    if group.role not in _ONE_OF_A_KIND:
+        return 1.0
+    trust: dict[str, float] = {}
+    for each in group.against:
+        trust[each.source] = max(trust.get(each.source, 0.0), each.trust)
+    return math.prod(1 - 0.5 * trust[source] for source in sorted(trust))
 
 
 def _apart(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    """No two over the same seconds: the surer one stays, and a little overlap is cut off."""
+    """Drop or shorten segments so that no two overlap; the one with more confidence stays."""
     kept: list[Segment] = []
     for segment in sorted(segments, key=lambda each: -(each.score or 0.0)):
         start, end = segment.start, segment.end

@@ -76,7 +76,7 @@ def load_models(config: LocateConfig) -> list[Checkpoint]:
         ConfigError: where two want other features.
     """
     device = find_device(config.device)
-    paths = [path for path in config.weights if not dense_checkpoint.is_dense(path)]
+    paths = [path for path in _each_once(config.weights) if not dense_checkpoint.is_dense(path)]
     models = [checkpoints.load(path, device) for path in paths]
     for model in models[1:]:
         if model.info.features.decisive() != models[0].info.features.decisive():
@@ -96,9 +96,17 @@ def load_dense(config: LocateConfig) -> list[DenseCheckpoint]:
         return [dense_checkpoint.shipped(device)]
     return [
         dense_checkpoint.load(path, device)
-        for path in config.weights
+        for path in _each_once(config.weights)
         if dense_checkpoint.is_dense(path)
     ]
+
+
+def _each_once(paths: Sequence[Path]) -> list[Path]:
+    """Drop files that are named again, also through a link: the same network is no second vote."""
+    first: dict[Path, Path] = {}
+    for path in paths:
+        first.setdefault(path.resolve(), path)
+    return list(first.values())
 
 
 def load_inputs(windows: Sequence[Path], episode: Path | None) -> NetworkInputs:

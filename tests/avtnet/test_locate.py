@@ -24,10 +24,12 @@ from avtnet.classic.checkpoints import CheckpointInfo
 from avtnet.classic.config import ModelConfig
 from avtnet.classic.decode import SHIFTS, fuse_views, shifted, timeline
 from avtnet.classic.model import build
+from avtnet.dense.checkpoint import SHIPPED as SHIPPED_DENSE
 from avtnet.evaluate import main as evaluate_main
 from avtnet.localization import main
 from avtnet.predict import main as predict_main
-from avtnet.search.networks import SHIPPED, predict_window
+from avtnet.search.networks import SHIPPED, load_networks, predict_window
+from avtnet.search.request import LocateConfig
 from clipping.errors import ClippingError
 from clipping.formats.catalog import read as read_format
 from clipping.formats.tables import read_timelines
@@ -359,6 +361,17 @@ def test_a_model_that_ignores_the_window_is_not_believed():
     (opening,) = timeline("x", [sure], min_confidence=0.5, weights="w").segments
     assert (opening.label, opening.start) == ("opening", 0.0)
     assert opening.end == pytest.approx(100.05, abs=0.06)
+
+
+def test_a_checkpoint_that_is_named_twice_is_asked_once(tmp_path, weights):
+    link = tmp_path / "again.safetensors"
+    link.symlink_to(weights[0])
+    dense = tmp_path / "dense.safetensors"
+    dense.symlink_to(SHIPPED_DENSE)
+    paths = (weights[0], SHIPPED_DENSE, weights[1], link, weights[0], dense)
+    networks = load_networks(LocateConfig(weights=paths))
+    assert [model.path for model in networks.models] == [weights[0], weights[1]]
+    assert len(networks.dense) == 1
 
 
 def test_a_short_file_does_not_get_two_names_for_the_same_seconds():

@@ -276,7 +276,7 @@ def test_wrong_usage_is_explained(folder, tmp_path, capsys):
 
 
 def test_the_config_file_says_the_defaults():
-    path = Path(__file__).parent.parent / "configs" / "ensemble.yaml"
+    path = Path(__file__).parents[2] / "configs" / "ensemble.yaml"
     assert load(FuseConfig, path) == FuseConfig()
 
 

@@ -149,7 +149,10 @@ def test_fused_votes_lie_among_those_that_agree(said, seed):
     assert 0 <= fused.confidence <= 1
     assert min(vote.seconds for vote in said) - 1e-9 <= fused.seconds
     assert fused.seconds <= max(vote.seconds for vote in said) + 1e-9
-    assert len(fused.agreed) + len(fused.outvoted) == len(said)
+    assert {*fused.agreed, *fused.outvoted} == {vote.source for vote in said}
+    repeated = fuse_votes([*said, *said])
+    assert repeated.confidence == fused.confidence
+    assert repeated.seconds == pytest.approx(fused.seconds)
     alone = fuse_votes(said[:1])
     assert alone.seconds == pytest.approx(said[0].seconds)
     assert alone.confidence == pytest.approx(said[0].trust)

@@ -19,7 +19,7 @@ from avtnet.classic.dataset import read_windows
 from avtnet.classic.model import build
 from avtnet.classic.positions import predict_windows
 from avtnet.classic.pretrained import load_pretrained
-from avtnet.dense import inputs
+from avtnet.synthesis import composer as composing
 from avtnet.synthesis.composer import Composer
 
 
@@ -54,7 +54,7 @@ def network():
 @pytest.fixture
 def plain(monkeypatch, script):
     """Copies and compositions that nothing is done to."""
-    for module in (script, inputs):
+    for module in (script, composing):
         monkeypatch.setattr(module, "draw_treatment", lambda rng: UNTREATED)
 
 
@@ -127,7 +127,7 @@ def test_a_shortened_song_keeps_both_ends_and_its_sound_stays_with_its_pictures(
         assert seconds[-1] == whole.frames[-1, 0, 0, 0]
         # In a counted piece four levels of the sound are a second, as the pictures' numbers are.
         for number, second in enumerate(seconds):
-            column = round((whole.phase + number) * inputs.COLUMNS_A_SECOND)
+            column = round((whole.phase + number) * composing.COLUMNS_A_SECOND)
             heard = (int(short.mel[min(column, len(short.mel) - 1), 0]) - 100) % 100
             wanted = (4 * (second + whole.phase)) % 100
             assert abs((heard - wanted + 50) % 100 - 50) <= 1

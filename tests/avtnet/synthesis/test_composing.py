@@ -11,8 +11,8 @@ from making.pieces import COUNTED, UNTREATED, counted, render_pieces
 from avtnet import compose
 from avtnet.classic import checkpoints
 from avtnet.classic.dataset import read_songs, read_windows
-from avtnet.dense import inputs
 from avtnet.dense.inputs import SLOTS
+from avtnet.synthesis import composer as composing
 from avtnet.synthesis import library
 from avtnet.synthesis.composer import Composer
 from avtnet.train import main as train_main
@@ -21,8 +21,8 @@ from preprocess.features import load as load_features
 
 
 def test_composed_episodes_show_and_play_each_second_of_a_song_where_the_truth_has_it(monkeypatch):
-    monkeypatch.setattr(inputs, "draw_treatment", lambda rng: UNTREATED)
-    monkeypatch.setattr(inputs, "OVER", 0.0)
+    monkeypatch.setattr(composing, "draw_treatment", lambda rng: UNTREATED)
+    monkeypatch.setattr(composing, "OVER", 0.0)
     pieces = COUNTED
     composer, seen = Composer(pieces, seed=1), {"opening": 0, "ending": 0}
     for index in range(40):
@@ -59,7 +59,7 @@ def test_the_story_is_heard_into_some_songs(monkeypatch):
         replace(counted(kind, 89.0, 0.0, 1), mel=np.full((3800, 128), level, np.uint8))
         for kind, level in quiet.items()
     ]
-    monkeypatch.setattr(inputs, "draw_treatment", lambda rng: UNTREATED)
+    monkeypatch.setattr(composing, "draw_treatment", lambda rng: UNTREATED)
     over = 0
     for index in range(60):
         made = Composer(pieces, seed=1).example(index)
@@ -74,8 +74,8 @@ def test_the_story_is_heard_into_some_songs(monkeypatch):
 
 @pytest.mark.parametrize("side", ["start", "end"])
 def test_windows_hold_their_sides_boundary_where_pictures_and_sound_have_it(monkeypatch, side):
-    monkeypatch.setattr(inputs, "draw_treatment", lambda rng: UNTREATED)
-    monkeypatch.setattr(inputs, "OVER", 0.0)
+    monkeypatch.setattr(composing, "draw_treatment", lambda rng: UNTREATED)
+    monkeypatch.setattr(composing, "OVER", 0.0)
     settings = compose.SETTINGS
     moments = np.arange(settings.columns) * settings.hop_samples / settings.sample_rate
     composer = Composer(COUNTED, 3, 200, moments)

@@ -9,8 +9,8 @@ import pytest
 from making.pieces import COUNTED, UNTREATED, counted, render_pieces
 
 from avtnet import compose
-from avtnet.dense import inputs
 from avtnet.dense.inputs import COLUMNS_A_SECOND
+from avtnet.synthesis import composer as composing
 from avtnet.synthesis.composer import Composer
 from avtnet.synthesis.splice import KEPT, SHORTEST, spliced
 from preprocess.features import load as load_features
@@ -59,7 +59,7 @@ def test_short_songs_stay_as_they_are():
 
 
 def test_the_composed_truth_holds_for_spliced_songs(monkeypatch):
-    monkeypatch.setattr(inputs, "draw_treatment", lambda rng: UNTREATED)
+    monkeypatch.setattr(composing, "draw_treatment", lambda rng: UNTREATED)
     composer, seen = Composer(SONGS + REST, seed=1, spliced=1.0), 0
     for index in range(40):
         made = composer.example(index)
@@ -78,7 +78,7 @@ def test_the_composed_truth_holds_for_spliced_songs(monkeypatch):
 
 
 def test_what_is_composed_without_stays_what_it_was(monkeypatch):
-    monkeypatch.delattr(inputs, "spliced")  # nothing asks for it
+    monkeypatch.delattr(composing, "spliced")  # nothing asks for it
     plain, none = (Composer(SONGS + REST, 5, **words) for words in ({}, {"spliced": 0.0}))
     for index in range(4):
         assert np.array_equal(plain.example(index).frames, none.example(index).frames)

@@ -53,7 +53,7 @@ def test_a_full_disk_leaves_nothing_behind(film, tmp_path):
     """A limit on the size of files fails the way a full disk does: writes come back short."""
     script = (
         "import resource, signal, sys\n"
-        "from clipping.cutting import main\n"
+        "from clipping.cutting.cut import main\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, (20000, {resource.RLIM_INFINITY}))\n"
         "sys.exit(main(sys.argv[1:]))\n"

@@ -55,7 +55,7 @@ def made(monkeypatch):
         paths.append(path.name)
         return make_fingerprint(path, settings)
 
-    monkeypatch.setattr("avtnet.cache.make_prints", counted)
+    monkeypatch.setattr("clipping.kept.cache.make_fingerprint", counted)
     return paths
 
 
@@ -183,7 +183,7 @@ settings = SharedSettings(by="sound", shortest=5.0)
 a, b = sorted(Path(sys.argv[1]).glob("*.m4a"))
 for _ in range(3):
     cache = Cache(fresh=True)  # writes what the other one may be reading
-    found = compare(cache.prints(a, settings), Cache().prints(b, settings), settings)
+    found = compare(cache.fingerprint(a, settings), Cache().fingerprint(b, settings), settings)
     cache.keep_pair(a, b, settings, found)
     assert Cache().pair(a, b, settings) == found
     assert len(found) == 1, found
@@ -237,7 +237,7 @@ def test_a_file_that_grows_while_it_is_looked_at_is_not_kept(season, monkeypatch
             stream.write(b"more of it")
         return fingerprint
 
-    monkeypatch.setattr("avtnet.cache.make_prints", while_it_grows)
+    monkeypatch.setattr("clipping.kept.cache.make_fingerprint", while_it_grows)
     Cache().fingerprint(path, SOUND)
     assert not (season / FOLDER).exists()
 

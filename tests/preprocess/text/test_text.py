@@ -280,7 +280,7 @@ def test_detection_loads_neither_opencv_nor_rapidocr():
     code = (
         "import sys, numpy as np\n"
         "from preprocess import FeatureSettings\n"
-        "from preprocess.text import detector\n"
+        "from preprocess.text.engine import detector\n"
         "detector(FeatureSettings()).find(np.zeros((32, 32, 3), np.uint8))\n"
         "print([name for name in ('cv2', 'rapidocr', 'torch') if name in sys.modules])"
     )

@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": ("avtnet.evaluate", "score a checkpoint or a submission"),
     "predict": ("avtnet.predict", "write a submission of the challenge"),
     "export": ("avtnet.export", "write a checkpoint as ONNX"),
+    "weights": ("avtnet.import_weights", "turn weights of other programs into checkpoints"),
     "fuse": ("ensemble.fuse", "fuse several submissions into one"),
     "synthesize": ("avtnet.synthesize", "make a labelled set of made-up episodes"),
     "recipe": ("avtnet.recipe", "reproduce the whole recipe, small"),

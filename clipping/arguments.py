@@ -11,6 +11,7 @@ import re
 import typing
 from collections import deque
 from collections.abc import Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def arrange(
             continue
         typed, equals, value = word.partition("=")
         name = "output" if typed in ("-o", "--out") else typed[2:].replace("-", "_")
+        if iskeyword(name):  # no field can be called so: from_ is --from
+            name += "_"
         kind = Path if name == "config" else types.get(name)
         if kind is None:
             switch = name.removeprefix("no_")

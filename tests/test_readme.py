@@ -134,6 +134,24 @@ def test_figures_are_dated_and_nothing_is_left_to_fill_in():
     assert re.findall(r"^[A-Z]+_[A-Z_]+$|TODO|TBD|FIXME", README, re.MULTILINE) == []
 
 
+def test_the_tree_has_a_line_for_each_folder_of_code():
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    tree = next(body for language, body in fenced if not language and body.startswith("avtnet/"))
+    packages = ("avtnet", "clipping", "ensemble", "preprocess")
+    named, package = set(), ""
+    for line in tree.splitlines():
+        if (match := re.match(r"( *)(\w+)/  ", line)) is None:
+            continue
+        package = match[2] if not match[1] else package
+        named.add(match[2] if not match[1] else f"{package}/{match[2]}")
+    there = {
+        path.parent.relative_to(ROOT).as_posix()
+        for package in packages
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert {name for name in named if name.split("/")[0] in packages} - {"avtnet/weights"} == there
+
+
 BAD = """
 # Bad
 

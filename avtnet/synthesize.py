@@ -83,18 +83,6 @@ def make_season(
     return synthesize(config) / "media"
 
 
-def make_episode(
-    path: Path | str, *, seed: int = 0, duration: float = 12.0, size: str = "256x144", rate: int = 6
-) -> Script:
-    """One episode of a given length as one file, for tests and trials; returns what is in it."""
-    config = SynthesizeConfig(
-        Path(path).parent, seed=seed, duration=duration, duration_spread=0, size=size, rate=rate
-    )
-    script = _draw_script(config, 0)
-    _render(script, Path(path), config)
-    return script
-
-
 def draw_scripts(config: SynthesizeConfig) -> list[Script]:
     """What happens in every episode, without rendering any; more of them change none of these."""
     return [_draw_script(config, index) for index in range(config.episodes)]

@@ -9,7 +9,7 @@ measured on rendered frames (docs/model-card.md).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -118,13 +118,6 @@ def window_features(
         source=Source(f"{film.outline.name} (rendered)", 0, ""),
         settings=settings,
     )
-
-
-def whole_features(film: Film, settings: FeatureSettings | None = None) -> Features:
-    """All of a film as one window."""
-    settings = settings or FeatureSettings()
-    length = float(math.ceil(film.outline.duration))
-    return window_features(film, "start", replace(settings, window=length))
 
 
 def thumbnail(image: Image.Image, settings: FeatureSettings) -> np.ndarray:

@@ -15,8 +15,9 @@ import av
 import numpy as np
 import pytest
 
+from avtnet.synthesis.script import Script
 from avtnet.synthesis.settings import SynthesizeConfig
-from avtnet.synthesize import draw_scripts, main, make_episode, make_season, synthesize
+from avtnet.synthesize import draw_scripts, main, make_season, synthesize
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import find_media
 
@@ -95,10 +96,18 @@ def test_parts_follow_each_other_and_the_labels_are_their_boundaries(kind, durat
         assert 0 <= script.labels["end"] < 200
 
 
+def make_episode(folder: Path, **settings) -> tuple[Path, Script]:
+    """One episode of exactly ``duration`` seconds, and the script that it follows."""
+    config = SynthesizeConfig(folder, episodes=1, duration_spread=0, rate=6, workers=0, **settings)
+    synthesize(config)
+    (script,) = draw_scripts(config)
+    return folder / "media" / f"{script.name}.mp4", script
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_the_pictures_are_cut_at_the_labels(tmp_path, seed):
-    script = make_episode(tmp_path / "a.mp4", seed=seed, duration=20, size="96x64")
-    pictures, sound = decode(tmp_path / "a.mp4")
+    path, script = make_episode(tmp_path, seed=seed, duration=20, size="96x64")
+    pictures, sound = decode(path)
     assert len(pictures) == script.frames == 120
     assert 0 <= script.duration - len(sound) / RATE < 1024 / RATE
     for label in (script.span("opening")[1], script.span("ending")[0]):
@@ -220,10 +229,10 @@ def test_a_text_detector_can_see_the_credits(tmp_path):
     from preprocess import FeatureSettings
     from preprocess.text.engine import detector
 
-    script = make_episode(tmp_path / "a.mp4", seed=2, duration=30)
+    path, script = make_episode(tmp_path, seed=2, duration=30, size="256x144")
     start, end = script.span("ending")
     engine = detector(FeatureSettings())
-    with av.open(str(tmp_path / "a.mp4")) as container:
+    with av.open(str(path)) as container:
         frames = [frame for frame in container.decode(video=0) if start + 0.5 <= frame.time < end]
         size = engine.input_size((256, 144))
         pictures = [frame.reformat(*size, "rgb24").to_ndarray() for frame in frames[::4]]

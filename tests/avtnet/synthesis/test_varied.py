@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avtnet.synthesis.direct import Detector, whole_features, window_features
+from avtnet.synthesis.direct import Detector, window_features
 from avtnet.synthesis.encode import encode
 from avtnet.synthesis.film import Film
 from avtnet.synthesis.material import SPLITS, Material, find_material
@@ -92,14 +92,6 @@ def test_features_without_a_codec_are_those_of_the_file(tmp_path):
     assert np.median(np.abs(real.mfcc[known] - fast.mfcc[known])) < 12
     assert np.corrcoef(real.mfcc[known][0], fast.mfcc[known][0])[0, 1] > 0.95
     assert np.mean(real.text == fast.text) > 0.95
-
-
-def test_all_of_a_film_is_one_window():
-    film = Film(short("opening"), (128, 72), PLAIN)
-    features = whole_features(film)
-    assert features.settings.window == 18
-    assert features.frames.shape[0] == 18
-    assert features.mfcc[0].any()
 
 
 def test_a_detector_misses_small_print_and_drawings():

@@ -52,7 +52,7 @@ KINDS: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class Features:
-    """What the network sees of one window of an episode (spec: 200 s, one step a second)."""
+    """What the network sees of one window of an episode (200 s, one step a second)."""
 
     mfcc: np.ndarray
     """float32 (20, 8616): MFCC of the sound, zeros where there is none."""

@@ -1,4 +1,4 @@
-"""The parts that every network of the family is made of (spec/avtnet.md: Networks).
+"""The parts that every network of the family is made of (docs/original.md: Networks).
 
 Shapes: B windows, T steps of a window (200), F frames (200), N MFCC columns (8616).
 """
@@ -102,7 +102,7 @@ FRAME_ENCODERS: dict[str, type[FrameEncoder]] = {
 
 
 class TextNet(nn.Sequential):
-    """The spec's ROI net: masks (n, 27, 36) → vectors (n, text_channels[-1])."""
+    """The original's ROI net: masks (n, 27, 36) → vectors (n, text_channels[-1])."""
 
     def __init__(self, widths: Widths) -> None:
         super().__init__(

@@ -52,6 +52,16 @@ def original_state(kind):
     return state
 
 
+def light_state(kind):
+    """A state dict of the right names and shapes that takes no memory: zeros, one number each."""
+    return {
+        name: torch.tensor(3)
+        if name.endswith("num_batches_tracked")
+        else torch.zeros(()).expand(shape)
+        for name, shape in original_shapes(kind).items()
+    }
+
+
 def oracle_inputs():
     def random(seed):
         return np.random.RandomState(seed)

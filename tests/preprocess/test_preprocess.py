@@ -104,7 +104,7 @@ def test_a_file_shorter_than_a_window_is_followed_by_zeros(tmp_path):
     np.testing.assert_array_equal(start.mfcc, end.mfcc)
 
 
-def test_a_window_of_200_s_has_the_shapes_of_the_spec(tmp_path):
+def test_a_window_of_200_s_has_the_shapes_of_the_original(tmp_path):
     tiny = {"size": (96, 54), "rate": 1, "gop": 20, "audio_rate": 8000, "bit_rate": 20_000}
     path = make_media(tmp_path / "01.mkv", duration=210, **tiny)
     features = extract(path, "end")

@@ -114,26 +114,23 @@ class _Task:
 
 def _make_all(tasks: Sequence[_Task], workers: int | None) -> Generator[None]:
     """Make the episodes in several processes; yields whenever one is finished."""
-    from clipping.many.workers import Died, available_cores, run_tasks
+    from clipping.many.processes import Local
+    from clipping.many.run_many import run_many
 
-    results: Generator[tuple[_Task, str | Died | None]]
-    if workers == 0:
-        results = ((task, _make(task)) for task in tasks)
-    else:
-        results = run_tasks(_make, tasks, available_cores() if workers is None else workers)
-    with closing(results):
-        for task, fault in results:
-            if isinstance(fault, Died):
+    with closing(run_many(_make, tasks, engine=Local(workers))) as outcomes:
+        for outcome in outcomes:
+            if outcome.attempts:
+                name = outcome.item.script.name
                 raise ClippingError(
-                    f"{task.script.name}: not made: {fault.reason} (what was finished is kept)"
+                    f"{name}: not made: {outcome.error} (what was finished is kept)"
                 )
-            if fault is not None:
-                raise ClippingError(f"{fault} (stopped there; what was finished is kept)")
+            if outcome.error is not None:
+                raise ClippingError(f"{outcome.error} (stopped there; what was finished is kept)")
             yield
 
 
-def _make(task: _Task) -> str | None:
-    """One episode and, after it, its truth; returns what went wrong.
+def _make(task: _Task) -> None:
+    """Make one episode and, after it, its truth.
 
     The truth comes last: an episode without one counts as missing.
     """
@@ -141,21 +138,17 @@ def _make(task: _Task) -> str | None:
 
     script, config = task.script, task.config
     media, truth = _media_path(script.name, config), _truth_path(script.name, config)
-    try:
-        _remove(truth)
-        if isinstance(script, Script):
-            _render(script, media, config)
-            truth_of = _describe(script, media, config)
-        else:
-            from avtnet.synthesis.varied import describe, render
+    _remove(truth)
+    if isinstance(script, Script):
+        _render(script, media, config)
+        truth_of = _describe(script, media, config)
+    else:
+        from avtnet.synthesis.varied import describe, render
 
-            render(script, media, config)
-            truth_of = {**describe(script, media, config), "settings": _identity(config)}
-        text = json.dumps(truth_of, indent=1, ensure_ascii=False)
-        write_text(truth, text + "\n")
-    except ClippingError as error:
-        return str(error)
-    return None
+        render(script, media, config)
+        truth_of = {**describe(script, media, config), "settings": _identity(config)}
+    text = json.dumps(truth_of, indent=1, ensure_ascii=False)
+    write_text(truth, text + "\n")
 
 
 def _describe(script: Script, media: Path, config: SynthesizeConfig) -> dict[str, Any]:

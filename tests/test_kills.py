@@ -102,11 +102,10 @@ class Run:
     def _children(self) -> list[int]:
         number = self._process.pid
         try:
-            return [
-                int(c) for c in Path(f"/proc/{number}/task/{number}/children").read_text().split()
-            ]
+            texts = [path.read_text() for path in Path(f"/proc/{number}/task").glob("*/children")]
         except OSError:
             return []
+        return [int(child) for text in texts for child in text.split()]
 
     def _states(self) -> dict[Path, int]:
         return {p: p.stat().st_ino for p in self._output.rglob("[!.]*") if p.is_file()}

@@ -17,7 +17,8 @@ from typing import Any
 from avtnet.season.cached import cached, match_rows, matches_of
 from clipping.errors import ClippingError
 from clipping.kept.cache import Cache
-from clipping.many.workers import Died, available_cores, run_tasks
+from clipping.many.processes import Local
+from clipping.many.run_many import run_many
 from clipping.repeats.file_fingerprint import FileFingerprint, SharedSettings
 from clipping.repeats.fingerprint import Fingerprint
 from clipping.repeats.identities import Match, MatchGroups, Occurrence, Stretch, group_matches
@@ -131,15 +132,9 @@ def _each(
     tasks: Sequence[_Task],
     workers: int | None,
 ) -> Iterator[tuple[int, str | None]]:
-    workers = available_cores() if workers is None else workers
-    if workers == 0 or len(tasks) < 2:
-        yield from map(function, tasks)
-        return
-    for task, result in run_tasks(function, tasks, workers):
-        if isinstance(result, Died):
-            yield task.number, f"{task.path}: {result.reason}"
-        else:
-            yield result
+    for outcome in run_many(function, tasks, engine=Local(0 if len(tasks) < 2 else workers)):
+        task = outcome.item
+        yield outcome.result or (task.number, f"{task.path}: {outcome.error}")
 
 
 def pairs_of(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:

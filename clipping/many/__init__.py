@@ -1,1 +1,5 @@
-"""One function run over many items, by processes that may die."""
+"""One function of one item, run over many items; any worker may die and takes one item with it.
+
+:func:`clipping.many.run_many.run_many` is the call; :class:`clipping.many.processes.Local` and
+:class:`clipping.many.cluster.Ray` say where the work is done.
+"""

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import find_media, require_output, require_writable
-from clipping.many.workers import Died
+from clipping.many.cluster import Ray
+from clipping.many.outcomes import Engine
+from clipping.many.outcomes import Progress as AtWork
+from clipping.many.processes import Local
+from clipping.many.quarantine import Quarantine
+from clipping.many.run_many import counted, run_many
 from clipping.storage import files_below, local, shown, url_of
-from preprocess.batch import engine_local, engine_ray
-from preprocess.batch.dashboard import Crew, show
-from preprocess.batch.engine_local import Run
-from preprocess.batch.quarantine import Aside, give_up, key, read_aside, write_aside
+from preprocess.batch.dashboard import show
+from preprocess.batch.quarantine import quarantine_of
 from preprocess.batch.report import Outcome, print_summary, write_report
-from preprocess.batch.tasks import Making, Task, largest_first, load_engines, up_to_date
+from preprocess.batch.tasks import (
+    Making,
+    Task,
+    largest_first,
+    load_engines,
+    make,
+    outcomes_of,
+    saved,
+    split_tail,
+    up_to_date,
+)
 from preprocess.features import SIDES, Part
 from preprocess.settings import FeatureSettings
 
@@ -102,11 +115,9 @@ class PreprocessConfig:
 
 
 def preprocess(config: PreprocessConfig) -> list[Outcome]:
-    """Make what is missing or stale; what became of each window.
+    """Make what is missing or stale; return what became of each window.
 
     A file that fails does not stop the others, and what is made stays, whatever happens after.
-    A script that calls this needs ``if __name__ == "__main__":`` around it, as for anything that
-    starts processes, or ``workers=0``.
 
     Raises:
         ClippingError: where an input does not exist or holds no media, the output folder cannot
@@ -117,61 +128,77 @@ def preprocess(config: PreprocessConfig) -> list[Outcome]:
 
 
 def plan(config: PreprocessConfig) -> tuple[list[Task], list[Outcome]]:
-    """The files with windows to make, largest first, and the outcomes of all other windows."""
+    """Return the files with windows to make, largest first, and the outcomes of all others."""
     episodes = find_media(config.inputs)
     if not episodes:
         raise ClippingError(f"{', '.join(config.inputs)}: there are no media files in it")
-    folder = local(config.output)
-    _prepare(folder)
-    aside = {} if config.retry_failed else read_aside(folder)
-    stands = _stands(folder)
-    todo: list[Task] = []
-    settled: list[Outcome] = []
-    for name, file in episodes.items():
-        task = Task(name, config.chosen_sides, file, folder, config.making)
-        sides: list[Part] = []
-        for side in task.sides:
-            try:
-                outcome = _settled(task, side, config, aside, stands)
-            except ClippingError as error:
-                outcome = task.failed(side, str(error))
-            if outcome is None:
-                sides.append(side)
-            else:
-                settled.append(outcome)
-        if sides:
-            look_first = config.engine == "ray" and not config.overwrite
-            todo.append(replace(task, sides=tuple(sides), look_first=look_first))
-    return largest_first(todo, config.inputs), settled
+    return Planner(config).plan(episodes)
 
 
-def _settled(
-    task: Task,
-    side: Part,
-    config: PreprocessConfig,
-    aside: dict[str, Aside],
-    stands: Callable[[Path], bool],
-) -> Outcome | None:
-    """The outcome of a window that need not or shall not be made; None where it is to be."""
-    given_up = aside.get(key(task.name, side))
-    if given_up is not None and given_up.holds(task.file, config.features):
-        return task.failed(side, f"set aside by an earlier run: {_count(given_up.reasons)}")
-    # With many machines, they look: hundreds of thousands of files are too many for one.
-    if config.overwrite or config.engine == "ray" or not stands(task.output(side)):
-        return None
-    kept = up_to_date(task, side)
-    return None if kept is None else task.succeeded(side, "up to date", kept)
+class Planner:
+    """Tells windows that are to be made from those that are settled."""
+
+    def __init__(self, config: PreprocessConfig) -> None:
+        """Prepare the output folder.
+
+        Raises:
+            ClippingError: where it cannot be written, or its list of windows set aside not be read.
+        """
+        self._config, self._folder = config, local(config.output)
+        _prepare(self._folder)
+        self._quarantine = quarantine_of(self._folder)
+        if not config.retry_failed:
+            self._quarantine.load()
+        self._stands = _stands(self._folder)
+
+    def plan(self, episodes: Mapping[str, Path]) -> tuple[list[Task], list[Outcome]]:
+        """Return what is to be made of files, the largest first, and what is settled.
+
+        Args:
+            episodes: media files by name.
+        """
+        config = self._config
+        todo: list[Task] = []
+        settled: list[Outcome] = []
+        for name, file in episodes.items():
+            task = Task(name, config.chosen_sides, file, self._folder, config.making)
+            sides: list[Part] = []
+            for each in task.apart():
+                [side] = each.sides
+                try:
+                    outcome = self._settled(each, side)
+                except ClippingError as error:
+                    outcome = task.failed(side, str(error))
+                if outcome is None:
+                    sides.append(side)
+                else:
+                    settled.append(outcome)
+            if sides:
+                look_first = config.engine == "ray" and not config.overwrite
+                todo.append(replace(task, sides=tuple(sides), look_first=look_first))
+        return largest_first(todo, config.inputs), settled
+
+    def _settled(self, task: Task, side: Part) -> Outcome | None:
+        """Return the outcome of a window that need not or shall not be made."""
+        config = self._config
+        reasons = () if config.retry_failed else self._quarantine.reasons(task)
+        if reasons:
+            return task.failed(side, f"set aside by an earlier run: {counted(reasons)}")
+        # With many machines, they look: hundreds of thousands of files are too many for one.
+        if config.overwrite or config.engine == "ray" or not self._stands(task.output(side)):
+            return None
+        kept = up_to_date(task, side)
+        return None if kept is None else task.succeeded(side, "up to date", kept)
 
 
 def carry_out(
-    config: PreprocessConfig, tasks: Sequence[Task], watch: Callable[[Crew], None] | None = None
+    config: PreprocessConfig, tasks: Sequence[Task], watch: Callable[[AtWork], None] | None = None
 ) -> Generator[Outcome]:
-    """Make the windows of tasks; each outcome as soon as it is known, one for each window.
+    """Make the windows of tasks; yield an outcome for each window as soon as it is known.
 
     A window over which its worker dies, or for which storage does not answer, is tried again
-    after all others, up to ``config.tries`` times; then one that kills is set aside. So is one
+    after the others, up to ``config.tries`` times; then one that kills is set aside. So is one
     that alone takes longer than the limit, at once.
-    Ending the iteration early ends the work.
 
     Args:
         watch: is told who is at work.
@@ -183,75 +210,41 @@ def carry_out(
         return
     if config.engine == "local":
         load_engines(config.making)  # a missing one is one error, and a download is one download
-    with _engine(config, watch or (lambda crew: None)) as run:
-        while tasks:
-            again: list[Task] = []
-            with closing(run(tasks)) as results:
-                for task, result in results:
-                    if isinstance(result, Died):
-                        settled, retried = _after_death(task, result, config)
-                        yield from settled
-                        again += retried
-                        continue
-                    yield from result.outcomes
-                    if result.fault is not None:
-                        raise ClippingError(
-                            f"{result.fault} (stopped there; what was finished is kept)"
-                        )
-                    for side, reason in result.unanswered:
-                        attempt = _attempted(task, side, reason, config)
-                        if len(attempt.attempts) < config.tries:
-                            again.append(attempt)
-                        else:
-                            yield attempt.failed(side, _count(attempt.attempts))
-            tasks = again
+    engine = _engine(config)
+    with (
+        engine.ready(),
+        closing(
+            run_many(
+                make,
+                split_tail(tasks, engine.slots()),
+                engine=engine,
+                tries=config.tries,
+                limit_s=config.file_limit or None,
+                parts=lambda task, reasons: task.again(reasons, config.overwrite),
+                known=saved,
+                quarantine=_GivenUp(quarantine_of(local(config.output))),
+                progress=watch,
+            )
+        ) as outcomes,
+    ):
+        for outcome in outcomes:
+            yield from outcomes_of(outcome)
 
 
-def _after_death(
-    task: Task, death: Died, config: PreprocessConfig
-) -> tuple[list[Outcome], list[Task]]:
-    """The windows of a task that are settled by its worker's death, and those to try again."""
-    attempts = [_attempted(task, side, death.reason, config) for side in task.sides]
-    # What takes too long once takes too long again, unless it shared its time with another.
-    last = len(attempts[0].attempts) >= config.tries or (death.over_limit and len(attempts) == 1)
-    return ([_last(attempt, config) for attempt in attempts], []) if last else ([], attempts)
+class _GivenUp:
+    """The windows that are set aside; the plan has left them out already."""
+
+    def __init__(self, quarantine: Quarantine[Task]) -> None:
+        self.add = quarantine.add
+
+    def reasons(self, task: Task) -> tuple[str, ...]:
+        return ()
 
 
-def _attempted(task: Task, side: Part, reason: str, config: PreprocessConfig) -> Task:
-    """One window of a task that came to nothing, as a task of its own."""
-    attempts = (*task.attempts, reason)
-    return replace(task, sides=(side,), look_first=not config.overwrite, attempts=attempts)
-
-
-def _last(task: Task, config: PreprocessConfig) -> Outcome:
-    """What becomes of a window over which workers died to the last attempt."""
-    [side] = task.sides
-    with suppress(ClippingError):  # the worker may have died after it was saved
-        kept = None if config.overwrite else up_to_date(task, side)
-        if kept is not None:
-            return task.succeeded(side, "made", kept)
-    given_up = give_up(task.file, config.features, task.attempts)
-    if given_up is not None:
-        with suppress(ClippingError):  # a full disk has its own error
-            write_aside(task.folder, {**read_aside(task.folder), key(task.name, side): given_up})
-    return task.failed(side, f"set aside: {_count(task.attempts)}")
-
-
-def _count(reasons: Sequence[str]) -> str:
-    """Reasons of attempts in a line, equal ones once."""
-    different = "; ".join(dict.fromkeys(reasons))
-    return f"{different} ({len(reasons)} tries)" if len(reasons) > 1 else different
-
-
-@contextmanager
-def _engine(config: PreprocessConfig, watch: Callable[[Crew], None]) -> Iterator[Run]:
-    limit_s = config.file_limit or None
+def _engine(config: PreprocessConfig) -> Engine:
     if config.engine == "ray":
-        with engine_ray.start(config.address, config.workers, limit_s, watch) as run:
-            yield run
-    else:
-        with engine_local.start(config.workers, limit_s, watch) as run:
-            yield run
+        return Ray(config.address, config.workers)
+    return Local(config.workers)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clipping.many.outcomes import Progress as AtWork
 from preprocess.batch.report import Outcome
 
 if TYPE_CHECKING:
@@ -15,16 +15,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from preprocess.batch.tasks import Task
-
-
-@dataclass(frozen=True)
-class Crew:
-    """Who is at work."""
-
-    nodes: int
-    workers: int
-    busy: int
-    """Workers that have a task."""
 
 
 class Tally:
@@ -61,7 +51,7 @@ class Tally:
         """Files that are not finished and have not failed."""
         return len(self._left.keys() - self._failed)
 
-    def line(self, crew: Crew | None) -> str:
+    def line(self, crew: AtWork | None) -> str:
         """All of it in a line."""
         files = f"files: {self.done} done, {self.failed} failed, {self.left} left"
         times = self._media / max(time.monotonic() - self._began, 1e-3)
@@ -78,7 +68,7 @@ class Dashboard:
     def __init__(self, progress: Progress, bar: TaskID, line: Text, todo: Sequence[Task]) -> None:
         self._progress, self._bar, self._line = progress, bar, line
         self._tally = Tally(todo)
-        self._crew: Crew | None = None
+        self._crew: AtWork | None = None
 
     def add(self, outcome: Outcome) -> None:
         """One window more is settled."""
@@ -86,7 +76,7 @@ class Dashboard:
         self._progress.advance(self._bar)
         self._tell()
 
-    def watch(self, crew: Crew) -> None:
+    def watch(self, crew: AtWork) -> None:
         """Who is at work has changed."""
         self._crew = crew
         self._tell()

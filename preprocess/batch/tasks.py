@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 from clipping.errors import ClippingError, StorageError
 from clipping.identity import identify
+from clipping.many.outcomes import Outcome as ManyOutcome
+from clipping.many.outcomes import Unfinished
 from clipping.storage import fetched, shown, sizes_at, url_of
 from preprocess.batch.report import Outcome
 from preprocess.episode import Episode, episode_path, extract_episode, open_episode
@@ -65,8 +67,12 @@ class Task:
         return feature_path(self.folder, self.name, side)
 
     def apart(self) -> list[Task]:
-        """The same work as tasks of one window."""
+        """Return the same work as tasks of one window."""
         return [replace(self, sides=(side,)) for side in self.sides]
+
+    def again(self, reasons: tuple[str, ...], overwrite: bool = False) -> list[Task]:
+        """Return the tasks of one window that follow attempts which came to nothing."""
+        return [replace(each, look_first=not overwrite, attempts=reasons) for each in self.apart()]
 
     def failed(self, side: Part, error: str, seconds: float = 0.0) -> Outcome:
         """The outcome of a window that could not be made."""
@@ -99,9 +105,6 @@ class Result:
     """What came of a task, small enough to travel: no features in it."""
 
     outcomes: tuple[Outcome, ...] = ()
-    unanswered: tuple[tuple[Part, str], ...] = ()
-    """Windows that storage, or the loss of a machine, kept from being made, and what was said:
-    no fault of the file's, and worth another attempt."""
     fault: str | None = None
     """The output folder is at fault, so no window of any task can be saved."""
 
@@ -135,13 +138,14 @@ def split_tail(tasks: Sequence[Task], workers: int) -> list[Task]:
     return [*(whole if workers else tasks), *(part for task in tail for part in task.apart())]
 
 
-def make(task: Task) -> Result:
+def make(task: Task) -> Result | Unfinished[Task, Result]:
     """Make and save the windows of a task; what is wrong with its file becomes their outcome.
 
-    A window that fails costs no other one, and each is saved as soon as it is there.
+    A window that fails costs no other one, and each is saved as soon as it is there. Those for
+    which storage did not answer are left for another attempt.
     """
     outcomes: list[Outcome] = []
-    unanswered: list[tuple[Part, str]] = []
+    unanswered: list[tuple[Task, str]] = []
     for side in task.sides if task.look_first else ():
         try:
             kept = up_to_date(task, side)
@@ -159,12 +163,42 @@ def make(task: Task) -> Result:
                 outcomes.append(task.succeeded(side, "made", made, seconds))
                 left.remove(side)
         except OutputFault as fault:
-            return Result(tuple(outcomes), tuple(unanswered), str(fault))
+            return Result(tuple(outcomes), str(fault))
         except StorageError as error:
-            unanswered.append((left.pop(0), str(error)))
+            unanswered.append((replace(task, sides=(left.pop(0),)), str(error)))
         except ClippingError as error:
             outcomes.append(task.failed(left.pop(0), str(error), _seconds(began)))
-    return Result(tuple(outcomes), tuple(unanswered))
+    if unanswered:
+        return Unfinished(Result(tuple(outcomes)), tuple(unanswered))
+    return Result(tuple(outcomes))
+
+
+def saved(task: Task) -> Result | None:
+    """Return the result of a task that is tried again, where its windows were saved all the same:
+    a worker may die behind its work. None where one is missing."""
+    outcomes = []
+    for side in task.sides if task.attempts and task.look_first else ():
+        try:
+            kept = up_to_date(task, side)
+        except ClippingError:
+            return None  # making it will say so again
+        if kept is not None:
+            outcomes.append(task.succeeded(side, "made", kept))
+    return Result(tuple(outcomes)) if len(outcomes) == len(task.sides) else None
+
+
+def outcomes_of(outcome: ManyOutcome[Task, Result]) -> list[Outcome]:
+    """Return what became of the windows of a task.
+
+    Raises:
+        ClippingError: where the output folder is at fault.
+    """
+    if outcome.result is None:
+        task = replace(outcome.item, attempts=outcome.attempts)
+        return [task.failed(side, outcome.error or "") for side in task.sides]
+    if outcome.result.fault is not None:
+        raise ClippingError(f"{outcome.result.fault} (stopped there; what was finished is kept)")
+    return list(outcome.result.outcomes)
 
 
 class OutputFault(ClippingError):

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from clipping.errors import ClippingError
-from clipping.many.workers import Died, run_tasks
+from clipping.many.processes import Local
+from clipping.many.run_many import run_many
 
 HEAD = 2048
 """Bytes at the beginning of a file that hold most of what a reader must believe."""
@@ -89,13 +90,13 @@ def watch(path: Path, read: Callable[[Path], object]) -> Reading:
 def findings(damaged: Sequence[Damaged], kept: Path, workers: int = 2) -> list[str]:
     """A line for each file that was neither read nor refused as it should be; it is in ``kept``."""
     lines = []
-    for file, result in run_tasks(_outcome, damaged, workers, LIMIT_S):
-        if result is None:
+    for outcome in run_many(_outcome, damaged, engine=Local(workers), limit_s=LIMIT_S):
+        file, what = outcome.item, outcome.error or outcome.result
+        if what is None:
             continue
         kept.mkdir(parents=True, exist_ok=True)
         path = kept / f"{file.source.stem}-{file.seed}{file.source.suffix}"
         path.write_bytes(file.content())
-        what = result.reason if isinstance(result, Died) else result
         lines.append(f"{path} ({file.source.name}, seed {file.seed}): {what}")
         print(lines[-1], flush=True)
     return lines

@@ -31,7 +31,8 @@ from making.media import make_media
 from making.windows import make_features
 
 from clipping.errors import FeatureError, MediaError
-from clipping.many.workers import run_tasks
+from clipping.many.processes import Local
+from clipping.many.run_many import run_many
 from clipping.media.frames import frames_at
 from clipping.media.probe import probe
 from clipping.media.sound import read_audio
@@ -214,8 +215,8 @@ def readings(cases: dict[str, Case], folder: Path) -> dict[str, Reading]:
         path = folder / f"{number}-{name}"
         make(path)
         paths[path] = story
-    results = run_tasks(watched, list(paths), workers=1, limit_s=LIMIT_S)
-    return {paths[path]: result for path, result in results}
+    outcomes = run_many(watched, paths, engine=Local(1), limit_s=LIMIT_S)
+    return {paths[each.item]: each.result or each.error for each in outcomes}
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +253,8 @@ def pictures_of(path: Path) -> Reading:
 def test_many_tiny_packets_are_not_all_kept(tmp_path):
     """Without counting what a packet takes beside its one byte these took 231 MB."""
     path = tiny_packets(tmp_path / "a.mkv", 150_000)
-    ((_, reading),) = run_tasks(pictures_of, [path], workers=1, limit_s=LIMIT_S)
+    (outcome,) = run_many(pictures_of, [path], engine=Local(1), limit_s=LIMIT_S)
+    reading = outcome.result
     assert reading.wrong is None
     assert reading.peak_bytes < 200 * MB
 
@@ -336,7 +338,8 @@ def test_a_feature_file_that_claims_the_largest_window_takes_no_memory(tmp_path)
     text = json.dumps(header).encode()
     arrays = data[8 + int.from_bytes(data[:8], "little") :]
     path.write_bytes(len(text).to_bytes(8, "little") + text + arrays)
-    ((_, reading),) = run_tasks(load_all, [path], workers=1, limit_s=LIMIT_S)
+    (outcome,) = run_many(load_all, [path], engine=Local(1), limit_s=LIMIT_S)
+    reading = outcome.result
     assert reading.wrong is None
     assert "a_start.safetensors: not a feature file" in reading.refused
     assert reading.peak_bytes < SMALL_BYTES

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
 import os
 import resource
 import signal
@@ -19,7 +18,7 @@ from making.media import make_media
 from PIL import Image, ImageDraw, ImageFont
 
 from clipping.errors import ClippingError, MediaError
-from clipping.many.workers import Died, run_tasks
+from clipping.many.outcomes import Progress as AtWork
 from preprocess import FeatureSettings, PreprocessConfig, load, preprocess
 from preprocess.batch import dashboard
 from preprocess.batch.command import main, plan
@@ -190,8 +189,8 @@ def test_a_full_disk_stops_the_batch_with_a_clear_error(season, tmp_path):
 
 
 def _children(parent: int) -> list[int]:
-    text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    return [int(number) for number in text.split()]
+    texts = [path.read_text() for path in Path(f"/proc/{parent}/task").glob("*/children")]
+    return [int(number) for text in texts for number in text.split()]
 
 
 def _lives_on(number: int) -> bool:
@@ -262,48 +261,6 @@ def test_leftovers_of_killed_runs_are_removed_when_they_are_old(season, tmp_path
     preprocess(_config([season], output, sides="start"))
     assert not old.exists()
     assert young.exists(), "another run may be writing it"
-
-
-def _work(task: str) -> str:
-    """What a process does in the tests below: it may crash."""
-    if task == "crash":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if task == "raise":
-        raise KeyError(task)
-    if task == "sleep":
-        time.sleep(60)
-    if task == "deaf":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        time.sleep(60)
-    return task.upper()
-
-
-def test_a_process_that_dies_costs_only_its_own_task():
-    tasks = ["a", "crash", "b", "raise", "c", "d"]
-    results = dict(run_tasks(_work, tasks, workers=2))
-    assert {t: results[t] for t in "abcd"} == {"a": "A", "b": "B", "c": "C", "d": "D"}
-    assert results["crash"] == Died("the process was ended by SIGSEGV")
-    assert "exit code 1" in results["raise"].reason
-    assert list(run_tasks(_work, [], workers=2)) == []
-
-
-def test_a_process_that_takes_too_long_is_ended_and_the_crew_goes_on():
-    tasks = ["a", "sleep", "b", "deaf", "c", "crash", "d", "sleep"]
-    results = list(run_tasks(_work, tasks, workers=2, limit_s=2.5))
-    assert sorted(task for task, _ in results) == sorted(tasks)
-    late = Died("took longer than 2.5 s and was ended", over_limit=True)
-    assert [r for task, r in results if task in ("sleep", "deaf")] == [late] * 3
-    assert {r for task, r in results if len(task) == 1} == set("ABCD")
-    assert multiprocessing.active_children() == []
-
-
-def test_ending_early_ends_the_processes_at_once():
-    results = run_tasks(_work, ["a", "sleep", "b"], workers=2)
-    assert next(results)[1] in ("A", "B")
-    began = time.monotonic()
-    results.close()
-    assert time.monotonic() - began < 30, "it does not wait for the task that sleeps for 60 s"
-    assert multiprocessing.active_children() == []
 
 
 def test_a_media_file_that_kills_the_decoder_costs_only_itself(season, tmp_path, monkeypatch):
@@ -418,7 +375,7 @@ def test_the_dashboard_counts_files_and_media(monkeypatch):
     ):
         tally.add(Outcome(name, side, name, status, duration=1440.0))
     assert tally.line(None) == "files: 1 done, 1 failed, 1 left · 216x real time"
-    assert tally.line(dashboard.Crew(3, 8, 5)) == (
+    assert tally.line(AtWork(3, 8, 5)) == (
         "3 nodes, 5 of 8 workers busy · files: 1 done, 1 failed, 1 left · 216x real time"
     )
 

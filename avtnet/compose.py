@@ -22,7 +22,7 @@ from rich.console import Console
 
 from avtnet.classic.fit import progress_bar
 from avtnet.dense.inputs import Example
-from avtnet.dense.model import BOUNDARIES
+from avtnet.dense.settings import BOUNDARIES
 from avtnet.predict import ASKED
 from avtnet.synthesis.composer import Composer
 from avtnet.synthesis.library import read_shard

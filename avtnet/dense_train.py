@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from avtnet.classic.fit import progress_bar, stop_on_signals
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import run as dense_run
+from avtnet.dense.info import DenseInfo
 from avtnet.dense.inputs import Example, Examples
 from avtnet.dense.measure import calibrate, measure
 from avtnet.dense.model import AVTNetDense
@@ -170,7 +171,7 @@ def keep(
         scale, offset = calibrate(network, examples)
         told = ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
         console.print(f"step {step}: {told}")
-    info = dense_checkpoint.DenseInfo(
+    info = DenseInfo(
         model=config.model,
         scale=scale,
         offset=offset,

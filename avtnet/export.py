@@ -29,14 +29,16 @@ from avtnet.classic.model import AVTNet, AVTNet_YOLT
 from avtnet.classic.parts import AudioNet, DenseAudioNet
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense.checkpoint import DenseCheckpoint
-from avtnet.dense.model import BINS, BOUNDARIES, CLASSES, PLACES, REACH, SLOTS, AVTNetDense
+from avtnet.dense.info import SHIPPED
+from avtnet.dense.model import AVTNetDense
+from avtnet.dense.onnx_network import FORMAT, KIND, OUTPUTS
+from avtnet.dense.settings import BINS, BOUNDARIES, CLASSES, PLACES, REACH, SLOTS
 from clipping.config import dump, parse, run
 from clipping.errors import CheckpointError, ConfigError
 from clipping.files import atomic_path, require_output
 from clipping.windows import WINDOW_SECONDS
 
 PROG = "python -m avtnet.export"
-FORMAT = "avtnet-onnx-1"
 OPSET = 17
 """Of ONNX: the first that has layer norms."""
 TRACED_SECONDS = 6
@@ -60,6 +62,9 @@ class ExportConfig:
     )
     output: Path = Path("avtnet.onnx")
     """The file to write: .onnx, or .safetensors for a checkpoint of half the size."""
+    half: bool = False
+    """Keep the weights of an ONNX file as float16, which is lossless for a checkpoint of half the
+    size; the network computes in float32 all the same."""
 
     def __post_init__(self) -> None:
         if len(self.checkpoint) > 1:
@@ -68,18 +73,24 @@ class ExportConfig:
             raise ConfigError(f"--output ends in .onnx or .safetensors, got {self.output}")
 
 
-def export(checkpoint: Path | str | None = None, output: Path | str = "avtnet.onnx") -> Path:
+def export(
+    checkpoint: Path | str | None = None,
+    output: Path | str = "avtnet.onnx",
+    *,
+    half: bool = False,
+) -> Path:
     """Write a checkpoint as ONNX, or in half precision, atomically; returns the file.
 
     Args:
         checkpoint: of AVTNetDense or of the original's family; None takes the shipped AVTNetDense.
         output: its ending, .onnx or .safetensors, says which.
+        half: keep the weights of an ONNX file as float16.
 
     Raises:
         CheckpointError: where the checkpoint cannot be used.
         ClippingError: where the file cannot be written.
     """
-    source, output = Path(checkpoint or dense_checkpoint.SHIPPED), Path(output)
+    source, output = Path(checkpoint or SHIPPED), Path(output)
     if output.suffix == ".safetensors":
         if dense_checkpoint.is_dense(source):
             seer = dense_checkpoint.load(source)
@@ -93,7 +104,7 @@ def export(checkpoint: Path | str | None = None, output: Path | str = "avtnet.on
     else:
         traced = _window(checkpoints.load(source))
     written = _with_metadata(
-        _written_down(traced),
+        _written_down(traced, half),
         {**traced.about, "checkpoint": source.name, "checkpoint_sha256": _checksum(source)},
     )
     with atomic_path(output) as temporary:
@@ -171,7 +182,6 @@ def _dense(checkpoint: DenseCheckpoint) -> _Traced:
         "text": torch.zeros(TRACED_ROWS, count, 27, 36, dtype=torch.bool),
         "place": torch.zeros(TRACED_ROWS, count, PLACES),
     }
-    outputs = ("classes", "peaks", "offsets")
     long = {0: "windows", 1: "seconds"}
     means = {
         "sound": f"MFCC: {SLOTS} of the columns of each second, those nearest to its {SLOTS} equal "
@@ -188,11 +198,11 @@ def _dense(checkpoint: DenseCheckpoint) -> _Traced:
     return _Traced(
         _Dense(checkpoint.network),
         inputs,
-        outputs,
+        OUTPUTS,
         {"sound": {0: "windows", 2: f"{SLOTS} * seconds"}}
-        | {name: long for name in (*inputs, *outputs) if name != "sound"},
+        | {name: long for name in (*inputs, *OUTPUTS) if name != "sound"},
         {
-            "kind": "AVTNetDense",
+            "kind": KIND,
             "tensors": means,
             "classes": CLASSES,
             "boundaries": BOUNDARIES,
@@ -246,7 +256,7 @@ def _columns(audio: AudioNet | DenseAudioNet, columns: int) -> int:
     return int(deepcopy(audio).to("meta").encoded(empty).shape[1])
 
 
-def _written_down(traced: _Traced) -> bytes:
+def _written_down(traced: _Traced, half: bool) -> bytes:
     """The module as ONNX.
 
     By torch's first exporter, which needs no other package than ``onnx``; the second needs more.
@@ -263,9 +273,35 @@ def _written_down(traced: _Traced) -> bytes:
             output_names=list(traced.outputs),
             dynamic_axes=traced.axes,
             opset_version=OPSET,
+            # PRESERVE of a module in evaluation mode: norms are not multiplied into the weights
+            # before them, which then would be no float16 numbers any more. onnxruntime does that.
+            training=torch.onnx.TrainingMode.PRESERVE if half else torch.onnx.TrainingMode.EVAL,
             dynamo=False,
         )
-        return path.read_bytes()
+        return _halved(path.read_bytes()) if half else path.read_bytes()
+
+
+def _halved(model: bytes) -> bytes:
+    """The same model with its weights as float16, each cast to float32 where it is used."""
+    import onnx
+    from onnx import numpy_helper
+
+    proto = onnx.load_from_string(model)
+    casts = []
+    for weights in proto.graph.initializer:
+        if weights.data_type != onnx.TensorProto.FLOAT:
+            continue
+        short = numpy_helper.to_array(weights).astype(np.float16)
+        name = weights.name
+        weights.CopyFrom(numpy_helper.from_array(short, f"{name}.half"))
+        casts.append(
+            onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT)
+        )
+    rest = list(proto.graph.node)
+    del proto.graph.node[:]
+    proto.graph.node.extend([*casts, *rest])
+    written: bytes = proto.SerializeToString()
+    return written
 
 
 def _with_metadata(model: bytes, about: Mapping[str, Any]) -> bytes:
@@ -298,7 +334,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def command() -> None:
         require_output(config.output)
-        written = export(config.checkpoint[0] if config.checkpoint else None, config.output)
+        checkpoint = config.checkpoint[0] if config.checkpoint else None
+        written = export(checkpoint, config.output, half=config.half)
         print(f"written: {written} ({written.stat().st_size / 1e6:.1f} MB)")
 
     return run(command, PROG)

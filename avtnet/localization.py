@@ -12,10 +12,9 @@ from typing import Any
 
 from rich.console import Console
 
-from avtnet.classic import checkpoints
-from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.search import outputs
 from avtnet.search.episodes import search
+from avtnet.search.networks import check_weights
 from avtnet.search.request import LocateConfig
 from clipping.config import parse, run
 from clipping.errors import ClippingError
@@ -86,9 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(config: LocateConfig) -> int:
     notes = Console(stderr=True, soft_wrap=True, markup=False)
     outputs.check_outputs(config)
-    for path in config.weights:
-        if not dense_checkpoint.is_dense(path):  # a wrong one is told before a season is made
-            checkpoints.read_info(path)
+    check_weights(config)  # a wrong one is told before a season is made
     if not config.inputs:
         config = replace(config, inputs=(str(demo_season(notes)),))
     report = outputs.ResultWriter(config, notes)

@@ -19,6 +19,7 @@ from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
 from avtnet.dense.checkpoint import DenseCheckpoint
 from avtnet.dense.decode import by_place, likeliest
+from avtnet.dense.info import check_settings as check_dense_settings
 from avtnet.search.inputs import CollectedFeatures, collect_features
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError, FeatureError
@@ -164,7 +165,7 @@ def _readable(
                 if isinstance(checkpoint, Checkpoint):
                     check_settings(checkpoint, features)
                 else:
-                    dense_checkpoint.check_settings(checkpoint.info.features, features)
+                    check_dense_settings(checkpoint.info.features, features)
                 yield WindowId(name, features.side), features
         except (FeatureError, ValueError) as error:  # ValueError: a name that no table can hold
             failures[called] = str(error)

@@ -52,7 +52,7 @@ from accuracy_methods import (
 from accuracy_report import write_accuracy
 
 from avtnet.classic import checkpoints
-from avtnet.dense import checkpoint as dense_checkpoint
+from avtnet.dense.info import SHIPPED as DENSE_SHIPPED
 from avtnet.search.networks import SHIPPED
 from avtnet.synthesis.settings import SynthesizeConfig
 from avtnet.synthesize import synthesize
@@ -213,7 +213,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--weights", type=Path, nargs="*", default=[SHIPPED])
     parser.add_argument("--classic", type=Path, help="runs of the original's three trainings")
-    parser.add_argument("--dense", type=Path, default=dense_checkpoint.SHIPPED)
+    parser.add_argument("--dense", type=Path, default=DENSE_SHIPPED)
     parser.add_argument(
         "--real", type=Path, help="JSON or CSV of the true segments of media, listed apart"
     )

@@ -17,6 +17,7 @@ from avtnet.classic.positions import predict_windows
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
 from avtnet.dense.decode import by_place, decode, likeliest
+from avtnet.dense.info import calibrated
 from avtnet.dense.inputs import from_features, halved
 from avtnet.recipe import CHECKPOINTS
 from avtnet.search.networks import predict_window
@@ -160,7 +161,7 @@ def dense_network(path: Path, shown: Sequence[float] | None = None, device: str 
         given = by_place(given, features.start, features.duration)
         for found in decode(given, covered=features.covered):
             if found.label == LABELS[window.side]:
-                score = dense_checkpoint.calibrated(found.score, checkpoint.info)
+                score = calibrated(found.score, checkpoint.info)
                 return Answer(features.start + found.start, features.start + found.end, score)
         boundary = "opening end" if window.side == "start" else "ending start"
         place = features.start + likeliest(given, boundary, features.covered)

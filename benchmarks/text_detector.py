@@ -32,7 +32,7 @@ from clipping.media.picture import Frame
 from clipping.media.probe import probe
 from preprocess.settings import FeatureSettings, PPOCRSettings
 from preprocess.text.engine import detector, fill
-from preprocess.text.ppocr import PPOCR, boxes, find_model
+from preprocess.text.ppocr import MODEL, PPOCR, boxes
 
 HEIGHTS = (360, 720, 1080)
 DEFAULT = PPOCRSettings()
@@ -104,9 +104,7 @@ class Masks:
     def __init__(self, variants: dict[str, PPOCRSettings]) -> None:
         self.variants = variants
         sides = {settings.long_side for settings in self.variants.values()}
-        self._networks = {
-            side: PPOCR(find_model(), replace(DEFAULT, long_side=side)) for side in sides
-        }
+        self._networks = {side: PPOCR(MODEL, replace(DEFAULT, long_side=side)) for side in sides}
 
     def of(self, picture: np.ndarray) -> dict[str, np.ndarray]:
         frame = as_frame(picture)
@@ -172,7 +170,7 @@ def summary(tally: np.ndarray) -> str:
 def cost(easyocr_models: Path | None) -> None:
     """Print the CPU milliseconds of a 1080p frame, each way of it in turn, medians of 7."""
     frames = [as_frame(picture) for picture in lookalikes(5, (1920, 1080), 1)]
-    network = PPOCR(find_model(), DEFAULT)
+    network = PPOCR(MODEL, DEFAULT)
     size = network.input_size(frames[0].size)
     small = [frame.rgb(size) for frame in frames]
     maps = [network.probabilities(picture) for picture in small]
@@ -186,7 +184,7 @@ def cost(easyocr_models: Path | None) -> None:
         "all of it": (lambda frame: fill(network.find(frame.rgb(size)), frame.size), frames),
     }
     try:
-        other = PPOCR(find_model(), replace(DEFAULT, runtime="openvino"))
+        other = PPOCR(MODEL, replace(DEFAULT, runtime="openvino"))
         steps["all of it, openvino"] = (
             lambda frame: fill(other.find(frame.rgb(size)), frame.size),
             frames,

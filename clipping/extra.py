@@ -1,25 +1,79 @@
-"""Libraries of the extra ``video``: imported where they are used, missed with a remedy."""
+"""Packages that a plain install lacks: imported where they are used, missed with a remedy."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from clipping.errors import ClippingError
 
+EXTRAS = {
+    "easyocr": "easyocr",
+    "fsspec": "storage",
+    "imageio": "video",
+    "imageio_ffmpeg": "video",
+    "lightning_fabric": "train",
+    "librosa": "librosa",
+    "moviepy": "video",
+    "onnx": "train",
+    "openvino": "openvino",
+    "opentimelineio": "otio",
+    "proglog": "video",
+    "rapidocr": "words",
+    "ray": "ray",
+    "sklearn": "sklearn",
+    "tensorboard": "train",
+    "torch": "train",
+    "torchvision": "train",
+}
+"""Package → the extra of setup.cfg that brings it."""
 
-def video_library(name: str) -> Any:
-    """The imported module.
+
+class ExtraMissing(ClippingError, ImportError):
+    """A package of an extra is not installed; the message is the line that installs it."""
+
+
+@contextmanager
+def extra_imports() -> Iterator[None]:
+    """Imports in this block say which extra brings a package that is not there.
 
     Raises:
-        ClippingError: where it is not installed, with the line that installs it.
+        ExtraMissing: where a package of :data:`EXTRAS` is not installed.
     """
     try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS or has_extra(package):
+            raise
+        raise ExtraMissing(remedy(package)) from error
+
+
+def extra_module(name: str) -> Any:
+    """Return an imported module of a package of an extra.
+
+    Raises:
+        ExtraMissing: where it is not installed.
+    """
+    with extra_imports():
         return importlib.import_module(name)
-    except ImportError as error:
-        raise ClippingError(
-            f"{name.partition('.')[0]} is not installed: pip install 'avtnet[video]'"
-        ) from error
+
+
+def has_extra(package: str) -> bool:
+    """Return whether a package is installed; nothing of it is loaded."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # a module that was put in its place
+        return sys.modules[package] is not None
+
+
+def remedy(package: str) -> str:
+    """Return the sentence with the line to type for a package of an extra."""
+    return f"{package} is not installed: pip install 'avtnet[{EXTRAS[package]}]'"
 
 
 def font_path() -> str:

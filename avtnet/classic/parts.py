@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from avtnet.classic.config import Widths
 from avtnet.dense import model
+from avtnet.dense.settings import SLOTS
 
 COEFFICIENTS = 20
 """MFCC of a column."""
@@ -188,7 +189,7 @@ class DenseAudioNet(nn.Module):
     def encoded(self, mfcc: Tensor) -> Tensor:
         """(B, steps, channels): what the GRU reads."""
         # A step is a second in windows of the usual length: of its 43.08 columns 40 are heard.
-        slots = torch.arange(model.SLOTS * self.steps, device=mfcc.device)
+        slots = torch.arange(SLOTS * self.steps, device=mfcc.device)
         nearest = (2 * slots + 1) * mfcc.shape[2] // (2 * len(slots))
         columns: Tensor = self.sound(mfcc[:, :, nearest])
         return columns

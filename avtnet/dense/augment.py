@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avtnet.dense.inputs import Inputs
+from avtnet.dense.tensors import Tensors
 
 MISSED = (0.0, 0.1, 0.3)
 """Shares of seconds whose text is not seen, one of them for each window."""
@@ -15,7 +15,7 @@ FILTER = (45.0, *(12 / k**0.5 for k in range(1, 20)))
 """Deviation of the constants that a gain and a filter add to 20 MFCC: 1 dB is 11.3 in the first."""
 
 
-def augmented(inputs: Inputs, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def augmented(inputs: Tensors, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The numbers of a batch, each row with other colours, other sound, sometimes turned round."""
     rng = np.random.default_rng([seed, 22])
     sound, frames, text, where = inputs.numbers()

@@ -1,48 +1,26 @@
-"""A file with the weights of AVTNetDense and all that is needed to use them."""
+"""A file with the weights of AVTNetDense, and the network that torch makes of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from avtnet.dense.model import AVTNetDense, DenseConfig
-from clipping.config import dump, restore
-from clipping.errors import CheckpointError, ConfigError, FeatureError
+from avtnet.dense.decode import Probabilities
+from avtnet.dense.info import FORMAT, SHIPPED, DenseInfo, read_info
+from avtnet.dense.inputs import Inputs
+from avtnet.dense.model import AVTNetDense
+from avtnet.dense.tensors import Tensors, as_tensors
+from clipping.config import dump
+from clipping.errors import CheckpointError
 from clipping.learning.checkpoints import check_sum, opened, write_weights
-from preprocess.episode import Episode
-from preprocess.features import Features
-from preprocess.settings import FeatureSettings
-
-FORMAT = "avtnet-dense-1"
 
 CPU = torch.device("cpu")
-
-SHIPPED = Path(__file__).parents[1] / "weights" / "dense.safetensors"
-"""The weights that come with the package (docs/model-card.md)."""
-
-
-@dataclass(frozen=True)
-class DenseInfo:
-    """What a checkpoint of AVTNetDense says about itself."""
-
-    model: DenseConfig = field(default_factory=DenseConfig)
-    features: FeatureSettings = field(default_factory=FeatureSettings)
-    """The features it was trained on; others would mean something else to it."""
-    scale: float = 1.0
-    offset: float = 0.0
-    """A segment's score is sigmoid(scale · logit + offset) of the decoder's: calibrated."""
-    trained_on: str = ""
-    """What the training data were, for people."""
-    training: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,39 +31,24 @@ class DenseCheckpoint:
     network: AVTNetDense
     info: DenseInfo
 
+    def probabilities(self, inputs: Inputs, shown: Sequence[float] | None = None) -> Probabilities:
+        """See :meth:`avtnet.dense.info.DenseNetwork.probabilities`."""
+        device = next(self.network.parameters()).device
+        # Pictures travel as bytes and become numbers where the network is.
+        batch = Tensors(*(each.to(device) for each in as_tensors(inputs)))
+        seen = None
+        if shown is not None:
+            seen = torch.tensor(shown, device=device).repeat(len(batch.sound), 1)
+        with torch.inference_mode():
+            out = self.network(*batch.numbers(), seen)
+        logits = out.classes.softmax(-1), out.peaks.sigmoid(), out.offsets.softmax(-1)
+        return Probabilities(*(each.float().cpu().numpy() for each in logits))
+
 
 @lru_cache(maxsize=2)
 def shipped(device: torch.device = CPU) -> DenseCheckpoint:
     """The weights that come with the package, read once a device."""
     return load(SHIPPED, device)
-
-
-def calibrated(score: float, info: DenseInfo) -> float:
-    """The decoder's score as the share of such segments that are right."""
-    kept = min(max(score, 1e-4), 1 - 1e-4)
-    logit = np.log(kept / (1 - kept))
-    return float(1 / (1 + np.exp(-(info.scale * logit + info.offset))))
-
-
-def check_settings(then: FeatureSettings, features: Features | Episode) -> None:
-    """See that features mean to the network what those of its training meant.
-
-    Raises:
-        FeatureError: naming the settings that differ.
-    """
-    left_out = ("audio", "mfcc_engine", "window")
-    before, now = (
-        {name: value for name, value in settings.decisive().items() if name not in left_out}
-        for settings in (then, features.settings)
-    )
-    if wrong := sorted(
-        name for name in before.keys() | now.keys() if before.get(name) != now.get(name)
-    ):
-        side = f"_{features.side}" if isinstance(features, Features) else ""
-        raise FeatureError(
-            f"{features.name}{side}: made with other settings than AVTNetDense was "
-            f"trained on: {', '.join(wrong)}"
-        )
 
 
 def save(path: Path, network: AVTNetDense, info: DenseInfo, *, half: bool = False) -> None:
@@ -102,7 +65,7 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> DenseCheckpoin
     path = Path(path)
     with opened(path) as file:
         metadata = file.metadata() or {}
-        info = _info(path, metadata)
+        info = read_info(path, metadata)
         # Without memory at first: what the config claims is compared with what the file holds.
         with torch.device("meta"):
             network = AVTNetDense(info.model)
@@ -137,17 +100,3 @@ def is_dense(path: Path | str) -> bool:
 
 def _keys(file: Any) -> Iterator[str]:
     yield from file.keys()
-
-
-def _info(path: Path, metadata: Mapping[str, str]) -> DenseInfo:
-    try:
-        values: dict[str, Any] = json.loads(metadata["avtnet"])
-        if values.pop("format") != FORMAT:
-            raise ValueError
-        values.pop("sha256", None)  # clipping.learning.checkpoints.check_sum
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: is no checkpoint of AVTNetDense ({FORMAT})") from error
-    try:
-        return restore(DenseInfo, values)
-    except (ConfigError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its settings are not understood: {error}") from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avtnet.dense.model import BINS, BOUNDARIES, CLASSES, REACH
+from avtnet.dense.settings import BINS, BOUNDARIES, CLASSES, REACH
 
 PEAKS = 8
 """Candidates for each boundary."""

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
-from avtnet.dense.checkpoint import DenseCheckpoint
 from avtnet.dense.decode import by_place, decode
 from avtnet.dense.inference import Part
+from avtnet.dense.info import DenseNetwork, check_settings
 from avtnet.dense.inputs import Inputs, from_features
+from avtnet.dense.onnx_network import shipped
 from avtnet.evidence import Candidate
 from clipping.segments import Segment
 from preprocess.episode import Episode
 
 _MARGIN = 1
-"""Seconds read on both sides of a part: the MFCC of its first and last columns hang on them."""
+"""Seconds read on both sides of a part: the MFCC of its first and last columns depend on them."""
 
 
 def find_segments_in_episode(
-    episode: Episode, checkpoint: DenseCheckpoint | None = None
+    episode: Episode, checkpoint: DenseNetwork | None = None
 ) -> list[Segment]:
     """The opening and the ending in an episode that ``python -m preprocess --sides whole`` has
     kept, wherever they are; see :func:`avtnet.dense.inference.find_segments`.
@@ -29,8 +29,8 @@ def find_segments_in_episode(
             was trained on.
         CheckpointError: where the weights cannot be used.
     """
-    checkpoint = checkpoint or dense_checkpoint.shipped()
-    dense_checkpoint.check_settings(checkpoint.info.features, episode)
+    checkpoint = checkpoint or shipped()
+    check_settings(checkpoint.info.features, episode)
     seen = inference.evidence(checkpoint, part_of(episode), episode.seconds)
     probabilities = by_place(seen, 0.0, episode.duration)
     return [
@@ -40,7 +40,7 @@ def find_segments_in_episode(
 
 
 def candidates(
-    episode: Episode, checkpoint: DenseCheckpoint, *, trust: float = 1.0
+    episode: Episode, checkpoint: DenseNetwork, *, trust: float = 1.0
 ) -> list[Candidate]:
     """Candidates of an episode, as :func:`avtnet.dense.inference.candidates` gives of a window."""
     found = find_segments_in_episode(episode, checkpoint)

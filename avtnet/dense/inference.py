@@ -8,13 +8,11 @@ from functools import partial
 from itertools import islice
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from avtnet.dense.checkpoint import DenseCheckpoint, calibrated, check_settings, shipped
 from avtnet.dense.decode import FoundSegment, Probabilities, by_place, decode
+from avtnet.dense.info import DenseNetwork, calibrated, check_settings
 from avtnet.dense.inputs import Inputs, from_features
-from avtnet.dense.model import Evidence
+from avtnet.dense.onnx_network import shipped
 from avtnet.evidence import NETWORKS, Candidate
 from clipping.segments import Segment
 from clipping.windows import WINDOW_SECONDS
@@ -30,7 +28,7 @@ Part = Callable[[int, int], Inputs]
 """(first, last) → Inputs of these seconds, one row."""
 
 
-def find_segments(features: Features, checkpoint: DenseCheckpoint | None = None) -> list[Segment]:
+def find_segments(features: Features, checkpoint: DenseNetwork | None = None) -> list[Segment]:
     """The opening and the ending in a window or a whole episode, in media time.
 
     Args:
@@ -55,7 +53,7 @@ def find_segments(features: Features, checkpoint: DenseCheckpoint | None = None)
 
 def find_segments_many(
     features: Iterable[Features],
-    checkpoint: DenseCheckpoint | None = None,
+    checkpoint: DenseNetwork | None = None,
     *,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[list[Segment]]:
@@ -74,7 +72,7 @@ def find_segments_many(
 
 
 def probabilities_of_many(
-    features: Iterable[Features], checkpoint: DenseCheckpoint, *, batch_size: int = BATCH_SIZE
+    features: Iterable[Features], checkpoint: DenseNetwork, *, batch_size: int = BATCH_SIZE
 ) -> Iterator[tuple[Features, Probabilities]]:
     """Each of many windows or episodes with its evidence; see :func:`find_segments_many`."""
     waiting = iter(features)
@@ -86,7 +84,7 @@ def probabilities_of_many(
 
 
 def segments(
-    features: Features, probabilities: Probabilities, checkpoint: DenseCheckpoint
+    features: Features, probabilities: Probabilities, checkpoint: DenseNetwork
 ) -> list[Segment]:
     """The opening and the ending that evidence tells of, in media time."""
     placed = by_place(probabilities, features.start, features.duration)
@@ -95,7 +93,7 @@ def segments(
 
 
 def candidates(
-    features: Features, checkpoint: DenseCheckpoint, *, trust: float = 1.0
+    features: Features, checkpoint: DenseNetwork, *, trust: float = 1.0
 ) -> list[Candidate]:
     """What AVTNetDense says of a window, for :func:`avtnet.evidence.fuse_candidates`.
 
@@ -137,7 +135,7 @@ def candidate_of(
 
 
 def evidence(
-    checkpoint: DenseCheckpoint,
+    checkpoint: DenseNetwork,
     part: Part,
     seconds: int,
     shown: Sequence[float] | None = None,
@@ -155,14 +153,13 @@ def evidence(
 
 
 def evidence_of_many(
-    checkpoint: DenseCheckpoint,
+    checkpoint: DenseNetwork,
     parts: Sequence[tuple[Part, int]],
     batch_size: int = BATCH_SIZE,
     shown: Sequence[float] | None = None,
 ) -> list[Probabilities]:
     """The evidence for each of many, of so many seconds; chunks of one length go together."""
-    network, reach = checkpoint.network, checkpoint.network.config.reach
-    device = next(network.parameters()).device
+    reach = checkpoint.info.model.reach
     same: dict[int, list[_Chunk]] = {}
     for number, (_, seconds) in enumerate(parts):
         for first in range(0, seconds, CHUNK):
@@ -175,14 +172,8 @@ def evidence_of_many(
         for begin in range(0, len(chunks), rows):
             some = chunks[begin : begin + rows]
             inputs = [parts[each.number][0](each.low, each.high) for each in some]
-            # Pictures travel as bytes and become numbers where the network is.
-            batch = Inputs(*(torch.cat(each).to(device) for each in zip(*inputs, strict=True)))
-            seen = (
-                None if shown is None else torch.tensor(shown, device=device).repeat(len(some), 1)
-            )
-            with torch.inference_mode():
-                out = network(*batch.numbers(), seen)
-            whole = _probabilities(out)
+            batch = Inputs(*(np.concatenate(each) for each in zip(*inputs, strict=True)))
+            whole = checkpoint.probabilities(batch, shown)
             for row, each in enumerate(some):
                 inside = slice(each.first - each.low, each.last - each.low)
                 done[each.number, each.first] = Probabilities(
@@ -208,20 +199,6 @@ class _Chunk:
     high: int
 
 
-def _probabilities(out: Evidence) -> Probabilities:
-    """All rows at once, with an axis for them in front."""
-
-    def numbers(tensor: Tensor) -> np.ndarray:
-        array: np.ndarray = tensor.float().cpu().numpy()
-        return array
-
-    return Probabilities(
-        numbers(out.classes.softmax(-1)),
-        numbers(out.peaks.sigmoid()),
-        numbers(out.offsets.softmax(-1)),
-    )
-
-
 def _joined(pieces: Sequence[Probabilities]) -> Probabilities:
     return Probabilities(
         *(np.concatenate([getattr(piece, name) for piece in pieces]) for name in NAMES)
@@ -229,7 +206,7 @@ def _joined(pieces: Sequence[Probabilities]) -> Probabilities:
 
 
 def segment_of(
-    found: FoundSegment, start: float, covered: float, checkpoint: DenseCheckpoint
+    found: FoundSegment, start: float, covered: float, checkpoint: DenseNetwork
 ) -> Segment:
     """What was found in ``covered`` seconds from ``start`` on, in media time."""
     told = (

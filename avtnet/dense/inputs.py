@@ -1,4 +1,4 @@
-"""What AVTNetDense is given, from features or composed of pieces, and what it should say."""
+"""The arrays that AVTNetDense takes, from features or composed of pieces, and their truth."""
 
 from __future__ import annotations
 
@@ -7,38 +7,22 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from avtnet.dense.model import BOUNDARIES, CLASSES, SLOTS
+from avtnet.dense.settings import BOUNDARIES, CLASSES, SLOTS
 from preprocess.features import Features
 
 
 class Inputs(NamedTuple):
     """B stretches of T seconds as the network takes them, but for frames and text, still bytes."""
 
-    sound: Tensor
+    sound: np.ndarray
     """float32 (B, 20, SLOTS · T)"""
-    frames: Tensor
+    frames: np.ndarray
     """uint8 (B, T, 3, 33, 44)"""
-    text: Tensor
+    text: np.ndarray
     """bool (B, T, 27, 36)"""
-    place: Tensor
+    place: np.ndarray
     """float32 (B, T, PLACES)"""
-
-    def numbers(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """All as float32."""
-        return self.sound, self.frames.float() / 255, self.text.float(), self.place
-
-
-class Targets(NamedTuple):
-    """What should be said of them."""
-
-    classes: Tensor
-    """float32 (B, T, 3): the share of each second that is story, opening, ending; all 0 where
-    that is not known."""
-    times: Tensor
-    """float32 (B, 4): seconds of BOUNDARIES; not a number where there is none."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +51,7 @@ def from_features(features: Features, first: int = 0, last: int | None = None) -
     sound = np.where(inside, features.mfcc[:, np.where(inside, columns, 0)], 0)[None]
     where = place(features.start + np.arange(first, last), features.duration)[None]
     return Inputs(
-        torch.from_numpy(sound.astype(np.float32)),
-        torch.from_numpy(np.ascontiguousarray(frames)),
-        torch.from_numpy(np.ascontiguousarray(text)),
-        torch.from_numpy(where),
+        sound.astype(np.float32), np.ascontiguousarray(frames), np.ascontiguousarray(text), where
     )
 
 
@@ -123,14 +104,11 @@ def boundary_times(
     return times
 
 
-def collate(examples: Sequence[Example]) -> tuple[Inputs, Targets]:
-    """Examples of one length as a batch."""
-
-    def stacked(name: str) -> Tensor:
-        return torch.from_numpy(np.stack([getattr(example, name) for example in examples]))
-
-    inputs = Inputs(stacked("sound"), stacked("frames"), stacked("text"), stacked("place"))
-    return inputs, Targets(stacked("classes"), stacked("times"))
+def stacked(examples: Sequence[Example]) -> Inputs:
+    """Return what the network takes of examples of one length, one row each."""
+    return Inputs(
+        *(np.stack([getattr(each, name) for each in examples]) for name in Inputs._fields)
+    )
 
 
 COLUMNS_A_SECOND = 22050 / 512

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from avtnet.dense.inputs import Targets
-from avtnet.dense.model import BINS, REACH, Evidence
+from avtnet.dense.model import Evidence
+from avtnet.dense.settings import BINS, REACH
+from avtnet.dense.tensors import Targets
 
 NEAR = 1.0
 """Deviation in seconds of the bell that a boundary's peak is."""

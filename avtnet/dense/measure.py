@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from avtnet.dense.decode import FoundSegment, Probabilities, by_place, decode
-from avtnet.dense.inputs import Example, collate
-from avtnet.dense.model import BOUNDARIES, CLASSES, AVTNetDense
+from avtnet.dense.inputs import Example
+from avtnet.dense.model import AVTNetDense
+from avtnet.dense.settings import BOUNDARIES, CLASSES
+from avtnet.dense.tensors import collate
 
 PRESENT = 4
 """The place that says whether a second is in the file."""

@@ -9,7 +9,6 @@ boundaries is near, with a distribution over where exactly. Any length goes; see
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,49 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CLASSES = ("story", "opening", "ending")
-BOUNDARIES = ("opening start", "opening end", "ending start", "ending end")
-SLOTS = 40
-"""MFCC columns of a second, taken from the 43.07 there are."""
-PLACES = 5
-"""What is known of where a second stands in its file."""
-REACH = 2.0
-"""Seconds by which a boundary may lie from the middle of the second that tells of it."""
-BINS = 17
-"""Of the distribution over -REACH..REACH."""
-
-
-@dataclass(frozen=True)
-class DenseConfig:
-    """How wide AVTNetDense is."""
-
-    sound: tuple[int, ...] = (48, 64, 96)
-    """Channels of the sound's convolutions, each of stride 2; the last is spread over a second."""
-    frames: tuple[int, ...] = (24, 48, 96)
-    """Channels of the pictures' stages: the first of stride 3, then depthwise ones of stride 2."""
-    text: tuple[int, ...] = (8, 16, 32)
-    """Channels of the masks' convolutions, each of stride 2."""
-    width: int = 128
-    """Channels over the seconds."""
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 1, 4, 16)
-    """Of the blocks over the seconds, five seconds each."""
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        # Upper bounds: a checkpoint's config comes from outside and decides about memory.
-        if len(self.sound) != 3:
-            raise ValueError(f"sound has three widths, got {self.sound}")
-        for name in ("sound", "frames", "text", "dilations"):
-            values = getattr(self, name)
-            if not 1 <= len(values) <= 32 or not all(1 <= value <= 4096 for value in values):
-                raise ValueError(f"{name} holds up to 32 numbers from 1 to 4096, got {values}")
-        if not 1 <= self.width <= 4096 or not 0 <= self.dropout < 1:
-            raise ValueError(f"width is 1 to 4096, dropout 0 to 1: {self.width}, {self.dropout}")
-
-    @property
-    def reach(self) -> int:
-        """Seconds on each side that an answer depends on, those of the sound's edges included."""
-        return 2 * sum(self.dilations) + 2
+from avtnet.dense.settings import BINS, BOUNDARIES, CLASSES, PLACES, DenseConfig
 
 
 class Evidence(NamedTuple):
@@ -74,7 +31,7 @@ class Evidence(NamedTuple):
 
 
 class AVTNetDense(nn.Module):
-    """Call with the four tensors of :class:`avtnet.dense.inputs.Inputs`."""
+    """Call with the four tensors of :class:`avtnet.dense.tensors.Tensors`, as numbers."""
 
     def __init__(self, config: DenseConfig) -> None:
         super().__init__()

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from avtnet.dense.augment import augmented
-from avtnet.dense.inputs import Examples, Targets, collate
+from avtnet.dense.inputs import Examples
 from avtnet.dense.losses import dense_loss
-from avtnet.dense.model import AVTNetDense, DenseConfig
+from avtnet.dense.model import AVTNetDense
+from avtnet.dense.settings import DenseConfig
+from avtnet.dense.tensors import Targets, collate
 from clipping.errors import ConfigError
 
 AVERAGING = 0.998

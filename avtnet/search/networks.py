@@ -8,22 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avtnet.classic import checkpoints
-from avtnet.classic.checkpoints import Checkpoint
 from avtnet.classic.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
-from avtnet.classic.positions import check_settings, predict_windows
-from avtnet.dense import checkpoint as dense_checkpoint
-from avtnet.dense import episode, inference
-from avtnet.dense.checkpoint import DenseCheckpoint
+from avtnet.dense import episode, inference, onnx_network
+from avtnet.dense.info import DenseNetwork
 from avtnet.evidence import Candidate
 from clipping.errors import ConfigError
-from clipping.learning.devices import find_device
+from clipping.extra import extra_imports, has_extra
 from preprocess.episode import Episode, open_episode
 from preprocess.features import Features
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings
 
 if TYPE_CHECKING:
+    import torch
+
+    from avtnet.classic.checkpoints import Checkpoint
     from avtnet.search.request import LocateConfig
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "demo.safetensors"
@@ -38,7 +37,7 @@ class Networks:
     """Of the features that they take."""
     models: tuple[Checkpoint, ...] = ()
     """Those of the challenge's kind, which look at a window and name one boundary."""
-    dense: tuple[DenseCheckpoint, ...] = ()
+    dense: tuple[DenseNetwork, ...] = ()
     """Those that know both ends."""
 
 
@@ -59,7 +58,7 @@ def load_networks(config: LocateConfig) -> Networks:
         ConfigError: where two want other features, or the device is not there.
     """
     if config.network == "never" and not config.weights:
-        find_device(config.device)
+        find_torch_device(config.device)
         return Networks(FeatureSettings())
     models, seers = tuple(load_models(config)), tuple(load_dense(config))
     settings = [model.info.features for model in models] + [seer.info.features for seer in seers]
@@ -68,15 +67,54 @@ def load_networks(config: LocateConfig) -> Networks:
     return Networks(settings[0], models, seers)
 
 
+def find_torch_device(name: str) -> torch.device | None:
+    """Return torch's device of a name; None for the CPU, where the shipped network needs no torch.
+
+    Raises:
+        ConfigError: where the device is not there.
+        ExtraMissing: where it is torch that is not there.
+    """
+    if name == "cpu" or (name == "auto" and not has_extra("torch")):
+        return None
+    with extra_imports():
+        from clipping.learning.devices import find_device
+
+    device = find_device(name)
+    return None if device.type == "cpu" else device
+
+
+def check_weights(config: LocateConfig) -> None:
+    """See that the files of the named weights are checkpoints.
+
+    Raises:
+        CheckpointError: where one is not.
+        ExtraMissing: where torch, which reads them, is not installed.
+    """
+    if config.weights:
+        with extra_imports():
+            from avtnet.classic import checkpoints
+            from avtnet.dense.checkpoint import is_dense
+        for path in config.weights:
+            if not is_dense(path):
+                checkpoints.read_info(path)
+
+
 def load_models(config: LocateConfig) -> list[Checkpoint]:
     """The checkpoints of the challenge's networks to ask, which must take the same features.
 
     Raises:
         CheckpointError: where one cannot be used.
         ConfigError: where two want other features.
+        ExtraMissing: where weights are named and torch is not installed.
     """
-    device = find_device(config.device)
-    paths = [path for path in _each_once(config.weights) if not dense_checkpoint.is_dense(path)]
+    if not config.weights:
+        return []
+    with extra_imports():
+        from avtnet.classic import checkpoints
+        from avtnet.dense.checkpoint import is_dense
+
+    device = find_torch_device(config.device) or "cpu"
+    paths = [path for path in _each_once(config.weights) if not is_dense(path)]
     models = [checkpoints.load(path, device) for path in paths]
     for model in models[1:]:
         if model.info.features.decisive() != models[0].info.features.decisive():
@@ -85,19 +123,25 @@ def load_models(config: LocateConfig) -> list[Checkpoint]:
     return models
 
 
-def load_dense(config: LocateConfig) -> list[DenseCheckpoint]:
-    """The checkpoints of AVTNetDense to ask; the shipped one where no weights are named.
+def load_dense(config: LocateConfig) -> list[DenseNetwork]:
+    """Return the networks of AVTNetDense to ask; the shipped one where no weights are named.
 
     Raises:
         CheckpointError: where one cannot be used.
+        ExtraMissing: where torch is needed and not installed: for named weights and for a GPU.
     """
-    device = find_device(config.device)
+    device = find_torch_device(config.device)
+    if not config.weights and device is None:
+        return [onnx_network.shipped()]
+    with extra_imports():
+        from avtnet.dense import checkpoint
+
     if not config.weights:
-        return [dense_checkpoint.shipped(device)]
+        return [checkpoint.shipped(device or checkpoint.CPU)]
     return [
-        dense_checkpoint.load(path, device)
+        checkpoint.load(path, device or checkpoint.CPU)
         for path in _each_once(config.weights)
-        if dense_checkpoint.is_dense(path)
+        if checkpoint.is_dense(path)
     ]
 
 
@@ -171,6 +215,8 @@ def predict_window(features: Features, models: Sequence[Checkpoint]) -> Boundary
     Raises:
         FeatureError: where the features are not those that a model was trained on.
     """
+    from avtnet.classic.positions import check_settings, predict_windows
+
     seen = {}
     for index, model in enumerate(models):
         check_settings(model, features)

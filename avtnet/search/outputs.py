@@ -81,11 +81,11 @@ class ResultWriter:
 
     def _tell_of_weights(self) -> None:
         """Who was asked, where nobody chose it."""
-        from avtnet.dense import checkpoint as dense_checkpoint
+        from avtnet.dense.onnx_network import shipped
 
         asked = [located for located in self._done if located.seen]
         if asked and not self._config.weights and self._config.network != "never":
-            origin = dense_checkpoint.shipped().info.trained_on
+            origin = shipped().info.trained_on
             self._notes.print(
                 f"{len(asked)} of {len(self._done)} episodes were looked at by a network, and no "
                 f"--weights were named: the shipped AVTNetDense, trained on {origin}; on real "

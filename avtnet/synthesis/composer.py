@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from avtnet.dense.inputs import COLUMNS_A_SECOND, Example, boundary_times, class_shares, place
-from avtnet.dense.model import SLOTS
+from avtnet.dense.settings import SLOTS
 from avtnet.synthesis.library import QUIETEST, STEP_DB, Piece
 from avtnet.synthesis.outline import Outline, draw_outline
 from avtnet.synthesis.splice import spliced

@@ -19,11 +19,11 @@ from avtnet.dense.inputs import (
     Inputs,
     boundary_times,
     class_shares,
-    collate,
     halved,
     place,
+    stacked,
 )
-from avtnet.dense.model import SLOTS
+from avtnet.dense.settings import SLOTS
 from avtnet.tuning.labels import KINDS, Labels
 from clipping.segments import Segment
 from clipping.windows import WINDOW_SECONDS
@@ -210,5 +210,4 @@ class Mixed:
 
 def part_of(episode: OwnEpisode, first: int, last: int) -> Inputs:
     """The seconds ``[first, last)`` as :func:`avtnet.dense.inference.evidence` asks for them."""
-    inputs, _ = collate([window(episode, float(first), last - first)])
-    return inputs
+    return stacked([window(episode, float(first), last - first)])

@@ -30,11 +30,13 @@ from rich.console import Console
 
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
-from avtnet.dense.checkpoint import DenseCheckpoint, DenseInfo
+from avtnet.dense.checkpoint import DenseCheckpoint
 from avtnet.dense.decode import by_place, decode
-from avtnet.dense.inputs import Example, Examples, collate
+from avtnet.dense.info import DenseInfo, calibrated
+from avtnet.dense.inputs import Example, Examples
 from avtnet.dense.losses import dense_loss
 from avtnet.dense.model import AVTNetDense
+from avtnet.dense.tensors import collate
 from avtnet.dense.training import Compositions, DenseTrainConfig, blend, fit_step
 from avtnet.synthesis.composer import Composer
 from avtnet.synthesis.library import Piece, read_shard
@@ -267,7 +269,7 @@ def answers(checkpoint: DenseCheckpoint, episode: OwnEpisode) -> Iterator[HeldOu
     found = {
         each.label: (each.start, each.end)
         for each in decode(evidence, covered=episode.duration)
-        if dense_checkpoint.calibrated(each.score, checkpoint.info) >= LEAST
+        if calibrated(each.score, checkpoint.info) >= LEAST
     }
     for kind in KINDS:
         spans = episode.labels.of(kind)

@@ -13,7 +13,7 @@ from av.container import InputContainer, OutputContainer
 
 from clipping.chapters.check import Census, difference, is_cover, take
 from clipping.errors import ClippingError, MediaError
-from clipping.extra import video_library
+from clipping.extra import extra_module
 from clipping.files import atomic_path
 from clipping.formats import ffmetadata
 from clipping.formats.chapters import Chapter
@@ -175,7 +175,7 @@ def _ffmpeg(
     source: Path, made: Path, kind: str, chapters: Sequence[Chapter], census: Census
 ) -> None:
     """The same by the ffmpeg program, which carries some streams that PyAV cannot."""
-    program = video_library("imageio_ffmpeg").get_ffmpeg_exe()
+    program = extra_module("imageio_ffmpeg").get_ffmpeg_exe()
     with tempfile.TemporaryDirectory() as folder:
         marks = Path(folder) / "chapters.txt"
         with open_media(source) as given:

@@ -11,7 +11,7 @@ import numpy as np
 
 from clipping import config
 from clipping.errors import ClippingError, ConfigError, MediaError
-from clipping.extra import font_path, video_library
+from clipping.extra import extra_module, font_path
 from clipping.files import atomic_path, require_replaceable
 from clipping.media.frames import frames_at
 from clipping.media.probe import probe
@@ -59,7 +59,7 @@ def preview(
     require_replaceable(output, overwrite=overwrite)
     if columns < 1 or not 16 <= width <= 4096 or (every is not None and every <= 0):
         raise ValueError("a preview needs columns >= 1, width 16 to 4096, every > 0")
-    imageio = video_library("imageio.v3")
+    imageio = extra_module("imageio.v3")
     info = probe(source)
     if info.video is None:
         raise MediaError(f"{source}: has no picture")

@@ -20,7 +20,7 @@ from clipping import config
 from clipping.cutting.selection import SelectionConfig, select_segments
 from clipping.cutting.sound import SoundFormat, samples
 from clipping.errors import ClippingError, MediaError
-from clipping.extra import font_path, video_library
+from clipping.extra import extra_module, font_path
 from clipping.files import atomic_path, require_replaceable
 from clipping.media.container import choose_audio, open_media
 from clipping.media.frames import frames_at
@@ -78,7 +78,7 @@ def reel(
     require_replaceable(output, overwrite=overwrite)
     if not shots:
         raise ClippingError("there are no segments to join")
-    moviepy = video_library("moviepy")
+    moviepy = extra_module("moviepy")
     infos = [_checked(shot, crossfade) for shot in shots]
     first = infos[0].video
     assert first is not None
@@ -255,7 +255,7 @@ def _logger(progress: Callable[[float], None] | None) -> Any:
     """What moviepy reports its progress to."""
     if progress is None:
         return None
-    proglog = video_library("proglog")
+    proglog = extra_module("proglog")
     report = progress
 
     class Logger(proglog.ProgressBarLogger):  # type: ignore[name-defined]

@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from clipping.errors import ClippingError
+from clipping.extra import ExtraMissing, extra_imports
 from preprocess.settings import EasyOCRSettings, FeatureSettings
 from preprocess.text.engine import LIBGL_REMEDY, Box, TextDetector
 
@@ -89,15 +90,15 @@ def _open(models: Path | None, languages: list[str], *, detector: bool) -> Any:
         )
     paths = sys.path[:]
     try:
-        import easyocr
-        import torch
+        with extra_imports():
+            import easyocr
+            import torch
     except ImportError as error:
         # A cv2 that fails to load leaves its own folder in front, with a "typing" in it.
         sys.path[:] = paths
-        missing = isinstance(error, ModuleNotFoundError)
-        remedy = "pip install 'avtnet[easyocr]'" if missing else LIBGL_REMEDY
+        remedy = "" if isinstance(error, ExtraMissing) else f"; {LIBGL_REMEDY}"
         raise ClippingError(
-            f"easyocr cannot be loaded ({error}); {remedy}, or choose --features.text_engine ppocr"
+            f"easyocr cannot be loaded ({error}){remedy}, or choose --features.text-engine ppocr"
         ) from error
     torch.set_num_threads(1)  # one thread a process, as everywhere in preprocess
     folder = str(models) if models is not None else None
@@ -129,7 +130,7 @@ def _open(models: Path | None, languages: list[str], *, detector: bool) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings that EasyOCR, last released in 2024, draws from today's torch."""
+    """Without the warnings that EasyOCR, last released in 2024, draws from current torch."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

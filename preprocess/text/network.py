@@ -1,4 +1,7 @@
-"""PP-OCR's detection network, written anew for speed: the same function, up to rounding.
+"""PP-OCR's detection network, rewritten for speed: the same function, up to rounding.
+
+``python -m preprocess.text.network -o models/….onnx`` writes the file that is shipped; nothing else
+imports this module, which needs the package ``onnx``.
 
 The file holds what PaddleOCR exported, step by step; between its convolutions half of the time
 goes into reading and writing planes of numbers. Put together here are a convolution and the
@@ -11,20 +14,51 @@ left as it is.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clipping.config import parse, run
+from clipping.errors import ConfigError
+from clipping.extra import extra_imports
+from clipping.files import atomic_path, require_output
 from preprocess.text.onnx_graph import Graph, attribute, make_node
+from preprocess.text.rapidocr_files import DETECTOR, find_model
 
 if TYPE_CHECKING:
     from onnx import NodeProto
 
 
+PROG = "python -m preprocess.text.network"
+
+
+@dataclass(frozen=True)
+class QuickNetworkConfig:
+    """Rewrite PP-OCR's detection network for speed, as the file that comes with the package."""
+
+    model: tuple[str, ...] = field(
+        default=(), metadata={"help": "PaddleOCR's export; none: the one in the installed rapidocr"}
+    )
+    output: Path = Path("quick.onnx")
+    """The file to write."""
+
+    def __post_init__(self) -> None:
+        if len(self.model) > 1:
+            raise ConfigError(f"one file is rewritten, got {' '.join(self.model)}")
+
+
 def quick_network(model: Path) -> bytes:
-    """The ONNX file of a detector as a quicker one; inputs and outputs are the same."""
-    import onnx
+    """The ONNX file of a detector as a quicker one; inputs and outputs are the same.
+
+    Raises:
+        ExtraMissing: where ``onnx`` is not installed.
+    """
+    with extra_imports():
+        import onnx
 
     graph = Graph(onnx.load(str(model)))
     for rewrite in (_fold_affine, _fold_swish, _fold_gates, _fold_levels, _fold_top, _fold_head):
@@ -317,3 +351,21 @@ def _conv(
     bias = np.broadcast_to(bias.reshape(-1), len(weights))
     inputs = [source, graph.constant(weights[:, :, None, None]), graph.constant(bias)]
     return make_node("Conv", inputs, output, kernel_shape=[1, 1])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m preprocess.text.network``."""
+    config = parse(QuickNetworkConfig, argv, prog=PROG, positional="model")
+
+    def command() -> None:
+        require_output(config.output)
+        quick = quick_network(Path(config.model[0]) if config.model else find_model(DETECTOR))
+        with atomic_path(config.output) as temporary:
+            temporary.write_bytes(quick)
+        print(f"written: {config.output} ({len(quick) / 1e6:.1f} MB)")
+
+    return run(command, PROG)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,13 +1,11 @@
-"""PP-OCRv4 mobile, detection only: text boxes from a model inside a wheel.
+"""PP-OCRv4 mobile, detection only: text boxes from a model that comes with the package.
 
-The wheel is rapidocr's (below 3.9: later ones carry only v6, which sees text in drawn
-characters). rapidocr itself is not imported here: it needs OpenCV, and its boxes are worse than
-those made straight from the probability map (docs/text.md).
+Its file is in models/, with its licence and source. Boxes are made straight from the probability
+map, which gives better ones than rapidocr's (docs/text.md) and needs no OpenCV.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -17,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from clipping.errors import ClippingError
+from clipping.extra import extra_imports
+from clipping.onnx_session import open_session
 from preprocess.settings import FeatureSettings, PPOCRSettings
 from preprocess.text.engine import Box, TextDetector
-from preprocess.text.network import quick_network
 
-MODEL = "ch_PP-OCRv4_det_mobile.onnx"
-"""The detector's file."""
-WORDS_MODEL = "ch_PP-OCRv4_rec_mobile.onnx"
-"""The recognizer's, for :mod:`preprocess.text.words_ppocr`."""
+MODEL = Path(__file__).parent / "models" / "ch_PP-OCRv4_det_mobile.quick.onnx"
+"""The detector's file, as :mod:`preprocess.text.network` writes it."""
 STRIDE = 32
 """The network's pictures have sides that are multiples of this."""
 # ImageNet's mean and deviation in the order in which PaddleOCR applies them: to BGR.
@@ -34,12 +31,6 @@ _SCALE = 1 / (255 * _DEVIATION)
 _SHIFT = -_MEAN / _DEVIATION
 # Pixels by which the network's map lies too far right and too low, measured on rendered credits.
 _RIGHT, _LOW = 0.75, 1.0
-# TF32 would round the factors of products to 10 bits.
-_PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
-    "cpu": ("CPUExecutionProvider", {}),
-    "cuda": ("CUDAExecutionProvider", {"use_tf32": "0"}),
-    "coreml": ("CoreMLExecutionProvider", {}),
-}
 
 
 class PPOCR:
@@ -119,9 +110,9 @@ def build(settings: FeatureSettings, easyocr_models: Path | None) -> TextDetecto
     """The detector of the settings.
 
     Raises:
-        ClippingError: where no installed rapidocr carries the model.
+        ClippingError: where the settings' runtime is not installed here.
     """
-    return PPOCR(find_model(), settings.ppocr)
+    return PPOCR(MODEL, settings.ppocr)
 
 
 def open_network(model: Path, runtime: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -132,49 +123,19 @@ def open_network(model: Path, runtime: str) -> Callable[[np.ndarray], np.ndarray
     """
     if runtime == "openvino":
         return _open_openvino(model)
-    session = open_model(quick_network(model), runtime)
+    session = open_session(model, runtime)
     name = session.get_inputs()[0].name
     return lambda batch: session.run(None, {name: batch})[0][0, 0]
-
-
-def open_model(model: Path | bytes, runtime: str = "cpu") -> Any:
-    """An onnxruntime session that computes in one thread, or on a GPU.
-
-    Args:
-        model: an ONNX file, or what is in one.
-
-    Raises:
-        ClippingError: where the installed onnxruntime cannot do that.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors
-    there = onnxruntime.get_available_providers()
-    if runtime == "auto":
-        runtime = "cuda" if _PROVIDERS["cuda"][0] in there else "cpu"
-    provider, how = _PROVIDERS[runtime]
-    if provider not in there:
-        raise ClippingError(
-            f"the installed onnxruntime has no {provider}, only {', '.join(there)}; install "
-            "one that has it (onnxruntime-gpu for cuda), or choose --features.ppocr.runtime cpu"
-        )
-    providers = list(dict.fromkeys([provider, "CPUExecutionProvider"]))
-    settings = [how if name == provider else {} for name in providers]
-    source = model if isinstance(model, bytes) else str(model)
-    return onnxruntime.InferenceSession(source, options, providers, settings)
 
 
 def _open_openvino(model: Path) -> Callable[[np.ndarray], np.ndarray]:
     """The network in OpenVINO, compiled for each size of picture once: that is a third faster."""
     try:
-        import openvino
+        with extra_imports():
+            import openvino
     except ImportError as error:
         raise ClippingError(
-            f"OpenVINO cannot be loaded ({error}); pip install 'avtnet[openvino]', or choose "
-            "--features.ppocr.runtime cpu"
+            f"OpenVINO cannot be loaded: {error}; or choose --features.ppocr.runtime cpu"
         ) from error
     core = openvino.Core()
     # float32: in bfloat16 it is faster still, and its masks are others (docs/text.md).
@@ -194,21 +155,3 @@ def _open_openvino(model: Path) -> Callable[[np.ndarray], np.ndarray]:
         return found
 
     return run
-
-
-def find_model(name: str = MODEL) -> Path:
-    """An ONNX file inside the installed rapidocr, found without importing that package.
-
-    Raises:
-        ClippingError: where no installed rapidocr carries it.
-    """
-    spec = importlib.util.find_spec("rapidocr")
-    folders = (spec.submodule_search_locations or []) if spec else []
-    for folder in folders:
-        model = Path(folder) / "models" / name
-        if model.is_file():
-            return model
-    raise ClippingError(
-        f"the text model {name} is not installed; pip install 'rapidocr>=3.8,<3.9', "
-        "or choose --features.text_engine none"
-    )

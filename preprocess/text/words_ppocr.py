@@ -1,7 +1,6 @@
-"""PP-OCRv4 mobile, recognition: the words in a line of text, from a model inside a wheel.
+"""PP-OCRv4 mobile, recognition: the words in a line of text, from a file inside rapidocr's wheel.
 
-As with the detector (:mod:`preprocess.text.ppocr`), rapidocr's own code is not imported: it needs
-OpenCV, which does not load on a bare machine.
+That wheel is the extra ``words``: only who wants to read the words needs these 11 MB.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ import math
 
 import numpy as np
 
-from preprocess.text.ppocr import WORDS_MODEL, find_model, open_model
+from clipping.onnx_session import open_session
+from preprocess.text.rapidocr_files import WORDS, find_model
 
 HEIGHT = 48
 """Rows of the network's pictures."""
@@ -22,11 +22,11 @@ class PPOCRReader:
     """The recognizer with its weights loaded; one thread.
 
     Raises:
-        ClippingError: where no installed rapidocr carries the model.
+        ExtraMissing: where no installed rapidocr carries the model.
     """
 
     def __init__(self) -> None:
-        self._session = open_model(find_model(WORDS_MODEL))
+        self._session = open_session(find_model(WORDS))
         characters = self._session.get_modelmeta().custom_metadata_map["character"]
         # Class 0 is the blank that parts two equal characters; the last one is the space.
         self._characters = ["", *characters.removesuffix("\n").split("\n"), " "]

@@ -17,10 +17,10 @@ from avtnet.classic.model import build
 from avtnet.classic.positions import predict_windows
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
-from avtnet.dense.checkpoint import DenseInfo
 from avtnet.dense.decode import Probabilities, decode
+from avtnet.dense.info import DenseInfo
 from avtnet.dense.inputs import Inputs, from_features
-from avtnet.dense.model import BOUNDARIES, CLASSES
+from avtnet.dense.settings import BOUNDARIES, CLASSES
 from avtnet.export import export, main
 from clipping.config import restore
 from clipping.errors import CheckpointError
@@ -52,8 +52,8 @@ def test_a_dense_file_says_what_torch_says_of_any_length_and_number(dense_file, 
     checkpoint, session = taught(), opened(dense_file)
     spans = [(seconds * (0.15 + 0.03 * row), seconds * 0.7) for row in range(rows)]
     windows = [window(seconds, span, seed=row + 9) for row, span in enumerate(spans)]
-    given = Inputs(*map(torch.cat, zip(*map(from_features, windows), strict=True)))
-    answers = session.run(None, {key: each.numpy() for key, each in given._asdict().items()})
+    given = Inputs(*map(np.concatenate, zip(*map(from_features, windows), strict=True)))
+    answers = session.run(None, given._asdict())
     for row, features in enumerate(windows):
         mine = Probabilities(*(answer[row] for answer in answers))
         theirs = inference.evidence(
@@ -91,7 +91,7 @@ def test_the_command_writes_the_shipped_weights(tmp_path, capsys):
     session = opened(path)
     assert told(session)["checkpoint"] == "dense.safetensors"
     given = from_features(window(30, (4.0, 25.0)))
-    answers = session.run(None, {key: each.numpy() for key, each in given._asdict().items()})
+    answers = session.run(None, given._asdict())
     features = window(30, (4.0, 25.0))
     wanted = inference.evidence(
         dense_checkpoint.shipped(), lambda first, last: from_features(features, first, last), 30

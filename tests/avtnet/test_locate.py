@@ -24,7 +24,7 @@ from avtnet.classic.checkpoints import CheckpointInfo
 from avtnet.classic.config import ModelConfig
 from avtnet.classic.decode import SHIFTS, fuse_views, shifted, timeline
 from avtnet.classic.model import build
-from avtnet.dense.checkpoint import SHIPPED as SHIPPED_DENSE
+from avtnet.dense.info import SHIPPED as SHIPPED_DENSE
 from avtnet.evaluate import main as evaluate_main
 from avtnet.localization import main
 from avtnet.predict import main as predict_main
@@ -313,7 +313,7 @@ def test_where_no_network_is_asked_none_is_loaded(tmp_path, monkeypatch, capsys)
     def loaded(*_):
         raise AssertionError("a network was loaded")
 
-    for name in ("avtnet.dense.checkpoint.shipped", "avtnet.classic.checkpoints.load"):
+    for name in ("avtnet.dense.onnx_network.shipped", "avtnet.classic.checkpoints.load"):
         monkeypatch.setattr(name, loaded)
     (tmp_path / "media").mkdir()
     make_media(tmp_path / "media" / "ep.mkv", duration=3.0, size=(160, 90))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
 from avtnet.dense.episode import find_segments_in_episode
+from avtnet.dense.info import SHIPPED
 from avtnet.predict import PredictConfig, predict
 from avtnet.search.episodes import search
 from avtnet.search.request import LocateConfig
@@ -76,9 +76,7 @@ def test_a_file_of_a_whole_episode_is_as_good_as_the_media(kept: Episode) -> Non
     (segment,) = found.timeline.segments
     assert segment.start == pytest.approx(OPENING[0], abs=0.4)
     assert found.timeline.duration == pytest.approx(LENGTH, abs=0.1)
-    positions, failures = predict(
-        PredictConfig((str(kept.path),), weights=dense_checkpoint.SHIPPED)
-    )
+    positions, failures = predict(PredictConfig((str(kept.path),), weights=SHIPPED))
     assert {str(window) for window in positions} == {"late_start", "late_end"}
     assert not failures
 
@@ -105,6 +103,6 @@ def test_a_damaged_file_is_one_failure_among_others(kept: Episode, tmp_path: Pat
     assert bad.timeline.error is not None
     assert "bad.episode" in bad.timeline.error
     assert len(good.timeline.segments) == 1
-    positions, failures = predict(PredictConfig((str(tmp_path),), weights=dense_checkpoint.SHIPPED))
+    positions, failures = predict(PredictConfig((str(tmp_path),), weights=SHIPPED))
     assert {window.name for window in positions} == {"good"}
     assert list(failures) == ["bad"]

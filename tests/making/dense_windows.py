@@ -8,17 +8,19 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from avtnet.dense.checkpoint import DenseCheckpoint, DenseInfo
+from avtnet.dense.checkpoint import DenseCheckpoint
+from avtnet.dense.info import DenseInfo
 from avtnet.dense.inputs import (
     Example,
     Inputs,
     boundary_times,
     class_shares,
-    collate,
     from_features,
 )
 from avtnet.dense.losses import dense_loss
-from avtnet.dense.model import AVTNetDense, DenseConfig
+from avtnet.dense.model import AVTNetDense
+from avtnet.dense.settings import DenseConfig
+from avtnet.dense.tensors import collate
 from clipping.identity import Source
 from preprocess.features import Features
 from preprocess.settings import FeatureSettings
@@ -74,7 +76,7 @@ def _example(span, seed, seconds=48):
     given: Inputs = from_features(window(seconds, span, seed=seed))
     spans = {} if span is None else {"opening": span}
     return Example(
-        *(tensor[0].numpy() for tensor in given),
+        *(array[0] for array in given),
         class_shares(spans, 0.0, seconds),
         boundary_times(spans, 0.0, seconds),
         0.0,

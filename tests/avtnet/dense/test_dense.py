@@ -11,23 +11,23 @@ import torch
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
 from avtnet.dense import measure as dense_measure
-from avtnet.dense.checkpoint import DenseCheckpoint, DenseInfo
+from avtnet.dense.checkpoint import DenseCheckpoint
 from avtnet.dense.decode import FoundSegment, Probabilities, by_place, decode
 from avtnet.dense.inference import find_segments
+from avtnet.dense.info import SHIPPED, DenseInfo, calibrated
 from avtnet.dense.inputs import (
-    SLOTS,
     Example,
     Inputs,
-    Targets,
     boundary_times,
     class_shares,
-    collate,
     from_features,
     place,
 )
 from avtnet.dense.losses import dense_loss
 from avtnet.dense.measure import measure
-from avtnet.dense.model import BINS, REACH, AVTNetDense, DenseConfig
+from avtnet.dense.model import AVTNetDense
+from avtnet.dense.settings import BINS, REACH, SLOTS, DenseConfig
+from avtnet.dense.tensors import Targets, as_tensors, collate
 from clipping.errors import CheckpointError, FeatureError
 from clipping.identity import Source
 from preprocess.features import Features
@@ -84,7 +84,7 @@ def made_up(seconds: int, spans: dict[str, tuple[float, float]], sure: float = 0
 
 @pytest.mark.parametrize("seconds", [1, 7, 61])
 def test_any_length_gives_evidence_for_every_second(seconds):
-    given = from_features(features(seconds))
+    given = as_tensors(from_features(features(seconds)))
     out = network().eval()(*given.numbers())
     assert out.classes.shape == (1, seconds, 3)
     assert out.peaks.shape == (1, seconds, 4)
@@ -115,7 +115,7 @@ def test_in_chunks_the_answer_is_that_of_the_whole(monkeypatch):
 
 def test_what_a_row_may_not_see_does_not_matter():
     net = network().eval()
-    one, other = from_features(features(20)), from_features(features(20))
+    one, other = (as_tensors(from_features(features(20))) for _ in range(2))
     other = other._replace(text=~other.text, place=other.place + 1)
     blind = torch.tensor([[1.0, 1.0, 0.0, 0.0]])
     first, second = (net(*given.numbers(), blind).classes for given in (one, other))
@@ -183,7 +183,7 @@ def test_what_a_window_cuts_is_an_unknown_end_but_the_files_end_is_one(monkeypat
 
 
 def test_the_shipped_weights_are_light_and_find_nothing_in_black_and_silence():
-    assert dense_checkpoint.SHIPPED.stat().st_size < 10 << 20
+    assert SHIPPED.stat().st_size < 10 << 20
     assert dense_checkpoint.shipped().info.model == DenseConfig()
     noise = features(60)
     names = ("mfcc", "frames", "text")
@@ -275,9 +275,7 @@ def test_scores_are_moved_towards_the_share_that_is_right(monkeypatch):
     turn = iter([sure, wrong] * 10)
     monkeypatch.setattr(dense_measure, "answer", lambda *_: {"opening": next(turn)})
     scale, offset = dense_measure.calibrate(network(), examples)
-    assert dense_checkpoint.calibrated(0.9, DenseInfo(scale=scale, offset=offset)) == pytest.approx(
-        0.5, abs=0.1
-    )
+    assert calibrated(0.9, DenseInfo(scale=scale, offset=offset)) == pytest.approx(0.5, abs=0.1)
     monkeypatch.setattr(dense_measure, "answer", lambda *_: {})
     assert dense_measure.calibrate(network(), examples) == (1.0, 0.0)
 
@@ -301,7 +299,7 @@ def test_a_checkpoint_rebuilds_its_network(tmp_path, half):
     dense_checkpoint.save(tmp_path / "a.safetensors", net, info, half=half)
     again = dense_checkpoint.load(tmp_path / "a.safetensors")
     assert again.info == info
-    given = from_features(features(20)).numbers()
+    given = as_tensors(from_features(features(20))).numbers()
     with torch.inference_mode():
         one, two = net(*given).classes, again.network(*given).classes
     assert torch.allclose(one, two, atol=1e-2 if half else 0)
@@ -328,6 +326,6 @@ def test_inputs_are_the_features_own_seconds():
     assert part.frames.shape == (1, 5, 3, 33, 44)
     mean = given.frames[4, 0, :2, :2].mean()
     assert float(part.frames[0, 0, 0, 0, 0]) == pytest.approx(mean, abs=0.51)
-    assert np.array_equal(part.text[0].numpy(), given.text[4:9])
+    assert np.array_equal(part.text[0], given.text[4:9])
     column = round((4 + 0.5 / SLOTS) * 22050 / 512)
-    assert part.sound[0, :, 0].numpy() == pytest.approx(given.mfcc[:, column])
+    assert part.sound[0, :, 0] == pytest.approx(given.mfcc[:, column])

@@ -11,7 +11,7 @@ from making.pieces import render_pieces
 
 from avtnet import dense_train
 from avtnet.dense import checkpoint as dense_checkpoint
-from avtnet.dense.model import DenseConfig
+from avtnet.dense.settings import DenseConfig
 from avtnet.dense.training import DenseTrainConfig
 from avtnet.dense_train import main
 from avtnet.synthesis import library

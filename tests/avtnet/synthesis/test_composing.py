@@ -11,7 +11,7 @@ from making.pieces import COUNTED, UNTREATED, counted, render_pieces
 from avtnet import compose
 from avtnet.classic import checkpoints
 from avtnet.classic.dataset import read_songs, read_windows
-from avtnet.dense.inputs import SLOTS
+from avtnet.dense.settings import SLOTS
 from avtnet.synthesis import composer as composing
 from avtnet.synthesis import library
 from avtnet.synthesis.composer import Composer

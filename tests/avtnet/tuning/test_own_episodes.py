@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from avtnet.dense.inputs import SLOTS, collate, from_features
+from avtnet.dense.inputs import from_features
 from avtnet.dense.losses import dense_loss
-from avtnet.dense.model import BINS, Evidence
+from avtnet.dense.model import Evidence
+from avtnet.dense.settings import BINS, SLOTS
+from avtnet.dense.tensors import collate
 from avtnet.tuning.episodes import Mixed, OwnEpisode, OwnWindows, part_of, window
 from avtnet.tuning.labels import KINDS, Labels
 from clipping.identity import Source
@@ -146,4 +148,4 @@ def test_the_seconds_of_an_episode_are_those_of_its_features():
         Labels((Segment(3.3, 9.7, "opening"),), frozenset(KINDS), "test"),
     )  # fmt: skip
     for mine, theirs in zip(part_of(own, 4, 17), from_features(features, 4, 17), strict=True):
-        assert np.allclose(mine.numpy(), theirs.numpy(), atol=0.1)
+        assert np.allclose(mine, theirs, atol=0.1)

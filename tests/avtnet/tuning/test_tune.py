@@ -17,8 +17,10 @@ from test_own_episodes import episode
 from avtnet import dense_train, locate, tune
 from avtnet.correct import main as correct
 from avtnet.dense import checkpoint as dense_checkpoint
-from avtnet.dense.checkpoint import DenseCheckpoint, DenseInfo
-from avtnet.dense.model import AVTNetDense, DenseConfig
+from avtnet.dense.checkpoint import DenseCheckpoint
+from avtnet.dense.info import DenseInfo
+from avtnet.dense.model import AVTNetDense
+from avtnet.dense.settings import DenseConfig
 from avtnet.synthesis import library
 from avtnet.train import main as train
 from avtnet.tuning import settings, training

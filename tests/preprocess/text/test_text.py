@@ -20,9 +20,11 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from clipping.errors import ClippingError
+from clipping.extra import ExtraMissing
 from preprocess.settings import FeatureSettings, PPOCRSettings
 from preprocess.text import ppocr
 from preprocess.text.engine import Box, detector, fill
+from preprocess.text.rapidocr_files import find_model
 from preprocess.text.recognition import read_lines, reader
 
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
@@ -288,9 +290,15 @@ def test_detection_loads_neither_opencv_nor_rapidocr():
     assert done.stdout.strip() == "[]"
 
 
+def test_the_file_of_the_detector_is_the_one_that_its_note_tells_of():
+    told = (ppocr.MODEL.parent / "README.txt").read_text()
+    assert hashlib.sha256(ppocr.MODEL.read_bytes()).hexdigest() in told
+    assert "Apache License, Version 2.0" in told
+
+
 def test_a_missing_model_says_what_to_install():
-    with pytest.raises(ClippingError, match=r"of_another_release.*pip install 'rapidocr"):
-        ppocr.find_model("of_another_release.onnx")
+    with pytest.raises(ExtraMissing, match=r"of_another_release.*pip install 'avtnet\[words\]'"):
+        find_model("of_another_release.onnx")
 
 
 def test_words_are_read_in_the_boxes_by_ppocr():
@@ -307,7 +315,7 @@ def test_words_are_read_in_the_boxes_by_ppocr():
 
 @pytest.mark.parametrize(
     ("missing", "told"),
-    [("rapidocr", "pip install 'rapidocr"), ("easyocr", "easyocr cannot be loaded")],
+    [("rapidocr", r"pip install 'avtnet\[words\]'"), ("easyocr", "easyocr cannot be loaded")],
 )
 def test_a_missing_ocr_package_is_one_clear_error(missing, told, monkeypatch):
     monkeypatch.setitem(sys.modules, missing, None)

@@ -1,7 +1,8 @@
-"""The detector's network written anew computes what the old one does."""
+"""The rewritten network of the detector computes what the exported one does."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from preprocess.text.network import quick_network
-from preprocess.text.ppocr import find_model, open_model
+from clipping.onnx_session import open_session
+from preprocess.text.network import main, quick_network
+from preprocess.text.ppocr import MODEL
+from preprocess.text.rapidocr_files import DETECTOR, find_model
 
 RNG = np.random.default_rng(5)
 
@@ -30,7 +33,7 @@ def compare(model: Path, shape: tuple[int, ...]) -> bytes:
     quick = quick_network(model)
     picture = RNG.standard_normal(shape).astype(np.float32)
     for old, new in zip(
-        *(open_model(m).run(None, {"x": picture}) for m in (model, quick)), strict=True
+        *(open_session(m).run(None, {"x": picture}) for m in (model, quick)), strict=True
     ):
         assert new.shape == old.shape
         assert np.abs(new - old).max() < 2e-6 * max(5, np.abs(old).max())
@@ -39,12 +42,24 @@ def compare(model: Path, shape: tuple[int, ...]) -> bytes:
 
 @pytest.mark.parametrize("size", [(352, 640), (32, 32), (224, 96)])
 def test_the_detector_gives_the_same_probabilities(size):
-    left = kinds(compare(find_model(), (1, 3, *size)))
+    left = kinds(compare(find_model(DETECTOR), (1, 3, *size)))
     assert left["DepthToSpace"] == 3
     assert not left & Counter(Div=1, Clip=1, ConvTranspose=1)
-    before = kinds(find_model().read_bytes())
+    before = kinds(find_model(DETECTOR).read_bytes())
     del before["Constant"]
     assert left.total() < 0.65 * before.total()
+
+
+def test_the_shipped_file_is_made_again(tmp_path):
+    """Of the same operators, in the same order, with the same numbers; and README.txt says so."""
+    assert main(["-o", str(tmp_path / "again.onnx")]) == 0
+    mine, again = (onnx.load(path) for path in (MODEL, tmp_path / "again.onnx"))
+    assert [str(node) for node in again.graph.node] == [str(node) for node in mine.graph.node]
+    for one, other in zip(again.graph.initializer, mine.graph.initializer, strict=True):
+        assert one.name == other.name
+        assert np.array_equal(numpy_helper.to_array(one), numpy_helper.to_array(other))
+    told = (MODEL.parent / "README.txt").read_text()
+    assert hashlib.sha256(find_model(DETECTOR).read_bytes()).hexdigest() in told
 
 
 def make(path: Path, *steps: tuple, shown: tuple[str, ...] = ()) -> Path:

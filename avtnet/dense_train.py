@@ -62,7 +62,7 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
     torch.set_num_threads(config.threads)
     device = find_device(config.device)
     pieces = _pieces(config, "train", config.shards, console)
-    held = _held(config, _pieces(config, "val", config.validation_shards, console))
+    held = held_examples(config, console)
     torch.manual_seed(config.seed)
     network, average = (AVTNetDense(config.model).to(device) for _ in range(2))
     if config.init is not None:
@@ -148,8 +148,9 @@ def _own(config: DenseTrainConfig, console: Console) -> OwnWindows:
     return OwnWindows(episodes, config.seed)
 
 
-def _held(config: DenseTrainConfig, pieces: Sequence[Piece]) -> list[Example]:
-    """Composed windows of other material."""
+def held_examples(config: DenseTrainConfig, console: Console) -> list[Example]:
+    """Return the composed windows that validate; their material is in no training."""
+    pieces = _pieces(config, "val", config.validation_shards, console)
     if not pieces:
         return []
     composer = Composer(pieces, config.seed + 1)

@@ -17,12 +17,14 @@ from avtnet.classic.config import TrainConfig
 from avtnet.classic.dataset import Window, WindowDataset, read_windows, split
 from avtnet.classic.fit import first_weights, fit, part_of
 from avtnet.classic.model import build
+from avtnet.classic.networks import TABLE
 from avtnet.classic.positions import predict_windows
 from avtnet.classic.run import open_run
 from avtnet.classic.scores import score_windows, summary_line
-from clipping.config import parse, run
+from clipping.config import run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
+from clipping.tasks.settings import parse_with_network
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -122,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from avtnet import tune
 
         return tune.main(words)
-    config = parse(TrainConfig, words, prog=PROG)
+    config = parse_with_network(TrainConfig, words, TABLE, prog=PROG)
 
     def command() -> None:
         train(config)

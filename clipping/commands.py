@@ -5,22 +5,37 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
+
+Commands = Mapping[str, tuple[str, str]]
+"""The name of each command, the module with its ``main``, and a phrase that says what it does."""
+COLUMNS = 80
+"""The width of the help."""
 
 
 def dispatch(
-    prog: str, commands: Mapping[str, tuple[str, str]], argv: Sequence[str] | None = None
+    prog: str,
+    groups: Mapping[str, Commands],
+    argv: Sequence[str] | None = None,
+    *,
+    also: Mapping[str, str] | None = None,
 ) -> int:
-    """Run the command that the first word names; the exit code is its own.
+    """Run the command that the first word names; return its exit code.
+
+    The help lists all commands in their groups and imports none of them.
 
     Args:
-        prog: what the user types, for the help text (``"python -m clipping"``).
-        commands: of each, the module whose ``main`` it is, and what it does.
+        prog: what the user types, for the help (``"python -m clipping"``).
+        groups: the commands, by the title of their group.
         argv: the words; None takes ``sys.argv[1:]``.
+        also: other names that are understood and not listed, and the names that they stand for.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] in commands:
-        module, _ = commands[words[0]]
+    commands = {name: row for group in groups.values() for name, row in group.items()}
+    name = (also or {}).get(words[0], words[0]) if words else ""
+    if name in commands:
+        module, _ = commands[name]
         try:
             command = importlib.import_module(module).main
         except KeyboardInterrupt:  # torch takes a second; later Ctrl-C is the command's
@@ -28,16 +43,26 @@ def dispatch(
             return 130
         code: int = command(words[1:])
         return code
-    width = max(map(len, commands)) + 2
-    usage = [f"usage: {prog} COMMAND …   ({prog} COMMAND --help explains one)", ""]
-    usage += [f"  {name:<{width}}{summary}" for name, (_, summary) in commands.items()]
-    if words and words[0] in ("-h", "--help"):
-        print("\n".join(usage))
+    if name in ("-h", "--help"):
+        print(usage(prog, groups))
         return 0
     problem = "name a command"
     if words:
-        near = difflib.get_close_matches(words[0], commands, n=1)
-        problem = f"there is no command {words[0]!r}"
+        near = difflib.get_close_matches(name, commands, n=1)
+        problem = f"there is no command {name!r}"
         problem += f"; did you mean {near[0]}?" if near else ""
-    print("\n".join([*usage, "", f"{prog}: {problem}"]), file=sys.stderr)
+    print(f"{usage(prog, groups)}\n\n{prog}: {problem}", file=sys.stderr)
     return 2
+
+
+def usage(prog: str, groups: Mapping[str, Commands]) -> str:
+    """Return the help: the commands in their groups, in lines of ``COLUMNS`` at most."""
+    column = max(len(name) for group in groups.values() for name in group) + 4
+    lines = [f"usage: {prog} COMMAND …", f"       {prog} COMMAND --help   explains a command"]
+    for title, group in groups.items():
+        lines += ["", f"{title}:"]
+        for name, (_, phrase) in group.items():
+            told = textwrap.wrap(phrase, COLUMNS - column)
+            lines.append(f"  {name:<{column - 2}}{told[0]}")
+            lines += [" " * column + line for line in told[1:]]
+    return "\n".join(lines)

@@ -15,8 +15,9 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
+from clipping import plugins
 from clipping.arguments import arrange, field_types
 from clipping.errors import ClippingError, ConfigError
 
@@ -40,18 +41,23 @@ def parse(
     ``-o`` is short for ``--output``. A tuple takes one word or several (``--labels opening
     ending``), given at once or by repeating the option; a single word may hold a list
     (``[opening, ending]``), or commas where the items are no paths (``opening,ending``). Words of
-    the command line beat ``--config``, wherever it stands among them.
+    the command line beat ``--config``, wherever it stands among them. Every command takes
+    ``--plugin FILE.py`` (:mod:`clipping.plugins`), which a YAML file cannot.
 
     Raises:
         SystemExit: 2 on wrong usage (after a message), 0 after ``--help``.
     """
+    try:
+        argv = plugins.take_option(sys.argv[1:] if argv is None else argv)
+    except ConfigError as error:
+        refuse(prog, error)
     parser = _parser(config, prog, positional)
-    options, words = arrange(config, sys.argv[1:] if argv is None else argv, positional)
+    options, words = arrange(config, argv, positional)
     given = positional is not None and bool(words)
     try:
         for option in options:
             if option.startswith("--config="):
-                _check_yaml(option.removeprefix("--config="))
+                check_yaml(option.removeprefix("--config="))
         # The words without an option go past the parser: names of files may hold bytes that no
         # YAML can. It is told only that there are some.
         namespace = parser.parse_args([*options, "--", "[]"] if given else options + words)
@@ -139,8 +145,18 @@ def run(command: Callable[[], int | None], prog: str) -> int:
         return 130
 
 
-def _check_yaml(path: str) -> None:
-    """See that a file holds settings at all; jsonargparse's errors do not name it."""
+def refuse(prog: str, error: object) -> NoReturn:
+    """End a command whose words are wrong: one line on stderr, exit code 2."""
+    print(f"{prog}: error: {error}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def check_yaml(path: str) -> dict[str, Any]:
+    """Return the settings in a YAML file, unchecked; jsonargparse's errors do not name the file.
+
+    Raises:
+        ConfigError: if it cannot be read, is no YAML, or holds no settings.
+    """
     import yaml
 
     try:
@@ -154,6 +170,7 @@ def _check_yaml(path: str) -> None:
         raise ConfigError(f"{path}: not YAML: {told}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no settings; they stand in rows like 'name: value'")
+    return values
 
 
 def _parser(config: type, prog: str, positional: str | None) -> Any:
@@ -179,6 +196,8 @@ def _parser(config: type, prog: str, positional: str | None) -> Any:
     parser = Parser(
         prog=prog,
         description=(config.__doc__ or "").strip(),
+        # No option of the parser: a YAML file could then name a plugin, which is code that is run.
+        epilog=f"{plugins.OPTION} FILE.py: {plugins.HELP}",
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
@@ -200,6 +219,11 @@ def _parser(config: type, prog: str, positional: str | None) -> Any:
         parser.usage += f" {positional} ..." if required else f" [{positional} ...]"
         skip.add(positional)
     parser.add_class_arguments(config, nested_key=None, skip=skip)
+    told = {each.name: each.metadata.get("help") for each in dataclasses.fields(config)}
+    for action in parser._actions:
+        text = told.get(action.dest)
+        if callable(text):  # it lists the rows of a table, those of plugins too
+            action.help = text()
     if parser.groups:
         parser.groups[config.__name__].title = "settings"  # else the docstring once more
     return parser

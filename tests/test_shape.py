@@ -16,7 +16,9 @@ from clipping.errors import ClippingError
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("avtnet", "clipping", "ensemble", "preprocess")
 GROUND = {"clipping"}
-LIBRARY = {f"clipping.{room}" for room in "media formats kept repeats judging cutting many".split()}
+LIBRARY = {
+    f"clipping.{room}" for room in "media formats kept repeats judging cutting many tasks".split()
+}
 
 # room → what it is for, and the rooms that it may import. A room is a folder, or the files that
 # lie flat in a package; the modules named in OWN are rooms of their own. A room may also import
@@ -31,6 +33,7 @@ ROOMS: dict[str, tuple[str, set[str]]] = {
     "clipping.kept": ("what is remembered of files", {"clipping.repeats", "clipping.formats"}),
     "clipping.judging": ("predictions and the truth", {"clipping.media", "clipping.formats"}),
     "clipping.many": ("one function run over many items", GROUND),
+    "clipping.tasks": ("the contract of tasks, the commands for all", {"clipping.formats"}),
     "clipping.learning": ("training, with torch", {"clipping.judging"}),
     "ensemble": ("several models' answers to one", GROUND),
     "preprocess": ("settings and features of a window", {"clipping.media"}),
@@ -46,7 +49,7 @@ ROOMS: dict[str, tuple[str, set[str]]] = {
         "AVTNetDense",
         {"avtnet.evidence", "preprocess.extraction", "clipping.learning"},
     ),
-    "avtnet.classic": ("AVTNet, AVTNet2, AVTNet_YOLT", {"avtnet.dense"}),
+    "avtnet.classic": ("AVTNet, AVTNet2, AVTNet_YOLT", {"avtnet.dense", "clipping.tasks"}),
     "avtnet.synthesis": ("made-up episodes", {"avtnet.dense"}),
     "avtnet.tuning": (
         "AVTNetDense on a person's episodes",
@@ -63,6 +66,7 @@ ROOMS: dict[str, tuple[str, set[str]]] = {
         {"avtnet.season", "avtnet.classic", "clipping.cutting", "preprocess.batch"},
     ),
     "avtnet": ("doors: a command beside its function", {"avtnet.search", "avtnet.tuning"}),
+    "avtnet.tasks": ("avtnet's tasks for the general commands", {"avtnet"}),
 }
 # Modules that are not of the room in whose folder they lie: a room of their own, or a door.
 DOOR = "door"

@@ -11,9 +11,11 @@ import torch
 
 from avtnet.classic.config import ModelConfig
 from avtnet.classic.model import AVTNet, AVTNet_YOLT, build
-from clipping.config import dump, restore
-from clipping.errors import CheckpointError, ConfigError
+from avtnet.classic.networks import TABLE
+from clipping.config import dump
+from clipping.errors import CheckpointError, ClippingError
 from clipping.learning.checkpoints import check_sum, opened, write_weights
+from clipping.tasks.settings import restore_with_network
 from preprocess.settings import FeatureSettings
 
 FORMAT = "avtnet-checkpoint-1"
@@ -114,6 +116,6 @@ def _info(path: Path, metadata: dict[str, str]) -> CheckpointInfo:
             "their architecture is not known"
         ) from error
     try:
-        return restore(CheckpointInfo, values)
-    except (ConfigError, RecursionError) as error:
+        return restore_with_network(CheckpointInfo, values, TABLE)
+    except (ClippingError, RecursionError) as error:
         raise CheckpointError(f"{path}: its settings are not understood: {error}") from error

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-Kind = Literal["avtnet", "avtnet2", "avtnet_yolt"]
+from avtnet.classic.networks import TABLE
+
 Inputs = Literal["audio", "video", "audio+video", "audio+video+text"]
 
 
@@ -40,8 +41,9 @@ SIZES = {
 class ModelConfig:
     """Which network, which inputs, how wide."""
 
-    kind: Kind = "avtnet"
-    """avtnet, avtnet2 (two-layer backend) or avtnet_yolt (you only look twice)."""
+    kind: str = "avtnet"
+    """avtnet, avtnet2 (two-layer backend), avtnet_yolt (you only look twice), or a network of a
+    plugin; --model NAME is short for it."""
     inputs: Inputs = "audio+video+text"
     """What the network sees; fewer inputs make the single-modality ablations."""
     size: Literal["full", "small", "nano", "seeing"] = "full"
@@ -59,6 +61,7 @@ class ModelConfig:
     """YOLT: the cells that the steps are cut into."""
 
     def __post_init__(self) -> None:
+        TABLE.find(self.kind)
         # Upper bounds: a checkpoint's config comes from outside and decides about memory.
         _check("hidden", self.hidden, 1, 8192)
         _check("layers", self.layers, 1, 16)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from avtnet.classic.config import ModelConfig
+from avtnet.classic.networks import TABLE
 from avtnet.classic.parts import AudioNet, DenseAudioNet, SEFusion, VideoNet
+from clipping.tasks.contract import load_network
 
 
 class Positions(NamedTuple):
@@ -32,6 +34,8 @@ class Positions(NamedTuple):
 
 class Backbone(nn.Module):
     """The features of a window → its fused sequence (B, channels, T)."""
+
+    Settings = ModelConfig
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -142,16 +146,14 @@ def cell_of(position: Tensor, cells: int) -> Tensor:
     return (position.detach() * cells).long().clamp(0, cells - 1)
 
 
-MODELS: dict[str, type[AVTNet | AVTNet_YOLT]] = {
-    "avtnet": AVTNet,
-    "avtnet2": AVTNet2,
-    "avtnet_yolt": AVTNet_YOLT,
-}
-
-
 def build(config: ModelConfig) -> AVTNet | AVTNet_YOLT:
-    """The network of a config, with fresh weights."""
-    return MODELS[config.kind](config)
+    """Return the network of a config, with fresh weights.
+
+    Raises:
+        ClippingError: if a plugin's network cannot be imported.
+    """
+    network: AVTNet | AVTNet_YOLT = load_network(TABLE, config.kind)(config)
+    return network
 
 
 def _regressor(steps: int) -> nn.Sequential:

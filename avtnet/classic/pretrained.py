@@ -37,7 +37,7 @@ def load_pretrained(network: AVTNet | AVTNet_YOLT, source: str) -> str:
     """
     if source == "shipped":
         return _load_dense(network)
-    frames = network.video.frames if network.video is not None else None
+    frames = getattr(getattr(network, "video", None), "frames", None)
     resnet = frames if isinstance(frames, ResNet18) else None
     if source not in ("imagenet", "none") and (resnet is None or _is_checkpoint(Path(source))):
         return _load_backbone(network, Path(source))

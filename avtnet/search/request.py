@@ -37,9 +37,8 @@ class LocateConfig:
     """Episodes (file or name) of which all reasons are printed; all prints them of every one."""
     clips: Path | None = None
     """Folder to cut the segments into, exact to the frame."""
-    write: tuple[str, ...] = ()
-    """Files for players, of each episode: edl, edl45, chapters, ogm, ffmetadata, webvtt, jellyfin,
-    aniskip, needle, mpv, otio, json, csv (docs/formats.md)."""
+    write: tuple[str, ...] = field(default=(), metadata={"help": catalog.write_help})
+    """Files for players, of each episode, by the names of their formats (docs/formats.md)."""
     write_to: Path | None = None
     """Folder for them; absent, beside the media."""
     padding: float = 0.0

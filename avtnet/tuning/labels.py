@@ -30,10 +30,6 @@ from clipping.segments import Segment, Timeline
 KINDS = ("opening", "ending")
 UNCLEAR = frozenset(("mixed", "theme"))
 """Roles of which the network is told nothing: neither story nor one of KINDS."""
-BESIDE = tuple(
-    dict.fromkeys([*(form.suffix for form in catalog.FORMATS.values()), ".json", ".csv"])
-)
-"""What files of labels are called after the media's name. Not ``.txt`` or ``.vtt`` alone: words."""
 _NAMELESS = ("edl", "edl45")
 SHORTEST, LONGEST = 12.0, 170.0
 """Seconds that a span without a name must last to count as an opening or an ending."""
@@ -133,7 +129,7 @@ def _written(name: str, path: Path, info: MediaInfo, where: Given) -> tuple[Time
     stem = path.with_name(path.stem) if where.folder is None else where.folder / name
     files = [
         file
-        for suffix in BESIDE
+        for suffix in suffixes()
         if (file := stem.with_name(stem.name + suffix)).is_file() and _is_wanted(file, where.form)
     ]
     if not files:
@@ -147,6 +143,15 @@ def _written(name: str, path: Path, info: MediaInfo, where: Given) -> tuple[Time
     if catalog.told_by(file) in _NAMELESS:
         read = _named(read, file, info.duration)
     return read, str(file)
+
+
+def suffixes() -> list[str]:
+    """Return what files of labels are called after the media's name.
+
+    Not ``.txt`` or ``.vtt`` alone: these are words.
+    """
+    formats = catalog.TABLE.gather()[0].values()
+    return list(dict.fromkeys([*(form.suffix for form in formats), ".json", ".csv"]))
 
 
 def _named(timeline: Timeline, file: Path, duration: float) -> Timeline:
@@ -174,7 +179,7 @@ def _named(timeline: Timeline, file: Path, duration: float) -> Timeline:
 def _is_wanted(file: Path, form: str) -> bool:
     if not form:
         return True
-    return file.name.lower().endswith(catalog.FORMATS[form].suffix) or (
+    return file.name.lower().endswith(catalog.TABLE.find(form).suffix) or (
         catalog.told_by(file) == form
     )
 

@@ -1,9 +1,10 @@
-"""All formats by name: what each file is called, which module writes and reads it."""
+"""All formats by name: the suffix of their files, and the module that writes and reads them.
+
+Adding one is one module and one row of ``FORMATS``, here or in a plugin (docs/add-a-format.md).
+"""
 
 from __future__ import annotations
 
-import difflib
-import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,6 +17,7 @@ from clipping.formats.chapters import Chapter, chapters_of, segments_of
 from clipping.formats.reading import About, LineError
 from clipping.formats.tables import read_timelines, timelines_csv
 from clipping.formats.timeline_json import json_text
+from clipping.plugins import Table
 from clipping.segments import Timeline
 from clipping.storage import url_of
 from clipping.text_files import read_text
@@ -26,32 +28,38 @@ MAX_BYTES = 4 * 2**20
 
 @dataclass(frozen=True)
 class Format:
-    """One format: its module has ``to_text`` and ``from_text``."""
+    """A row: one format of files."""
 
     suffix: str
-    """In place of the media's own suffix."""
+    """Of its files, in place of the media's own suffix."""
     module: str
+    """The module with ``to_text(timeline)`` and ``from_text(text, about)``; of a format of
+    chapters, ``to_text(chapters)`` and ``from_text(text)``."""
     holds: Literal["timelines", "segments", "chapters"]
     writer: str = "to_text"
+    """The name of the function that writes."""
 
 
 FORMATS = {
-    "json": Format(".avtnet.json", "timeline_json", "timelines"),
-    "csv": Format(".avtnet.csv", "timeline_json", "timelines"),
-    "edl": Format(".edl", "edl", "segments"),
-    "edl45": Format(".edl", "edl", "segments", "to_dialect_text"),
-    "chapters": Format(".chapters.xml", "matroska_xml", "chapters"),
-    "ogm": Format(".chapters.txt", "ogm", "chapters"),
-    "ffmetadata": Format(".ffmetadata", "ffmetadata", "chapters"),
-    "webvtt": Format(".chapters.vtt", "webvtt", "chapters"),
-    "jellyfin": Format(".jellyfin.json", "jellyfin", "segments"),
-    "aniskip": Format(".aniskip.json", "aniskip", "segments"),
-    "needle": Format(".needle.skip.json", "needle", "segments"),
-    "mpv": Format(".mpv.txt", "mpv", "segments"),
-    "otio": Format(".otio", "otio", "segments"),
+    "json": Format(".avtnet.json", "clipping.formats.timeline_json", "timelines"),
+    "csv": Format(".avtnet.csv", "clipping.formats.timeline_json", "timelines"),
+    "edl": Format(".edl", "clipping.formats.edl", "segments"),
+    "edl45": Format(".edl", "clipping.formats.edl", "segments", "to_dialect_text"),
+    "chapters": Format(".chapters.xml", "clipping.formats.matroska_xml", "chapters"),
+    "ogm": Format(".chapters.txt", "clipping.formats.ogm", "chapters"),
+    "ffmetadata": Format(".ffmetadata", "clipping.formats.ffmetadata", "chapters"),
+    "webvtt": Format(".chapters.vtt", "clipping.formats.webvtt", "chapters"),
+    "jellyfin": Format(".jellyfin.json", "clipping.formats.jellyfin", "segments"),
+    "aniskip": Format(".aniskip.json", "clipping.formats.aniskip", "segments"),
+    "needle": Format(".needle.skip.json", "clipping.formats.needle", "segments"),
+    "mpv": Format(".mpv.txt", "clipping.formats.mpv", "segments"),
+    "otio": Format(".otio", "clipping.formats.otio", "segments"),
 }
+"""The formats of this package, in the order in which they are listed."""
 _ALIASES = {"matroska": "chapters", "xml": "chapters", "mkv": "chapters", "kodi": "edl"}
 _ALIASES |= {"vtt": "webvtt", "ffmeta": "ffmetadata", "opentimelineio": "otio"}
+TABLE = Table("format", "FORMATS", Format, FORMATS, aliases=_ALIASES)
+"""Those and the formats of plugins."""
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -62,13 +70,14 @@ def check_names(names: Sequence[str]) -> None:
     """
     seen: dict[str, str] = {}
     for name in names:
-        if name not in FORMATS:
-            near = difflib.get_close_matches(name.lower(), [*FORMATS, *_ALIASES], n=1, cutoff=0.5)
-            hint = f"did you mean {_ALIASES.get(near[0], near[0])}? " if near else ""
-            raise ConfigError(f"there is no format {name!r}; {hint}known are {', '.join(FORMATS)}")
-        other = seen.setdefault(FORMATS[name].suffix, name)
+        other = seen.setdefault(TABLE.find(name).suffix, name)
         if other != name:
             raise ConfigError(f"{other} and {name} write the same file; name one of them")
+
+
+def write_help() -> str:
+    """Return the help of an option that takes names of formats (``--write``)."""
+    return f"Files for players, of each episode: {', '.join(TABLE.gather()[0])} (docs/formats.md)."
 
 
 def text_of(timeline: Timeline, name: str) -> str:
@@ -78,15 +87,15 @@ def text_of(timeline: Timeline, name: str) -> str:
         ConfigError: for an unknown format.
         ClippingError: where the format needs what is not there (the video, a library).
     """
-    check_names([name])
-    form = FORMATS[name]
+    form = TABLE.find(name)
     if name == "json":
         text = json_text([timeline])
     elif name == "csv":
         text = timelines_csv([timeline])
     else:
-        write = getattr(_module(form), form.writer)
-        text = write(chapters_of(timeline) if form.holds == "chapters" else timeline)
+        with TABLE.guard(name):
+            write = getattr(_module(name), form.writer)
+            text = str(write(chapters_of(timeline) if form.holds == "chapters" else timeline))
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -118,7 +127,7 @@ def write_beside(
     where = source.parent if folder is None else folder
     failures: list[str] = []
     for name in names:
-        path = where / f"{stem}{FORMATS[name].suffix}"
+        path = where / f"{stem}{TABLE.find(name).suffix}"
         try:
             write(path, timeline, name)
         except ClippingError as error:
@@ -150,21 +159,21 @@ def read(
     """
     path = Path(path)
     name = told_by(path) if name is None else name
-    check_names([name])
+    form = TABLE.find(name)
     if name in ("json", "csv"):
         timelines = read_timelines(path)
         if len(timelines) > 1:
             raise TableError(f"{path}: holds {len(timelines)} timelines; one is needed")
         # A CSV has no row for a file without segments.
-        return timelines[0] if timelines else Timeline(_stem(path, FORMATS[name]), duration)
-    form = FORMATS[name]
+        return timelines[0] if timelines else Timeline(_stem(path, form), duration)
     if form.holds == "chapters":
         chapters = read_chapters(path, name)
         segments = _named(path, lambda: segments_of(chapters, duration))
         return Timeline(_stem(path, form), duration, segments)
     about = About(path, _stem(path, form), duration, frame_rate)
     content = read_text(path, MAX_BYTES, empty=True)
-    found: Timeline = _named(path, lambda: _module(form).from_text(content, about))
+    with TABLE.guard(name):
+        found: Timeline = _named(path, lambda: _module(name).from_text(content, about))
     return found
 
 
@@ -177,12 +186,12 @@ def read_chapters(path: Path | str, name: str | None = None) -> list[Chapter]:
     """
     path = Path(path)
     name = told_by(path) if name is None else name
-    check_names([name])
-    form = FORMATS[name]
+    form = TABLE.find(name)
     if form.holds != "chapters":
         raise ConfigError(f"{path}: {name} holds no chapters")
     content = read_text(path, MAX_BYTES, empty=True)
-    found: list[Chapter] = _named(path, lambda: _module(form).from_text(content))
+    with TABLE.guard(name):
+        found: list[Chapter] = _named(path, lambda: _module(name).from_text(content))
     return found
 
 
@@ -193,11 +202,13 @@ def told_by(path: Path) -> str:
         ConfigError: where it tells none.
     """
     low = path.name.lower()
-    suffixes = {form.suffix: name for name, form in reversed(FORMATS.items())}
+    # Of two formats with one suffix the first counts. A plugin's may end in .json, which is plain.
+    rows = TABLE.gather()[0]
+    suffixes = {form.suffix: name for name, form in reversed(rows.items())}
     for suffix in sorted([*suffixes, *_PLAIN], key=len, reverse=True):
         if low.endswith(suffix):
             return suffixes.get(suffix) or _PLAIN[suffix]
-    raise ConfigError(f"{path}: its name tells no format; known are {', '.join(FORMATS)}")
+    raise ConfigError(f"{path}: its name tells no format; known are {', '.join(rows)}")
 
 
 _PLAIN = {
@@ -247,5 +258,5 @@ def _stem(path: Path, form: Format) -> str:
     return name[: -len(form.suffix)] if name.lower().endswith(form.suffix) else path.stem
 
 
-def _module(form: Format) -> Any:
-    return importlib.import_module(f"clipping.formats.{form.module}")
+def _module(name: str) -> Any:
+    return TABLE.load(name, TABLE.find(name).module)

@@ -257,7 +257,7 @@ class TestRun:
     ) -> None:
         (tmp_path / "slow_to_import.py").write_text("raise KeyboardInterrupt\n")
         monkeypatch.syspath_prepend(tmp_path)
-        assert dispatch("prog", {"fly": ("slow_to_import", "fly away")}, ["fly"]) == 130
+        assert dispatch("prog", {"air": {"fly": ("slow_to_import", "fly away")}}, ["fly"]) == 130
         assert capsys.readouterr().err == "prog: interrupted\n"
 
     def test_a_bug_keeps_its_traceback(self) -> None:

@@ -1,0 +1,1 @@
+"""The tasks that avtnet brings to the general commands: ``python -m clipping train --task …``."""

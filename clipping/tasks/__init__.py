@@ -1,0 +1,1 @@
+"""Tasks that networks learn: their contract, their table, and the commands for all of them."""

@@ -9,7 +9,8 @@ import yaml
 
 from avtnet.classic.config import ModelConfig, TrainConfig
 from avtnet.classic.fit import part_of
-from avtnet.classic.model import MODELS, build
+from avtnet.classic.model import build
+from avtnet.classic.networks import NETWORKS
 from avtnet.recipe import RecipeConfig
 from clipping.config import dump, load
 from ensemble.fuse import FuseConfig
@@ -89,7 +90,7 @@ def test_the_three_trainings_of_the_five_checkpoints(size):
         }
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_the_trainings_on_what_avtnetdense_sees_differ_in_the_head_alone(kind):
     config = load(TrainConfig, FOLDER / f"{kind}_seeing.yaml")
     assert config.save_prefix == Path("runs", f"{kind}_seeing")

@@ -6,7 +6,8 @@ from torch import nn
 
 from avtnet.classic.config import SIZES, ModelConfig
 from avtnet.classic.losses import loss_terms, mean_loss
-from avtnet.classic.model import MODELS, Positions, build, cell_of
+from avtnet.classic.model import Positions, build, cell_of
+from avtnet.classic.networks import NETWORKS
 from avtnet.classic.parts import TextNet
 from clipping.learning.sync_norm import SyncNorm, synchronize
 
@@ -24,7 +25,7 @@ def features(windows=2, frames=5, columns=48, size=(16, 24)):
 
 @pytest.mark.parametrize("size", ["small", "nano", "seeing"])
 @pytest.mark.parametrize("inputs", INPUTS)
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_every_network_answers_with_positions(kind, inputs, size):
     model = build(ModelConfig(kind=kind, inputs=inputs, size=size, hidden=8)).eval()
     with torch.no_grad():
@@ -35,7 +36,7 @@ def test_every_network_answers_with_positions(kind, inputs, size):
 
 
 @pytest.mark.parametrize("inputs", INPUTS)
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_the_full_size_answers_too(kind, inputs):
     """On torch's meta device: shapes are followed, nothing is computed."""
     with torch.device("meta"):

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stdout if asked else sys.stderr,
         )
         return 0 if asked else 2
-    return dispatch("avtnet weights import", KINDS, words[1:])
+    return dispatch("avtnet weights import", {"kinds": KINDS}, words[1:])
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import torch
 from torch import Tensor
 
 from avtnet.classic import checkpoints
 from avtnet.classic.checkpoints import CheckpointInfo
-from avtnet.classic.config import Kind, ModelConfig
-from avtnet.classic.model import MODELS, build
+from avtnet.classic.config import ModelConfig
+from avtnet.classic.model import build
+from avtnet.classic.networks import NETWORKS
 from clipping.config import parse, run
 from clipping.errors import CheckpointError, ConfigError
 from clipping.files import require_output
@@ -107,7 +107,7 @@ def import_original(path: Path, output: Path, *, if_normal: bool = False) -> Che
     return info
 
 
-def read_original(path: Path) -> tuple[Kind, dict[str, Tensor]]:
+def read_original(path: Path) -> tuple[str, dict[str, Tensor]]:
     """Which network a file of the original is of, and its weights (float32) by our names.
 
     Raises:
@@ -116,10 +116,10 @@ def read_original(path: Path) -> tuple[Kind, dict[str, Tensor]]:
     return recognized(read_pickle(path), path)
 
 
-def recognized(held: object, path: Path) -> tuple[Kind, dict[str, Tensor]]:
+def recognized(held: object, path: Path) -> tuple[str, dict[str, Tensor]]:
     """The same of what such a file held; ``path`` is for errors."""
     found = _state(held, path)
-    kinds: dict[Kind, _Template] = {kind: _template(kind) for kind in get_args(Kind)}
+    kinds = {kind: _template(kind) for kind in NETWORKS}
     kind = min(kinds, key=lambda each: len(_differences(kinds[each], found)))
     wanted = kinds[kind]
     if _differences(wanted, found):
@@ -136,7 +136,7 @@ def recognized(held: object, path: Path) -> tuple[Kind, dict[str, Tensor]]:
     return kind, state
 
 
-def _template(kind: Kind) -> _Template:
+def _template(kind: str) -> _Template:
     """The original's names of a network's parameters → ours, and an empty tensor of the shape."""
     with torch.device("meta"):
         network = build(ModelConfig(kind=kind))
@@ -183,7 +183,7 @@ def _differences(wanted: _Template, found: Mapping[str, Tensor]) -> dict[str, st
     return told | {name: "too much" for name in found if name not in wanted}
 
 
-def _told(wanted: _Template, found: Mapping[str, Tensor], kind: Kind) -> str:
+def _told(wanted: _Template, found: Mapping[str, Tensor], kind: str) -> str:
     """The differences to the nearest network, in a line."""
     differences = _differences(wanted, found)
     missing = [name for name, what in differences.items() if what == "missing"]
@@ -194,8 +194,12 @@ def _told(wanted: _Template, found: Mapping[str, Tensor], kind: Kind) -> str:
         for what, names in (("missing", missing), ("too much", extra), ("different", other))
         if names
     ]
-    named = MODELS[kind].__name__
+    named = _class_of(kind)
     return f"not AVTNet, AVTNet2 or AVTNet_YOLT; compared with {named}: {'; '.join(parts)}"
+
+
+def _class_of(kind: str) -> str:
+    return NETWORKS[kind].module.partition(":")[2]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -207,6 +211,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_output(config.output)
         info = import_original(config.from_, config.output, if_normal=config.if_normal)
         scaled = "normalized frames" if info.if_normal else "frames in 0..1"
-        print(f"written: {config.output} ({MODELS[info.model.kind].__name__}, {scaled})")
+        print(f"written: {config.output} ({_class_of(info.model.kind)}, {scaled})")
 
     return run(command, PROG)

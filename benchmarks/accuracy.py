@@ -57,6 +57,7 @@ from avtnet.search.networks import SHIPPED
 from avtnet.synthesis.settings import SynthesizeConfig
 from avtnet.synthesize import synthesize
 from clipping.formats.tables import read_timelines
+from clipping.judging.judgement import RIGHT_SECONDS
 from clipping.windows import Side
 from preprocess.batch.command import PreprocessConfig, follow, plan
 from preprocess.features import SIDES, feature_path
@@ -141,7 +142,7 @@ def figures(
         wrong = [abs(time_ - ends[which]) for which, time_ in named.items() if time_ is not None]
         if wrong and given is not None:
             sure.append(given.score)
-            right.append(max(wrong) <= 2)
+            right.append(max(wrong) <= RIGHT_SECONDS)
         challenge = "end" if window.side == "start" else "start"
         guess = named.get(challenge)
         if guess is None and given is not None:

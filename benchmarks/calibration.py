@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
-from making.fingerprint import locate_made, make_plan
+from making.prints import locate_made, make_plan
 from season_scores import is_right, pairs
 
 EDGES = (0.0, 0.5, 0.65, 0.8, 0.875, 0.925, 0.96, 1.01)

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from clipping.judging.judgement import RIGHT_SECONDS
 from clipping.judging.metrics import evaluate_segments, story_skipped
 from clipping.segments import Segment, Timeline
 
-RIGHT_SECONDS = 2.0
-"""Both ends of a right segment are at most so far from the truth."""
 SONGS = ("opening", "ending")
 ROLES = (*SONGS, "recap", "preview", "mixed")
 SKIPPED = ("opening", "ending", "recap")
@@ -59,7 +58,7 @@ def pairs(found: Sequence[Segment], truth: Sequence[Segment]) -> list[Pair]:
 
 
 def is_right(pair: Pair) -> bool:
-    """Whether both ends are close enough."""
+    """Return whether both ends are at most RIGHT_SECONDS off."""
     one, other = pair
     return max(abs(one.start - other.start), abs(one.end - other.end)) <= RIGHT_SECONDS
 

@@ -28,6 +28,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / each) for each in ("", "tests")]
 
 from making.shared import RATE, song, story, write
 
+from clipping.judging.judgement import RIGHT_SECONDS
 from clipping.media.container import choose_audio, open_media
 from clipping.media.sound import sound_blocks
 from clipping.repeats.fingerprint import SOUND_RATE, sound_fingerprint
@@ -273,7 +274,7 @@ def score(
             for spans in left:
                 off = [s - t for span, true in zip(spans, (a, b), strict=True)
                        for s, t in zip(span, true, strict=True)]  # fmt: skip
-                if max(map(abs, off)) <= 2:
+                if max(map(abs, off)) <= RIGHT_SECONDS:
                     right[kind] += 1
                     errors["start"] += [abs(off[0]), abs(off[2])]
                     errors["end"] += [abs(off[1]), abs(off[3])]

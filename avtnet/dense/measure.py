@@ -13,6 +13,7 @@ from avtnet.dense.inputs import Example
 from avtnet.dense.model import AVTNetDense
 from avtnet.dense.settings import BOUNDARIES, CLASSES
 from avtnet.dense.tensors import collate
+from clipping.judging.judgement import RIGHT_SECONDS
 
 PRESENT = 4
 """The place that says whether a second is in the file."""
@@ -52,7 +53,7 @@ def calibrate(network: AVTNetDense, examples: Sequence[Example]) -> tuple[float,
             ]
             score = min(max(found.score, 1e-4), 1 - 1e-4)
             logits.append(math.log(score / (1 - score)))
-            right.append(float(bool(errors) and max(errors) <= 2))
+            right.append(float(bool(errors) and max(errors) <= RIGHT_SECONDS))
     if not logits:
         return 1.0, 0.0
     # Newton's method, held near scale 1 and offset 0 by a weak prior, for sets that one can divide.

@@ -44,6 +44,7 @@ from avtnet.tuning.episodes import Mixed, OwnEpisode, OwnWindows, part_of, windo
 from avtnet.tuning.labels import KINDS
 from clipping.config import dump
 from clipping.errors import CheckpointError, ClippingError
+from clipping.judging.judgement import RIGHT_SECONDS
 from clipping.learning.checkpoints import versions
 from clipping.windows import WINDOW_SECONDS
 
@@ -60,8 +61,6 @@ BLIND = 3
 """Where nothing can be held back, one in so many steps is done."""
 LEAST = 0.5
 """Scores below it say nothing, as in locate."""
-NEAR = 2.0
-"""Seconds within which both ends of a segment must be for it to be found."""
 
 
 @dataclass(frozen=True)
@@ -281,8 +280,9 @@ def answers(checkpoint: DenseCheckpoint, episode: OwnEpisode) -> Iterator[HeldOu
 def figures(given: Sequence[HeldOutAnswer]) -> dict[str, float]:
     """Of whole episodes; not a number where none has such a thing.
 
-    found: share of segments of which both ends are within NEAR; within 0.5 and 1 s: of all ends, a
-    missing one is not; error: mean of those said; f1: of seconds; false: share where there is none.
+    found: share of segments of which both ends are within RIGHT_SECONDS; within 0.5 and 1 s: of all
+    ends, a missing one is not; error: mean of those said; f1: of seconds; false: share where there
+    is none.
     """
     pairs = [(each.truth, each.said) for each in given if each.truth is not None]
     errors = [
@@ -303,7 +303,7 @@ def figures(given: Sequence[HeldOutAnswer]) -> dict[str, float]:
     )
     without = [each.said is not None for each in given if each.truth is None]
     return {
-        "found": _mean([max(each) <= NEAR for each in errors]),
+        "found": _mean([max(each) <= RIGHT_SECONDS for each in errors]),
         "within 0.5 s": _mean(ends <= 0.5),
         "within 1 s": _mean(ends <= 1),
         "error of ends (s)": _mean(known),

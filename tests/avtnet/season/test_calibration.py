@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from making.fingerprint import locate_made, make_plan
+from making.prints import locate_made, make_plan
 
 # Behind everything else: that folder has a preprocess.py.
 sys.path.append(str(Path(__file__).parents[3] / "benchmarks"))

@@ -1,4 +1,4 @@
-"""What people said of a season's files, and what the theme library knows of them."""
+"""Candidates from outside the season: a person's corrections, and the theme library."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ from clipping.segments import Role, format_time
 
 _ROLES: tuple[Role, ...] = get_args(Role)
 _SHARE = 0.5
-"""Of a corrected span that another episode must hold, to have it too."""
+"""Smallest share of a corrected span that another episode must hold to have it too."""
 _TRUST = {"correction": 0.97, "theme": 0.95}
+"""Probability that a span found by a sibling's correction, or by a theme, is right."""
 _WHOLE = 0.98
-"""Of a theme from which all of it is there."""
+"""Smallest share of a theme that counts as all of it."""
 _SIGMA = {True: 0.03, False: 0.3}
-"""By whether a span was placed to the sample."""
+"""Standard deviation of an end in seconds: True if it was placed to the sample, else False."""
 
 
 @dataclass
 class Hints:
-    """Candidates, and denied roles, by the number of the file."""
+    """Known spans of a season: candidates, denied roles and problems, by the number of the file."""
 
     candidates: dict[int, list[Candidate]] = field(default_factory=dict)
     denied: dict[int, frozenset[str]] = field(default_factory=dict)
+    """Labels of each file that a person has decided; other sources are not asked about them."""
     problems: dict[int, str] = field(default_factory=dict)
-    """What a person said and could not be understood; nothing may be written over it."""
+    """Corrections and edited files that cannot be read, as messages; nothing may overwrite them."""
 
     def add(self, number: int, candidate: Candidate) -> None:
-        """One more candidate of a file."""
+        """Add a candidate of a file."""
         self.candidates.setdefault(number, []).append(candidate)
 
 
@@ -53,26 +55,26 @@ def apply_known_spans(
     *,
     written: Sequence[Path],
 ) -> Hints:
-    """Everything that is known of the readable files of a season besides themselves.
+    """Return what corrections, edited files and themes say of the readable files of a season.
 
-    A person's correction settles its own file. What stands there is looked for in the other
-    episodes, however short it is and wherever it lies.
+    A person's correction decides its label in its own file. Its sound is then looked for in the
+    other episodes, however short it is and wherever it lies.
 
     Args:
         themes: of the library; each is looked for in every file.
-        written: where our JSON about each file is, if it was written; a person may have edited it.
+        written: path of our JSON about each file, there or not; a person may have edited it.
     """
     hints = Hints()
     corrected: list[tuple[int, Correction]] = []
     for number in repetition.durations:
         try:
             take_edits(files[number], cache, written[number])
-            said = corrections_of(files[number], cache)
+            corrections = corrections_of(files[number], cache)
         except ClippingError as error:
             hints.problems[number] = str(error)
             continue
-        _settle(hints, number, said)
-        corrected += [(number, one) for one in said if one.start is not None]
+        _settle(hints, number, corrections)
+        corrected += [(number, one) for one in corrections if one.start is not None]
     for number, correction in corrected:
         _spread(hints, number, correction, repetition, settings)
     if themes:
@@ -80,9 +82,9 @@ def apply_known_spans(
             for found in find_themes(fingerprint, themes, settings):
                 if found.theme.role not in _ROLES:
                     continue
-                told = f'the theme "{found.theme.name}" of the library'
+                reason = f'the theme "{found.theme.name}" of the library'
                 if found.share < _WHOLE:
-                    told += f", {found.share:.0%} of it"
+                    reason += f", {found.share:.0%} of it"
                 hints.add(
                     number,
                     Candidate(
@@ -92,7 +94,7 @@ def apply_known_spans(
                         found.end,
                         _SIGMA[found.exact],
                         _TRUST["theme"] * (0.6 + 0.4 * found.share),
-                        (told,),
+                        (reason,),
                     ),
                 )
     return hints
@@ -102,18 +104,16 @@ def _role(label: str) -> Role:
     return next(role for role in _ROLES if role == label)
 
 
-def _settle(hints: Hints, number: int, said: Sequence[Correction]) -> None:
-    """What was said of a file counts alone for its labels."""
-    hints.denied[number] = frozenset(one.label for one in said)
-    for one in said:
+def _settle(hints: Hints, number: int, corrections: Sequence[Correction]) -> None:
+    """Take a file's corrections as settled: no other source counts for their labels."""
+    hints.denied[number] = frozenset(one.label for one in corrections)
+    for one in corrections:
         if one.start is None or one.end is None or one.label not in _ROLES:
-            continue
-        told = f"said by hand ({one.by}, {one.when[:10]})"
+            continue  # "there is none" denies the label and adds no candidate
+        role, reason = _role(one.label), f"said by hand ({one.by}, {one.when[:10]})"
         hints.add(
             number,
-            Candidate(
-                "correction", _role(one.label), one.start, one.end, 0.05, 1.0, (told,), settled=True
-            ),
+            Candidate("correction", role, one.start, one.end, 0.05, 1.0, (reason,), settled=True),
         )
 
 
@@ -124,7 +124,7 @@ def _spread(
     repetition: Repetition,
     settings: SharedSettings,
 ) -> None:
-    """Look for a corrected span in the other files."""
+    """Look for the sound of a corrected span in the other files, and add it where it is found."""
     if correction.start is None or correction.end is None or correction.label not in _ROLES:
         return
     source = repetition.fingerprints.get(number)
@@ -144,7 +144,7 @@ def _spread(
         end = min(repetition.durations[other], correction.end + best.offset)
         if end - start < shortest:
             continue
-        told = (
+        reason = (
             f"the same as {format_time(place.start)}-{format_time(place.end)} of "
             f"{repetition.paths[number].name}, which was said by hand"
         )
@@ -157,11 +157,15 @@ def _spread(
                 end,
                 _SIGMA[best.exact],
                 _TRUST["correction"],
-                (told,),
+                (reason,),
             ),
         )
 
 
 def library(folder: Path | None) -> tuple[list[Theme], list[str]]:
-    """The themes of a library, the user's where none is named; and what is wrong with some."""
+    """Return the themes of a library and messages about files that are none.
+
+    Args:
+        folder: of the library; None: the user's own.
+    """
     return read_library(folder if folder is not None else library_folder())

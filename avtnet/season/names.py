@@ -1,4 +1,4 @@
-"""Which files are one season: by their folder, and by S01E02 in their names."""
+"""Divide files into seasons by their folder, and by S01E02 in their names."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NUMBERED = (
 
 
 def seasons(media: Mapping[str, Path]) -> list[dict[str, Path]]:
-    """The media parted into seasons, the episodes of each in their order.
+    """Divide media into seasons, the episodes of each in their order.
 
-    Files of one folder are one season, save that names with different shows or seasons in them
-    (``Show S01E02``, ``Show 1x02``) are told apart; names without are one season of their own.
+    Files of one folder are one season, unless their names hold different shows or seasons
+    (``Show S01E02``, ``Show 1x02``). Names that hold none are one season of their own.
 
     Args:
         media: paths by name, as :func:`clipping.files.find_media` gives them.
@@ -32,7 +32,7 @@ def seasons(media: Mapping[str, Path]) -> list[dict[str, Path]]:
 
 
 def _numbers(stem: str) -> tuple[str, int, int]:
-    """(show, season, episode) that a name tells; ("", -1, -1) where it tells none."""
+    """Return (show, season, episode) of a file name; ("", -1, -1) if it holds none."""
     for pattern in _NUMBERED:
         if match := pattern.search(stem):
             show = " ".join(re.split(r"[\s._-]+", match["show"].casefold())).strip()
@@ -41,7 +41,7 @@ def _numbers(stem: str) -> tuple[str, int, int]:
 
 
 def _order(path: Path) -> tuple[int, list[tuple[int, str]]]:
-    """By episode, then by name, numbers in it by their value (``2`` before ``10``)."""
+    """Sort key: by episode, then by name with numbers by their value (``2`` before ``10``)."""
     parts = re.split(r"(\d+)", path.name.casefold())
     natural = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
     return _numbers(path.stem)[2], natural

@@ -1,8 +1,8 @@
-"""What the pictures of a season share, where its sounds tell nothing.
+"""Compare the pictures of a season's episodes where their sounds found no opening or ending.
 
-Decoding pictures costs many times what sound costs. So only the places are looked at in which an
-opening or an ending is missing: all of a silent episode, the first part of one without an opening,
-the last part of one without an ending.
+Decoding pictures costs many times as much as decoding sound. So only the regions are decoded in
+which an opening or an ending is missing: all of a silent episode, the first part of an episode
+without an opening, the last part of an episode without an ending.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from clipping.repeats.shared import compare
 from clipping.segments import Role
 
 SHORTEST = 15.0
-"""Seconds of pictures that are no chance: backgrounds are drawn once and used again."""
+"""Seconds of the shortest shared pictures; shorter ones are backgrounds that are used again."""
 _HEAD = (0.45, 600.0)
-"""Share of an episode, and seconds at most, in which an opening is looked for."""
+"""Share of an episode, and most seconds, from its start in which an opening is looked for."""
 _TAIL = (0.35, 420.0)
+"""Share of an episode, and most seconds, before its end in which an ending is looked for."""
 _DONORS = 3
-"""Episodes with the opening or ending that one without is compared with."""
+"""Number of known openings (or endings) with which an episode without one is compared."""
 _ABOUT = 1.0
+"""Seconds on both sides of such an opening that are compared too."""
 _SIDES: tuple[Role, ...] = ("opening", "ending")
 
 
@@ -39,15 +41,15 @@ def compare_pictures(
     always: bool = False,
     progress: Progress = quiet,
 ) -> list[Claim]:
-    """The claims, and those that pictures add; ``repetition`` learns the new matches.
+    """Return the claims with those that pictures add; the new matches go into ``repetition``.
 
     Args:
         always: compare all pictures of all episodes.
     """
     jobs = list(_everything(repetition) if always else _missing(repetition, claims))
-    seen = _Looker(repetition, cache)
+    fingerprints = _PictureFingerprints(repetition, cache)
     for done, job in enumerate(jobs, 1):
-        repetition.matches += _shared(job, seen, repetition, cache)
+        repetition.matches += _shared(job, fingerprints, repetition, cache)
         progress("looking", done, len(jobs))
     if not jobs:
         return list(claims)
@@ -56,18 +58,21 @@ def compare_pictures(
 
 
 _Job = tuple[tuple[int, SharedSettings], tuple[int, SharedSettings]]
+"""Two regions to compare, each as (file, settings that name its first and last second)."""
 
 
-def _shared(job: _Job, seen: _Looker, repetition: Repetition, cache: Cache) -> list[Match]:
-    """What the pictures of two regions share, as far as the cache does not know it."""
+def _shared(
+    job: _Job, fingerprints: _PictureFingerprints, repetition: Repetition, cache: Cache
+) -> list[Match]:
+    """Return the stretches that the pictures of two regions share; from the cache if known."""
     (a, settings_a), (b, settings_b) = job
 
     def compared() -> list[list[Any]]:
-        prints_a, prints_b = seen(a, settings_a), seen(b, settings_b)
-        if prints_a is None or prints_b is None:
+        fingerprint_a, fingerprint_b = fingerprints(a, settings_a), fingerprints(b, settings_b)
+        if fingerprint_a is None or fingerprint_b is None:
             return []
         settings = SharedSettings(shortest=SHORTEST, by="picture")
-        return match_rows(as_matches(a, b, compare(prints_a, prints_b, settings)))
+        return match_rows(as_matches(a, b, compare(fingerprint_a, fingerprint_b, settings)))
 
     key = [SHORTEST, *([each.region_start, each.region_end] for each in (settings_a, settings_b))]
     try:
@@ -78,12 +83,13 @@ def _shared(job: _Job, seen: _Looker, repetition: Repetition, cache: Cache) -> l
 
 
 def _region(start: float, end: float) -> SharedSettings:
-    """Whole seconds, so that what was looked at once is found again in the cache; from 0 on."""
+    """A region in whole seconds, not below 0: the same region is then found in the cache again."""
     first, last = float(max(0, int(start))), float(int(end))
     return SharedSettings(shortest=SHORTEST, by="picture", region_start=first, region_end=last)
 
 
 def _everything(repetition: Repetition) -> Iterator[_Job]:
+    """Yield all pairs of files, each with all of its seconds."""
     for a, b in pairs_of(sorted(repetition.durations)):
         yield (
             (a, _region(0, repetition.durations[a] + 1)),
@@ -92,6 +98,11 @@ def _everything(repetition: Repetition) -> Iterator[_Job]:
 
 
 def _missing(repetition: Repetition, claims: Sequence[Claim]) -> Iterator[_Job]:
+    """Yield the pairs of regions that may show the openings and endings that are missing.
+
+    An episode without one is compared with the known ones of other episodes, and with the other
+    episodes that have none either.
+    """
     for role in _SIDES:
         having = [claim for claim in claims if claim.role == role]
         files = {claim.place.file for claim in having}
@@ -107,6 +118,7 @@ def _missing(repetition: Repetition, claims: Sequence[Claim]) -> Iterator[_Job]:
 
 
 def _where(repetition: Repetition, number: int, role: Role) -> SharedSettings:
+    """The region of an episode in which a role is looked for."""
     duration = repetition.durations[number]
     if number in repetition.silent:
         return _region(0, duration + 1)
@@ -116,7 +128,7 @@ def _where(repetition: Repetition, number: int, role: Role) -> SharedSettings:
 
 
 def _donors(having: Sequence[Claim], number: int) -> list[Claim]:
-    """One claim of each identity first, those of near episodes before far ones."""
+    """Return the claims to compare an episode with: one of each identity first, near ones first."""
     near = sorted(having, key=lambda claim: abs(claim.place.file - number))
     first: dict[int, Claim] = {}
     for claim in near:
@@ -125,15 +137,15 @@ def _donors(having: Sequence[Claim], number: int) -> list[Claim]:
     return [*first.values(), *others][:_DONORS]
 
 
-class _Looker:
-    """The picture prints of files, each looked at once."""
+class _PictureFingerprints:
+    """Picture fingerprints of regions of files, each made once."""
 
     def __init__(self, repetition: Repetition, cache: Cache) -> None:
         self._repetition, self._cache = repetition, cache
         self._made: dict[tuple[int, float, float | None], FileFingerprint | None] = {}
 
     def __call__(self, number: int, settings: SharedSettings) -> FileFingerprint | None:
-        """None where there is no picture, or none that can be decoded."""
+        """Return the fingerprint of a region; None if it has no picture that can be decoded."""
         key = number, settings.region_start, settings.region_end
         if key not in self._made:
             try:

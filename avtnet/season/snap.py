@@ -1,4 +1,9 @@
-"""Ends on a change of the picture, where the episodes agree on one."""
+"""Move the ends of openings and endings to a change of the picture that the episodes agree on.
+
+Sound gives an end to a few milliseconds, but a viewer sees the cut: a song often begins a little
+behind its first picture, or dies away before its last one. A single cut nearby may be chance; the
+same cut at the same moment of the song in most episodes is the song's own.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +25,18 @@ from clipping.kept.cache import Cache
 from clipping.media.shots import changes
 
 OUTWARD, INWARD = 0.5, 0.12
-"""Seconds that an end is moved at most: the sound itself says that it goes on inside."""
-_ABOUT_TALK = 1.2
-"""The same, either way, about an end that was found by where talk begins or ends."""
+"""Most seconds that an end is moved away from the song, and into it. The sound proves that the song
+plays up to the end, so a cut inside is seldom the song's end."""
+_NEAR_SPEECH = 1.2
+"""Most seconds, either way, that an end is moved that speech over the song decided: speech shows it
+only to about a second."""
 _SAMPLED = 5
-"""Occurrences of an identity whose pictures are looked at."""
-_LIKE = 0.07
-"""Seconds within which their changes agree: a frame at 24 per second, and a little."""
+"""Most occurrences of an identity whose pictures are decoded."""
+_SAME_CHANGE = 0.07
+"""Seconds within which two episodes' changes are the same: a frame at 24 per second and some
+rounding."""
 _NEAR = 0.02
-"""Seconds not worth a move, and from a file's end."""
+"""Seconds that are too few for a move, and that count as the file's own start or end."""
 
 Side = Literal["start", "end"]
 
@@ -40,27 +48,30 @@ class _End:
     claim: Claim
     side: Side
     at: float
+    """Seconds of the file at which the claim ends."""
     anchor: float
-    """The end of the song itself there: the same moment of it in all its occurrences."""
+    """Seconds of the file at which the repeated sound ends: the same moment of the song in all
+    occurrences."""
 
     @property
-    def by_talk(self) -> bool:
+    def by_speech(self) -> bool:
+        """True if speech over the song moved this end away from the end of the sound."""
         return abs(self.at - self.anchor) > _NEAR
 
 
 def snap(claims: Sequence[Claim], repetition: Repetition, cache: Cache) -> list[Claim]:
-    """The claims, their ends moved to the change of the picture that all have there.
+    """Return the claims with their ends moved to the change of the picture that most have there.
 
-    A song may begin softly a little behind its picture, or die away before it. The moment of the
-    song at which the picture changes is looked for in up to five episodes; where most have the
-    same one (to 0.07 s, two at least), all ends of the identity are moved to it.
+    The moment of the song at which the picture changes is looked for in up to five episodes. If
+    more than half of them, and at least two, have the same one (to 0.07 s), the ends of all
+    occurrences of the identity are moved to it.
     """
     groups: dict[tuple[int, str, Side, bool], list[_End]] = defaultdict(list)
     for claim in claims:
         if claim.occurrence.by == "sound":
             for side in _SIDES:
                 end = _end(claim, side)
-                groups[claim.identity, claim.role, side, end.by_talk].append(end)
+                groups[claim.identity, claim.role, side, end.by_speech].append(end)
     moves: dict[tuple[int, Side], tuple[float, float]] = {}
     for ends in groups.values():
         moment = _moment(ends, repetition, cache)
@@ -74,6 +85,7 @@ _SIDES: tuple[Side, ...] = ("start", "end")
 
 
 def _end(claim: Claim, side: Side) -> _End:
+    """One end of a claim, with the end of the repeated sound on that side."""
     own, whole = claim.place, claim.occurrence.place
     if side == "start":
         return _End(claim, side, own.start, whole.start)
@@ -81,7 +93,11 @@ def _end(claim: Claim, side: Side) -> _End:
 
 
 def _moment(ends: Sequence[_End], repetition: Repetition, cache: Cache) -> float | None:
-    """Seconds from the anchors to the change of the picture that most episodes have there."""
+    """Return seconds from the anchors to the change of the picture that most episodes have.
+
+    None if no change is backed by more than half of the sampled episodes, and by two at least. Of
+    several the one nearest to the present ends is returned.
+    """
     spread = np.linspace(0, len(ends) - 1, min(_SAMPLED, len(ends))).round().astype(int)
     found: list[list[float]] = []
     for end in (ends[number] for number in dict.fromkeys(spread.tolist())):
@@ -99,36 +115,37 @@ def _moment(ends: Sequence[_End], repetition: Repetition, cache: Cache) -> float
     usual = statistics.median(end.at - end.anchor for end in ends)
     ranked = sorted((abs(each - usual), each) for moments in found for each in moments)
     for _, moment in ranked:
-        backed = [
+        same = [
             min(moments, key=lambda each: abs(each - moment))
             for moments in found
-            if any(abs(each - moment) <= _LIKE for each in moments)
+            if any(abs(each - moment) <= _SAME_CHANGE for each in moments)
         ]
-        if len(backed) >= 2 and 2 * len(backed) > len(found):
-            return statistics.median(backed)
+        if len(same) >= 2 and 2 * len(same) > len(found):
+            return statistics.median(same)
     return None
 
 
 def _changes(path: Path, begin: float, until: float, cache: Cache) -> list[float]:
-    """When the picture changes between two times."""
+    """Return the times, in seconds, at which the picture changes between two times of a file."""
 
-    def looked() -> list[float]:
+    def found() -> list[float]:
         return [change.time for change in changes(path, begin, until)]
 
-    times = cached(cache, [path], "changes", [begin, until], looked)
+    times = cached(cache, [path], "changes", [begin, until], found)
     return [float(time) for time in times]
 
 
 def _reach(end: _End) -> tuple[float, float]:
-    """Seconds before and behind an end within which it may be moved."""
-    if end.by_talk:
-        return _ABOUT_TALK, _ABOUT_TALK
+    """Return the most seconds that an end may be moved earlier, and later."""
+    if end.by_speech:
+        return _NEAR_SPEECH, _NEAR_SPEECH
     return (OUTWARD, INWARD) if end.side == "start" else (INWARD, OUTWARD)
 
 
 def _moved(
     claim: Claim, moves: Mapping[tuple[int, Side], tuple[float, float]], repetition: Repetition
 ) -> Claim:
+    """Return the claim with its own moves applied, inside the file, and a reason for each."""
     start, end = claim.place.start, claim.place.end
     reasons = list(claim.reasons)
     for side in _SIDES:

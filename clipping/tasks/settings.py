@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from clipping.arguments import arrange
 from clipping.config import check_yaml, parse, refuse, restore
-from clipping.errors import ClippingError
+from clipping.errors import ClippingError, ConfigError
 from clipping.plugins import Row, Table, take_option
 from clipping.tasks.contract import load_network
 
@@ -54,7 +54,10 @@ def restore_with_network(
     name = model.get("kind") if isinstance(model, Mapping) else None
     if not isinstance(name, str):
         return restore(config, values)
-    settings = load_network(networks, name).Settings
+    try:
+        settings = load_network(networks, name).Settings
+    except ConfigError as error:
+        raise ConfigError(f"{error}; the plugin that brings it may be missing") from error
     return _plain(config, restore(_with(config, settings), values))
 
 

@@ -1,6 +1,6 @@
 """Where the time of an episode's features goes: CPU seconds a stage, drawn as bars.
 
-    python benchmarks/profile_preprocess.py episode.mp4 -o docs/profile.png
+    python benchmarks/profile_preprocess.py episode.mp4 -o docs/measured/profile.png
 
 Both windows are made by preprocess.extract_sides with a watch around each stage; once as it is,
 and once with every frame decoded, as before 2026-11-21. The bars of the original's way are given

@@ -23,16 +23,16 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # not here: this file
 ARGUMENTS: dict[str, tuple[float, str]] = {
     "episodes": (1e6, "how many"),
     "minutes": (24, "length of an episode"),
-    # spec/measurements.md, section 6: file A (1080p H.264, 4 Mb/s), PP-OCR at 640 by onnxruntime.
+    # A file of 1080p H.264, 4 Mb/s, with PP-OCR at 640 by onnxruntime.
     "cpu-s": (33.1, "CPU seconds for both windows of an episode"),
     "decode-cpu-s": (19.7, "of them for decoding pictures"),
     "text-cpu-s": (9.5, "of them for finding text"),
     # 400 s of file A: 716 MB in 1441 s.
     "read-mb": (199, "MB of an episode that are read"),
-    # Twice safetensors + zstd, section 6.
+    # Twice a window's, packed by safetensors and zstd.
     "feature-mb": (4.62, "MB of features of an episode's two windows"),
     "original-wall-s": (2810, "seconds an episode took the original's way on 2 cores"),
-    # Section 5 of the same: the full network, batches of 4 in bf16 on 2 cores.
+    # The full network, batches of 4 in bf16 on 2 cores.
     "windows-per-s": (0.8, "windows that one training process takes a second"),
     # --measure-driver, 2026-11-21, 2 vCPU.
     "driver-ms": (1.0, "CPU ms of the driver for a file"),

@@ -4,7 +4,7 @@
 
 Renders credits whose boxes are known (credit_pictures), draws episodes without text
 (drawn_pictures), takes frames of films without text, and counts cells of the mask (27x36).
-Prints the Markdown tables of docs/text.md.
+Prints the Markdown tables of docs/measured/text.md.
 """
 
 from __future__ import annotations

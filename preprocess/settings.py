@@ -12,7 +12,7 @@ from clipping.errors import ConfigError
 
 @dataclass(frozen=True)
 class PPOCRSettings:
-    """How PP-OCR finds text; the values are measured in docs/text.md."""
+    """How PP-OCR finds text; the values are measured in docs/measured/text.md."""
 
     long_side: int = 640
     """The longer side of the picture it looks at, in pixels; smaller video is not enlarged."""

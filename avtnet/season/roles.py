@@ -62,7 +62,7 @@ _MUSIC_IN_IT = 0.6
 lengthened."""
 _SUREST, _ALONE = 0.99, 0.08
 """Confidence of a role found in many files, and how much lower it is if only two files share it.
-Fitted on made seasons (docs/season.md, tests/avtnet/season/test_calibration.py)."""
+Fitted on made seasons (docs/measured/season.md, tests/avtnet/season/test_calibration.py)."""
 _USUAL = (75.0, 110.0)
 """Shortest and longest of nearly all openings and endings, in seconds (data of 15,488 real
 episodes: mean 88 s, standard deviation 2 to 4 s)."""

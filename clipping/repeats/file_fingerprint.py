@@ -49,7 +49,7 @@ _HEARD: MemoryCache[np.ndarray] = MemoryCache(3 << 27, lambda block: block.nbyte
 @dataclass(frozen=True)
 class SharedSettings:
     """What counts as shared, and where it is looked for: by default everywhere, since one opening
-    in 60 ends after 400 s (docs/shared.md).
+    in 60 ends after 400 s (docs/measured/shared.md).
     """
 
     shortest: float = 10.0

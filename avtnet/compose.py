@@ -25,7 +25,7 @@ from avtnet.dense.inputs import Example
 from avtnet.dense.settings import BOUNDARIES
 from avtnet.predict import ASKED
 from avtnet.synthesis.composer import Composer
-from avtnet.synthesis.library import read_shard
+from avtnet.synthesis.library import read_pieces
 from avtnet.synthesis.material import Split
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
@@ -174,7 +174,7 @@ def _noted(words: str) -> Truth:
 def _composer(shards: tuple[Path, ...], seed: int, spliced: float) -> Composer:
     """What a process reads once."""
     moments = np.arange(SETTINGS.columns) * SETTINGS.hop_samples / SETTINGS.sample_rate
-    pieces = [piece for path in shards for piece in read_shard(path)]
+    pieces = [piece for path in shards for piece in read_pieces(path)]
     return Composer(pieces, seed, SETTINGS.seconds, moments, spliced)
 
 

@@ -28,7 +28,7 @@ from avtnet.dense.model import AVTNetDense
 from avtnet.dense.run import DenseState
 from avtnet.dense.training import AVERAGING, Batch, Compositions, DenseTrainConfig, blend, fit_step
 from avtnet.synthesis.composer import Composer
-from avtnet.synthesis.library import Piece, make_shard, read_shard, shard_path
+from avtnet.synthesis.library import Piece, make_shard, read_pieces, shard_path
 from avtnet.synthesis.material import Split, find_material
 from avtnet.tuning.episodes import Mixed, OwnWindows
 from avtnet.tuning.source import OwnSource, read_source
@@ -134,7 +134,7 @@ def _pieces(config: DenseTrainConfig, split: Split, count: int, console: Console
             for done in as_completed([pool.submit(make_shard, *job) for job in jobs]):
                 done.result()
                 bar.advance(task)
-    return [piece for path in paths for piece in read_shard(path)]
+    return [piece for path in paths for piece in read_pieces(path)]
 
 
 def _own(config: DenseTrainConfig, console: Console) -> OwnWindows:

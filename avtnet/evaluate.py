@@ -24,8 +24,7 @@ from clipping.errors import ClippingError, ConfigError
 from clipping.files import atomic_path, require_writable, write_text
 from clipping.judging.episodes import evaluate_episodes, print_episodes, write_episodes
 from clipping.judging.judgement import Case, JudgedSpan, Pictures, judge
-from clipping.judging.metrics import evaluate as score
-from clipping.judging.metrics import signed_errors
+from clipping.judging.metrics import evaluate_positions, signed_errors
 from clipping.judging.report import REPORT, ReportPage, made_now, table_of, write_report
 from clipping.learning.devices import find_device
 from clipping.text_files import csv_text
@@ -120,7 +119,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         chosen = _choose(windows, config)
         said = answer_windows(checkpoint, [window.path for window in chosen])
         answers = dict(zip([window.id for window in chosen], said, strict=True))
-    evaluation = compare(
+    evaluation = evaluation_of(
         {window: answer.position for window, answer in answers.items()},
         {window.id: window.seconds for window in chosen},
     )
@@ -160,18 +159,20 @@ def window_case(window: Window, answer: WindowAnswer) -> Case:
     )
 
 
-def compare(predicted: Mapping[WindowId, float], true: Mapping[WindowId, float]) -> Evaluation:
+def evaluation_of(
+    predicted: Mapping[WindowId, float], true: Mapping[WindowId, float]
+) -> Evaluation:
     """Score positions against the truth, seconds after the window's start.
 
     Raises:
         ClippingError: naming windows without a prediction.
     """
     errors = signed_errors(predicted, true)
-    figures = {"all": score(predicted, true)}
+    figures = {"all": evaluate_positions(predicted, true)}
     for side in SIDES:
         share = {window: seconds for window, seconds in true.items() if window.side == side}
         if share:
-            figures[side] = score(predicted, share)
+            figures[side] = evaluate_positions(predicted, share)
     worst_first = sorted(errors, key=lambda window: -abs(errors[window]))
     return Evaluation(
         figures=figures,

@@ -29,7 +29,7 @@ from avtnet.classic.config import ModelConfig, TrainConfig
 from clipping.config import differences, dump, parse, restore, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable, write_text
-from clipping.judging.metrics import evaluate
+from clipping.judging.metrics import evaluate_positions
 from clipping.windows import WindowId, read_labels, read_submission, write_submission
 
 PROG = "python -m avtnet.recipe"
@@ -257,7 +257,9 @@ def _score(
     constant = {window: median[window.side] for window in true}
     rows = {"constant median": constant}
     rows |= {path.stem: read_submission(path) for path in submissions}
-    return {name: evaluate(found, true) for name, found in {**rows, "fused": fused}.items()}
+    return {
+        name: evaluate_positions(found, true) for name, found in {**rows, "fused": fused}.items()
+    }
 
 
 @contextmanager

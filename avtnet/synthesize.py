@@ -143,10 +143,10 @@ def _make(task: _Task) -> None:
         _render(script, media, config)
         truth_of = _describe(script, media, config)
     else:
-        from avtnet.synthesis.varied import describe, render
+        from avtnet.synthesis.varied import describe_outline, render
 
         render(script, media, config)
-        truth_of = {**describe(script, media, config), "settings": _identity(config)}
+        truth_of = {**describe_outline(script, media, config), "settings": _identity(config)}
     text = json.dumps(truth_of, indent=1, ensure_ascii=False)
     write_text(truth, text + "\n")
 

@@ -30,7 +30,7 @@ from clipping.segments import format_time, parse_time
 PROG = "python -m avtnet.themes"
 
 
-def to_json(path: Path, found: FoundTheme) -> dict[str, Any]:
+def finding_row(path: Path, found: FoundTheme) -> dict[str, Any]:
     """One finding as plain JSON values; times in seconds."""
     return {
         "file": str(path),
@@ -165,7 +165,7 @@ def _find(settings: ThemesConfig) -> int:
             print(f"{PROG}: {error}", file=sys.stderr)
             failed = True
             continue
-        rows += [to_json(path, each) for each in found]
+        rows += [finding_row(path, each) for each in found]
         if not to_stdout:
             print(f"{path}:{'' if found else ' none of the themes'}")
             for each in found:

@@ -47,7 +47,7 @@ from avtnet.compose import SETTINGS, truth_of
 from avtnet.dense.augment import MISSED
 from avtnet.dense.inputs import COLUMNS_A_SECOND, Example
 from avtnet.synthesis.composer import SONGS, Composer
-from avtnet.synthesis.library import Piece, read_shard
+from avtnet.synthesis.library import Piece, read_pieces
 from avtnet.synthesis.treatment import Treatment, draw_treatment, treat_pictures
 from clipping.files import atomic_path
 from clipping.windows import Side
@@ -249,7 +249,7 @@ def main() -> int:
         config = TrainConfig(model=model, pretrained=str(first or "shipped"))
     print(first_weights(network, config))
     soften(network, arguments.dropout)
-    pieces = [p for path in sorted(arguments.library.glob("train-*")) for p in read_shard(path)]
+    pieces = [p for path in sorted(arguments.library.glob("train-*")) for p in read_pieces(path)]
     copies = read_copies(arguments.banks, network, pieces, 7, arguments.copies)
     black = torch.zeros(1, 3, 33, 44, dtype=torch.uint8)
     nothing = looked_at(network, black, torch.zeros(1, 27, 36, dtype=torch.bool))

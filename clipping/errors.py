@@ -1,4 +1,4 @@
-"""What can go wrong, as one family.
+"""The errors of all packages, as one family.
 
 * ClippingError
     - MediaError        a file that cannot be read (or written) as media
@@ -8,14 +8,14 @@
     - ConfigError       a setting that is unknown or out of range
     - StorageError      storage that failed to answer, and may answer the next time
 
-Every message says what is wrong, where, and what would be right. Command lines turn a
-ClippingError into one line on stderr and exit code 1; anything else is a bug and keeps its
+Every message says what is wrong, in which file or setting, and what would be right. Commands turn
+a ClippingError into one line on stderr and exit code 1; any other exception is a bug and keeps its
 traceback.
 """
 
 
 class ClippingError(Exception):
-    """The root of every error that a user can cause or mend."""
+    """Base class of every error that a user can cause or correct."""
 
 
 class MediaError(ClippingError):
@@ -39,4 +39,4 @@ class ConfigError(ClippingError):
 
 
 class StorageError(ClippingError):
-    """Storage elsewhere that failed to answer; trying again may help."""
+    """Remote storage that failed to answer; a second attempt may succeed."""

@@ -1,4 +1,4 @@
-"""Files: write them whole or not at all, and find the media in a folder."""
+"""Write files whole or not at all, and find the media files in folders."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ MEDIA_SUFFIXES = frozenset(
     ".3gp .asf .avi .flac .flv .m2ts .m4a .m4v .mka .mkv .mov .mp3 .mp4 .mpeg .mpg .mts .mxf .ogg "
     ".ogm .ogv .opus .rm .rmvb .ts .vob .wav .webm .wmv".split()
 )
-"""What a folder is searched for; a file named on the command line may have any suffix."""
+"""Suffixes of the files that are taken from a folder; a file named by itself may have any."""
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that becomes it when the block ends without an error.
+    """Yield a temporary path next to ``path`` that replaces it if the block ends without an error.
 
-    The suffix is kept, so that writers which look at it work. On any error, Ctrl-C included, the
-    temporary file is removed and an existing ``path`` stays as it was; after a kill -9 the
-    leftover has a name starting with ``.tmp-``. For a place in storage (:mod:`clipping.storage`)
-    the temporary file is a local one.
+    The suffix is kept, because writers may choose a format by it. On any error, Ctrl-C included,
+    the temporary file is removed and an existing ``path`` stays as it was; after a kill -9 a file
+    whose name starts with ``.tmp-`` is left. For a URL (:mod:`clipping.storage`) the temporary
+    file is on this machine.
 
     Raises:
-        ClippingError: where the folder cannot be made or written, or the disk is full.
+        ClippingError: if the folder cannot be made or written, or the disk is full.
     """
     path = Path(path)
     if (url := storage.url_of(path)) is not None:
@@ -47,6 +47,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
+        # The data must be on the disk before the name is: after a power cut the file would
+        # otherwise have its name and no content.
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         temporary.chmod(0o666 & ~_umask())
@@ -59,16 +61,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole text file (UTF-8, newlines kept as they are) or leave it as it was."""
+    """Write a text file (UTF-8, line ends kept) whole, or leave it as it was."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
 def write_json(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write rows as JSON; ``-`` writes them to stdout.
+    """Write rows as JSON; the path ``-`` writes them to stdout.
 
     Raises:
-        ClippingError: where the file cannot be written.
+        ClippingError: if the file cannot be written.
     """
     text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
     if str(path) == "-":
@@ -78,13 +80,13 @@ def write_json(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def require_writable(folder: Path) -> None:
-    """Make a folder and see that it can be written: before long work, not after it.
+    """Make a folder and check that it can be written, so that long work does not end in vain.
 
     Raises:
-        ClippingError: where it cannot be.
+        ClippingError: if it cannot be written.
     """
     if (url := storage.url_of(folder)) is not None:
-        storage.require_writable(url)
+        storage.require_writable_url(url)
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,10 +97,10 @@ def require_writable(folder: Path) -> None:
 
 
 def require_output(path: Path) -> None:
-    """See that a file can be written, and make its folder: before long work, not after it.
+    """Check that a file can be written, and make its folder, before long work begins.
 
     Raises:
-        ClippingError: where it cannot be.
+        ClippingError: if it cannot be written.
     """
     if path.is_dir():
         raise ClippingError(f"{path}: is a folder; name a file in it")
@@ -106,10 +108,10 @@ def require_output(path: Path) -> None:
 
 
 def require_replaceable(path: Path, *, overwrite: bool) -> None:
-    """See that no file stands where one is to be written, unless it may be replaced.
+    """Check that a file does not exist yet, or may be replaced.
 
     Raises:
-        ClippingError: where one does, or that cannot be seen.
+        ClippingError: if it exists and must not be replaced, or its folder cannot be read.
     """
     try:
         exists = path.exists()
@@ -122,52 +124,52 @@ def require_replaceable(path: Path, *, overwrite: bool) -> None:
 
 
 def find_media(paths: Iterable[Path | str]) -> dict[str, Path]:
-    """The media files behind files and folders, by a name that is unique among them.
+    """Return the media files in files and folders, by a name that is unique among them.
 
-    A folder is searched in depth for ``MEDIA_SUFFIXES``; hidden files are left out, links to
-    nothing are not: who reads them names them. The name is
-    the path below that folder without its suffix (``S1/01``), with the suffix where two files
-    would share it, in sorted order. A file given by name is taken whatever its suffix. One that
-    is given twice counts once. URLs of storage (``s3://…``, :mod:`clipping.storage`) may be files,
-    folders, or patterns with ``*``.
+    A folder is searched in depth for ``MEDIA_SUFFIXES``. Hidden files are left out. Links to
+    nothing are kept, so that the later reader reports them. The name is the path below the folder
+    without its suffix (``S1/01``), or with the suffix if two files would have the same name; a
+    folder's files are in sorted order. A file named by itself may have any suffix. A file that is
+    named twice counts once. URLs (``s3://…``, :mod:`clipping.storage`) may be files, folders, or
+    patterns with ``*``.
 
     Raises:
-        ClippingError: where a path does not exist, or may not be looked at.
+        ClippingError: if a path does not exist or may not be read, or two files share a name.
     """
     found: dict[str, tuple[str, Path]] = {}
     for word in paths:
-        given = storage.local(word)
+        local = storage.local(word)
         try:
             if (url := storage.url_of(word)) is not None:
                 for name, path in storage.media_at(url, MEDIA_SUFFIXES):
                     found.setdefault(str(path), (name, path))
                 continue
-            for name, path in _media_at(given):
+            for name, path in _media_at(local):
                 found.setdefault(os.path.abspath(path), (name, path))
         except PermissionError as error:
-            raise ClippingError(f"{given}: cannot be read: {error.strerror}") from error
+            raise ClippingError(f"{local}: cannot be read: {error.strerror}") from error
     return _name(list(found.values()))
 
 
-def _media_at(given: Path) -> Iterator[tuple[str, Path]]:
-    """The file itself, or the media below a folder, each with a name."""
-    if given.is_dir():
-        os.scandir(given).close()  # rglob alone would take a folder that is closed for empty
-        inside = (path for path in given.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES)
+def _media_at(start: Path) -> Iterator[tuple[str, Path]]:
+    """Yield a file itself, or the media files below a folder, each with a name."""
+    if start.is_dir():
+        os.scandir(start).close()  # raises for an unreadable folder, which rglob takes as empty
+        inside = (path for path in start.rglob("*") if path.suffix.lower() in MEDIA_SUFFIXES)
         for path in sorted(inside):
-            relative = path.relative_to(given)
+            relative = path.relative_to(start)
             hidden = any(part.startswith(".") for part in relative.parts)
             dangling = path.is_symlink() and not path.exists()
             if (path.is_file() or dangling) and not hidden:
                 yield relative.as_posix(), path
-    elif given.exists():
-        yield given.name, given
+    elif start.exists():
+        yield start.name, start
     else:
-        raise ClippingError(f"{given}: there is no such file or folder")
+        raise ClippingError(f"{start}: there is no such file or folder")
 
 
 def _name(found: Sequence[tuple[str, Path]]) -> dict[str, Path]:
-    """Drop the suffixes of the names where that leaves them apart."""
+    """Drop the suffixes of names that stay unique without them."""
     stems = [name[: len(name) - len(path.suffix)] if path.suffix else name for name, path in found]
     uses = Counter(stems)
     names: dict[str, Path] = {}
@@ -182,7 +184,7 @@ def _name(found: Sequence[tuple[str, Path]]) -> dict[str, Path]:
 
 
 def _umask() -> int:
-    """The process's umask: mkstemp ignores it, our files should not."""
+    """Return the process's umask, which mkstemp ignores; it can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -11,22 +11,24 @@ from clipping.storage import read_ranges, size_of, url_of
 
 @dataclass(frozen=True)
 class Source:
-    """The file that features come from, and how to see that it is no longer the same."""
+    """The media file of features or cached values, and a hash that shows if it has changed."""
 
     file: str
+    """Path or URL."""
     size_bytes: int
     fingerprint: str
     """Hash of the size and of blocks spread over the file; see :func:`identify`."""
 
 
 def identify(path: Path) -> Source:
-    """Who a file is: its size and a hash of 16 blocks of 64 KiB spread evenly over it.
+    """Return a file's size and a hash of 16 blocks of 64 KiB spread evenly over it.
 
-    Not the time of its last change, so a copy is the same file; and more than its two ends, so
-    that a download which fills in the middle later is another one.
+    The time of its last change does not count, so a copy has the same identity. The blocks are not
+    only at the two ends, because some downloads fill in the middle later. Reading all of a film
+    would take seconds, reading 1 MiB of it takes milliseconds.
 
     Raises:
-        ClippingError: where it is no file, or cannot be read.
+        ClippingError: if it is no file, or cannot be read.
     """
     import hashlib
 
@@ -39,7 +41,7 @@ def identify(path: Path) -> Source:
             digest.update(piece)
         return Source(url, size, digest.hexdigest())
     if path.exists() and not path.is_file():
-        raise ClippingError(f"{path}: is no file")  # a pipe would wait here for ever
+        raise ClippingError(f"{path}: is no file")  # opening a pipe would never return
     try:
         with open(path, "rb") as stream:
             size = stream.seek(0, 2)

@@ -1,4 +1,4 @@
-"""Values of a JSON file that others wrote: as they should be, or a ValueError says why not."""
+"""Check values of an untrusted JSON file; a ValueError says what is wrong with one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from clipping.errors import TableError
 
 
 def parse_json(path: Path | str, text: str) -> Any:
-    """The value that a JSON text holds.
+    """Return the value of a JSON text.
 
     Raises:
-        TableError: naming the file and, where one is known, the line.
+        TableError: naming the file and, if it is known, the line.
     """
     try:
         return json.loads(text)
@@ -28,7 +28,11 @@ def parse_json(path: Path | str, text: str) -> Any:
 
 
 def fields(item: object, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
-    """A JSON object with these keys and no others."""
+    """Return a JSON object that has all required keys, and no keys but these.
+
+    Raises:
+        ValueError: naming the first wrong key.
+    """
     found = some_fields(item, required)
     for key in found:
         if key not in required and key not in optional:
@@ -38,7 +42,11 @@ def fields(item: object, required: Sequence[str], optional: Sequence[str]) -> di
 
 
 def some_fields(item: object, required: Sequence[str]) -> dict[str, Any]:
-    """A JSON object with at least these keys."""
+    """Return a JSON object that has at least these keys.
+
+    Raises:
+        ValueError: naming the key that is missing.
+    """
     if not isinstance(item, dict):
         raise ValueError(f"an object {{…}} is needed, got {kind(item)}")
     for key in required:
@@ -48,7 +56,7 @@ def some_fields(item: object, required: Sequence[str]) -> dict[str, Any]:
 
 
 def listed(values: Mapping[str, object], key: str) -> list[Any]:
-    """The list under a key."""
+    """Return the list under a key; ValueError if it is none."""
     value = values[key]
     if not isinstance(value, list):
         raise ValueError(f"{key} is a list, got {kind(value)}")
@@ -56,7 +64,7 @@ def listed(values: Mapping[str, object], key: str) -> list[Any]:
 
 
 def text(values: Mapping[str, object], key: str) -> str:
-    """The text under a key."""
+    """Return the text under a key; ValueError if it is none."""
     value = values[key]
     if not isinstance(value, str):
         raise ValueError(f"{key} is a text, got {kind(value)}")
@@ -65,7 +73,7 @@ def text(values: Mapping[str, object], key: str) -> str:
 
 @contextmanager
 def entry(what: str, index: int) -> Iterator[None]:
-    """Name the item of a list, counted from 1, in the ValueError that one of its values raises."""
+    """Add the number of a list's item, counted from 1, to a ValueError raised in the block."""
     try:
         yield
     except ValueError as error:
@@ -73,7 +81,7 @@ def entry(what: str, index: int) -> Iterator[None]:
 
 
 def number(value: object, what: str) -> float:
-    """A finite number."""
+    """Return a finite number as a float; ValueError, naming ``what``, if it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{what} is a number, got {kind(value)}")
     if not abs(value) < math.inf:
@@ -85,7 +93,7 @@ def number(value: object, what: str) -> float:
 
 
 def kind(value: object) -> str:
-    """A value and its type, for a message."""
+    """Return type and value as text for a message."""
     return f"{type(value).__name__} {show(value)}"
 
 
@@ -94,5 +102,5 @@ _SHORT.maxstring = _SHORT.maxother = 80
 
 
 def show(value: object) -> str:
-    """A value for a message, never longer than about a line."""
+    """Return a value as text for a message, cut to about a line."""
     return _SHORT.repr(value)

@@ -1,9 +1,13 @@
-"""Features as few bytes, none of their values lost: zstd after what makes neighbours alike.
+"""Compress arrays without loss: differences of neighbours, then zstd.
 
-Each ``pack_…`` makes one block of bytes (uint8, one-dimensional: a tensor of a safetensors file),
-each ``unpack_…`` fills an array that the caller made. So the caller bounds the memory: a block
-that claims to hold more, or less, is refused before it is opened. :func:`split` and :func:`join`
-keep long arrays as blocks that can be read one by one.
+Neighbouring pixels, pictures and samples are similar, so their differences are small numbers that
+a general compressor (zstd, RFC 8878) packs well; PNG filters its rows for the same reason
+(W3C PNG, section 9).
+
+Each ``pack_…`` makes one block of bytes (uint8, one-dimensional: a tensor of a safetensors file).
+Each ``unpack_…`` fills an array that the caller made, so the caller bounds the memory: a block
+that claims another size is refused before it is decompressed. :func:`split_blocks` and
+:func:`join_blocks` keep a long array as blocks that can be read one by one.
 """
 
 from __future__ import annotations
@@ -17,36 +21,40 @@ import numpy as np
 from clipping.errors import FeatureError
 
 FRAMES_A_BLOCK = 100
-"""Thumbnails that :func:`split` keeps together: few enough for the processor's cache, where
-unpacking takes two thirds of the time; two blocks make a window."""
-_LEVEL = 1  # higher ones cost 1.5 to 10 times the time; what is left is noise to them as well
+"""Thumbnails of one block: few enough for the processor's cache, in which unpacking takes two
+thirds of the time; two blocks make a window."""
+_LEVEL = 1  # higher levels cost 1.5 to 10 times the time and save little: the rest is noise
 _MOST_DIFFERENCES = 2
+"""Highest order of differences of sound: 0 keeps samples, 1 steps, 2 changes of steps."""
 _MOST_SCRATCH = 1 << 23
 _of_thread = threading.local()
-_BOX = np.dtype("<u2")  # top, bottom, left, right of what is not black
+_BOX = np.dtype("<u2")  # top, bottom, left, right of the part that is not black
 
 
 def pack_frames(frames: np.ndarray) -> np.ndarray:
-    """uint8 (n, 3, height, width) RGB pictures → bytes.
+    """Pack RGB pictures, uint8 (n, 3, height, width), into bytes.
 
-    Left out are rows and columns at the border that are black in all of them (letterboxes). Kept
-    are differences modulo 256: of red and blue to green, of each pixel to the one above and the
-    one to the left, and, where that makes a picture smaller, to the picture before.
+    Rows and columns at the border that are black in all pictures (letterboxes) are left out. The
+    rest is kept as differences modulo 256: red and blue minus green, each pixel minus the one above
+    and the one to the left, and, if that makes a picture smaller, minus the picture before.
     """
     top, bottom = _extent(frames.max((0, 1, 3), initial=0))
     left, right = _extent(frames.max((0, 1, 2), initial=0))
     rest = frames[:, :, top:bottom, left:right].copy()
+    # Unsigned bytes wrap around, so every difference is exact and can be undone.
     rest[:, 0] -= rest[:, 1]
     rest[:, 2] -= rest[:, 1]
     rest[:, :, 1:] -= rest[:, :, :-1]
     rest[..., 1:] -= rest[..., :-1]
-    moved = rest.copy()
-    moved[1:] -= rest[:-1]
-    still = _size(moved) < _size(rest)
+    # A still picture minus the one before is zeros; after a cut the difference is larger than
+    # the picture. So each picture chooses, and a byte of ``still`` says how.
+    to_previous = rest.copy()
+    to_previous[1:] -= rest[:-1]
+    still = _size(to_previous) < _size(rest)
     still[:1] = False
-    rest[still] = moved[still]
+    rest[still] = to_previous[still]
     box = np.array([top, bottom, left, right], _BOX)
-    # Column by column: then unpacking adds long runs instead of single bytes.
+    # Ordered column by column, so that unpacking adds whole columns, not single bytes.
     packed = _compress(still.tobytes() + rest.transpose(1, 3, 0, 2).tobytes())
     return np.concatenate([box.view(np.uint8), packed])
 
@@ -55,7 +63,7 @@ def unpack_frames(packed: np.ndarray, out: np.ndarray) -> None:
     """Fill ``out``, uint8 (n, 3, height, width), with the pictures of :func:`pack_frames`.
 
     Raises:
-        FeatureError: where these bytes are not that many pictures of that size.
+        FeatureError: if these bytes are not that many pictures of that size.
     """
     head = packed[:8].tobytes()
     if len(head) != 8:
@@ -71,6 +79,7 @@ def unpack_frames(packed: np.ndarray, out: np.ndarray) -> None:
         raise FeatureError("the packed frames do not say which of them repeat")
     for border in (out[:, :, :top], out[:, :, bottom:], out[..., :left], out[..., right:]):
         border[...] = 0
+    # The steps of pack_frames, undone in reverse order: left, above, previous picture, colours.
     columns = _scratch(rest.size).reshape(rest.shape)
     columns[:, :1] = rest[:, :1]
     for x in range(1, width):
@@ -85,10 +94,11 @@ def unpack_frames(packed: np.ndarray, out: np.ndarray) -> None:
 
 
 def pack_samples(samples: np.ndarray) -> np.ndarray:
-    """int16 (n,) samples of sound → bytes.
+    """Pack samples of sound, int16 (n,), into bytes.
 
-    Kept are differences of the order that is smallest, modulo 65536, and their high bytes apart
-    from their low ones.
+    The samples are kept as differences modulo 65536, of the order (0 to 2) whose values are
+    smallest; the high bytes, which are mostly 0, stand apart from the low ones. Fixed polynomial
+    prediction of this kind is what FLAC uses (RFC 9639, section 4.3).
     """
     orders = [samples]
     for _ in range(_MOST_DIFFERENCES):
@@ -96,7 +106,7 @@ def pack_samples(samples: np.ndarray) -> np.ndarray:
     sizes = [np.abs(values.astype(np.float32)).sum() for values in orders]
     order = int(np.argmin(sizes))
     values = orders[order]
-    folded = (values << 1) ^ (values >> 15)  # 0, -1, 1, -2 … → 0, 1, 2, 3 …
+    folded = (values << 1) ^ (values >> 15)  # zigzag: 0, -1, 1, -2 … → 0, 1, 2, 3 …
     return _compress(bytes([order]) + _planes(folded.astype("<i2")))
 
 
@@ -104,7 +114,7 @@ def unpack_samples(packed: np.ndarray, out: np.ndarray) -> None:
     """Fill ``out``, int16 (n,), with the samples of :func:`pack_samples`.
 
     Raises:
-        FeatureError: where these bytes are not that many samples.
+        FeatureError: if these bytes are not that many samples.
     """
     data = _decompress(packed, 1 + out.nbytes)
     if data[0] > _MOST_DIFFERENCES:
@@ -117,15 +127,15 @@ def unpack_samples(packed: np.ndarray, out: np.ndarray) -> None:
 
 
 def pack_floats(values: np.ndarray) -> np.ndarray:
-    """float32 of any shape → bytes: exponents together, for the last digits are noise."""
+    """Pack float32 of any shape into bytes, all exponents together: the last digits are noise."""
     return _compress(_planes(values.astype("<f4")))
 
 
 def unpack_floats(packed: np.ndarray, out: np.ndarray) -> None:
-    """Fill ``out``, contiguous float32, with the values of :func:`pack_floats`, bit by bit.
+    """Fill ``out``, contiguous float32, with exactly the values of :func:`pack_floats`.
 
     Raises:
-        FeatureError: where these bytes are not that many values.
+        FeatureError: if these bytes are not that many values.
     """
     planes = _decompress(packed, out.nbytes).reshape(4, -1)
     values = np.empty((planes.shape[1], 4), np.uint8)
@@ -135,7 +145,7 @@ def unpack_floats(packed: np.ndarray, out: np.ndarray) -> None:
 
 
 def pack_masks(masks: np.ndarray) -> np.ndarray:
-    """bool of any shape → bytes, eight to one before zstd."""
+    """Pack bool of any shape into bytes, eight values in one before zstd."""
     return _compress(np.packbits(masks).tobytes())
 
 
@@ -143,7 +153,7 @@ def unpack_masks(packed: np.ndarray, out: np.ndarray) -> None:
     """Fill ``out``, bool, with the masks of :func:`pack_masks`.
 
     Raises:
-        FeatureError: where these bytes are not that many values.
+        FeatureError: if these bytes are not that many values.
     """
     bits = _decompress(packed, -(-out.size // 8))
     out[...] = np.unpackbits(bits, count=out.size).view(bool).reshape(out.shape)
@@ -153,13 +163,13 @@ Pack = Callable[[np.ndarray], np.ndarray]
 Unpack = Callable[[np.ndarray, np.ndarray], None]
 
 
-def split(name: str, array: np.ndarray, pack: Pack, step: int) -> dict[str, np.ndarray]:
-    """An array as blocks of ``step`` along its first axis: ``{"NAME.0": …, "NAME.1": …}``."""
+def split_blocks(name: str, array: np.ndarray, pack: Pack, step: int) -> dict[str, np.ndarray]:
+    """Pack an array as blocks of ``step`` along its first axis: ``{"NAME.0": …, "NAME.1": …}``."""
     firsts = range(0, len(array), step)
     return {f"{name}.{first // step}": pack(array[first : first + step]) for first in firsts}
 
 
-def join(
+def join_blocks(
     name: str,
     read: Callable[[str], np.ndarray],
     out: np.ndarray,
@@ -169,15 +179,15 @@ def join(
     total: int,
     first: int = 0,
 ) -> None:
-    """Fill ``out`` with ``first``, ``first + 1``, … of an array that :func:`split` took apart.
+    """Fill ``out`` with the rows from ``first`` on of an array packed by :func:`split_blocks`.
 
     Args:
-        read: gives a block by its name (``get_tensor`` of an open safetensors file); asked only
-            for those that are needed.
-        total: the length of the whole array, ``first + len(out)`` or more.
+        read: returns a block by its name (``get_tensor`` of an open safetensors file); called only
+            for the blocks that are needed.
+        total: number of rows of the whole array, ``first + len(out)`` or more.
 
     Raises:
-        FeatureError: where a block is not what :func:`split` makes of such an array.
+        FeatureError: if a block is not what :func:`split_blocks` makes of such an array.
     """
     until = first + len(out)
     if not 0 <= first <= until <= total:
@@ -195,7 +205,7 @@ def join(
 
 
 def _scratch(size: int) -> np.ndarray:
-    """Bytes to compute in, the same ones each time: fresh pages cost more than the computing."""
+    """Return a buffer that each thread uses again: new memory pages cost more than the sums."""
     if size > _MOST_SCRATCH:
         return np.empty(size, np.uint8)
     if getattr(_of_thread, "scratch", None) is None or len(_of_thread.scratch) < size:
@@ -205,18 +215,18 @@ def _scratch(size: int) -> np.ndarray:
 
 
 def _extent(values: np.ndarray) -> tuple[int, int]:
-    """The half-open span from the first value that is not 0 to the last one; 0, 0 of zeros."""
+    """Return the half-open span from the first to the last value that is not 0; (0, 0) if none."""
     places = np.flatnonzero(values)
     return (int(places[0]), int(places[-1]) + 1) if places.size else (0, 0)
 
 
 def _size(rest: np.ndarray) -> np.ndarray:
-    """How large the differences of each picture are, those of 255 being -1."""
+    """Return the sum of absolute differences of each picture; a byte of 255 stands for -1."""
     return np.minimum(rest, -rest).sum((1, 2, 3), dtype=np.uint64)
 
 
 def _planes(values: np.ndarray) -> bytes:
-    """All first bytes of the values, then all second ones, …"""
+    """Return all first bytes of the values, then all second ones, and so on."""
     return values.reshape(-1, 1).view(np.uint8).T.tobytes()
 
 
@@ -228,7 +238,7 @@ def _compress(data: bytes) -> np.ndarray:
 
 
 def _decompress(packed: np.ndarray, size: int) -> np.ndarray:
-    """The ``size`` bytes behind one zstd frame, which must say their number in its header."""
+    """Decompress one zstd frame, whose header must name exactly ``size`` bytes."""
     import zstandard
 
     if packed.dtype != np.uint8 or packed.ndim != 1:
@@ -249,7 +259,15 @@ def _decompress(packed: np.ndarray, size: int) -> np.ndarray:
 
 
 def packed(file: Any, key: str, most: int) -> np.ndarray:
-    """A packed tensor; packing adds next to nothing to what cannot be made smaller."""
+    """Read a packed tensor of a safetensors file, if its size is possible.
+
+    Args:
+        most: bytes of its values unpacked. zstd adds next to nothing to bytes that it cannot
+            compress, so a much larger tensor is refused before it is read.
+
+    Raises:
+        FeatureError: if it is of another type, or too large.
+    """
     found = file.get_slice(key)
     shape, kind = found.get_shape(), found.get_dtype()
     if kind != "U8" or len(shape) != 1 or shape[0] > most + most // 64 + 1024:

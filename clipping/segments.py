@@ -1,4 +1,4 @@
-"""Spans of time and what they mean: the value types that every package here passes around."""
+"""Spans of time with a meaning: the value types that every package here uses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["opening", "ending", "recap", "preview", "mixed"]
-"""What a stretch of an episode is; ``mixed`` is a song with story over it."""
+"""Meaning of a stretch of an episode; ``mixed`` is a song with story over it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -25,11 +25,11 @@ class Segment:
     start: float
     end: float
     label: str = ""
-    """What the span is: ``"opening"``, ``"ending"``, or anything a user wants."""
+    """Meaning of the span: ``"opening"``, ``"ending"``, or any word."""
     score: float | None = None
-    """Confidence in 0..1; None where nobody measured one."""
+    """Confidence, 0..1; None if none was measured."""
     evidence: tuple[str, ...] = ()
-    """Why we believe it, one short sentence a source."""
+    """Reasons for the segment, one short sentence for each source."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start) and math.isfinite(self.end)):
@@ -45,7 +45,7 @@ class Segment:
         return self.end - self.start
 
     def overlap(self, other: Segment) -> float:
-        """Seconds that both segments cover."""
+        """Return the seconds that both segments cover."""
         return max(0.0, min(self.end, other.end) - max(self.start, other.start))
 
     def __str__(self) -> str:
@@ -57,36 +57,37 @@ class Segment:
 class Timeline:
     """The segments of one media file, in order of time.
 
-    ``error`` is set, and ``segments`` empty, where the file could not be analysed: a batch keeps
-    a row for every file it was given.
+    ``error`` is set, and ``segments`` empty, if the file could not be analysed: a batch keeps a
+    row for every file.
     """
 
     source: str
-    """The file the times belong to."""
+    """Path or name of the file."""
     duration: float
-    """Length of the file in seconds; 0 where it is unknown."""
+    """Length of the file in seconds; 0 if unknown."""
     segments: tuple[Segment, ...] = ()
     error: str | None = None
+    """Message for the user; None if the file was analysed."""
 
     def __post_init__(self) -> None:
-        # Not the whole segment: a score of None has no order.
+        # Segments are not compared as a whole: a score of None cannot be ordered.
         ordered = sorted(self.segments, key=lambda each: (each.start, each.end, each.label))
         object.__setattr__(self, "segments", tuple(ordered))
         if not (math.isfinite(self.duration) and self.duration >= 0):
             raise ValueError(f"a duration is 0 or more seconds, got {self.duration}")
 
     def find(self, label: str) -> Segment | None:
-        """The first segment with this label, or None."""
+        """Return the first segment with this label, or None."""
         return next((segment for segment in self.segments if segment.label == label), None)
 
     @property
     def opening(self) -> Segment | None:
-        """The opening, or None where nothing was found."""
+        """The first opening, or None."""
         return self.find("opening")
 
     @property
     def ending(self) -> Segment | None:
-        """The ending, or None where nothing was found."""
+        """The first ending, or None."""
         return self.find("ending")
 
 

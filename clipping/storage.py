@@ -1,8 +1,8 @@
-"""Files in storage that is no disk of this machine: s3://…, gs://…, https://…, through fsspec.
+"""Files in remote storage: s3://…, gs://…, https://…, through fsspec.
 
-A place in storage travels as a Path whose first part is the protocol (``Path("s3://b/k")`` is
-``s3:/b/k``), so that whatever takes a path takes it too; :func:`url_of` gives the URL back.
-Credentials are the storage's own business: environment variables or fsspec's configuration.
+A URL is passed around as a Path whose first part is the protocol (``Path("s3://b/k")`` is
+``s3:/b/k``), so that every function that takes a path takes it too; :func:`url_of` returns the URL.
+Credentials come from the storage's own environment variables or from fsspec's configuration.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 BLOCK_BYTES = 4 << 20
-"""Media files are read in ranges of this many bytes."""
+"""Bytes of the ranges in which media files are read."""
 _MAX_BLOCKS = 8
-"""Ranges of one open file that are kept in memory, to go back and forth between streams."""
+"""Ranges of one open file that stay in memory: a decoder jumps between sound and picture."""
 
-# Two letters at least: C: is a drive.
+# At least two letters: C: is a drive of Windows.
 _PROTOCOL = re.compile(r"([a-z][a-z0-9+.-]+):/+")
 _LOCAL = frozenset(("file", "local"))
 _WHOLE_PUT = frozenset("abfs abfss az gcs gs s3 s3a".split())
-"""Storage in which an object appears when it is complete, and which cannot rename."""
+"""Protocols of object storage: an object appears when it is complete, and cannot be renamed."""
 
 
 def url_of(path: Path | str) -> str | None:
-    """The URL behind a path; None for one of this machine, as ``file:///…`` is."""
+    """Return the URL that a path stands for; None for a path of this machine (``file://…`` too)."""
     text = str(path)
     found = _PROTOCOL.match(text)
     if found is None or found[1] in _LOCAL:
         return None
-    # A folder may be called "s3:"; what lies in it was not meant as a URL.
+    # A folder may be called "s3:"; a path into it is no URL.
     if "://" not in text and os.path.lexists(f"{found[1]}:"):
         return None
     return f"{found[1]}://{text[found.end() :]}"
 
 
 def local(path: Path | str) -> Path:
-    """The path without ``file://``; any other as it is."""
+    """Return a path without ``file://``; any other path or URL unchanged."""
     text = str(path)
     found = _PROTOCOL.match(text)
     if found is None or found[1] not in _LOCAL or os.path.lexists(f"{found[1]}:"):
@@ -56,19 +56,20 @@ def local(path: Path | str) -> Path:
     return Path("/" + text[found.end() :])
 
 
-def shown(path: Path | str) -> str:
-    """A path or URL as its user wrote it."""
+def as_written(path: Path | str) -> str:
+    """Return a path or URL as text in the form in which its user wrote it."""
     return url_of(path) or str(path)
 
 
 def media_at(url: str, suffixes: Collection[str]) -> Iterator[tuple[str, Path]]:
-    """The files behind a URL, each with its name below it.
+    """Yield the files of a URL, each with its name below the URL.
 
-    A file is taken whatever its suffix; of a folder in depth, or behind ``*``, ``?`` and ``[…]``,
-    those with one of the ``suffixes`` that are not hidden, in sorted order.
+    A file named by itself may have any suffix. From a folder, in depth, and from a pattern with
+    ``*``, ``?`` or ``[…]``, come the files with one of the ``suffixes`` that are not hidden, in
+    sorted order.
 
     Raises:
-        ClippingError: where there is nothing, or the storage does not answer.
+        ClippingError: if there is no such file, or the storage does not answer.
     """
     system, base, files = _listed(url)
     for file in files:
@@ -81,28 +82,32 @@ def media_at(url: str, suffixes: Collection[str]) -> Iterator[tuple[str, Path]]:
 
 
 def sizes_at(url: str) -> dict[str, int]:
-    """Bytes of the files behind a URL by theirs, where a listing tells: no file is asked."""
+    """Return the bytes of each file of a URL, by the file's own URL, from one listing.
+
+    A size that the listing does not tell is 0.
+    """
     system, _, files = _listed(url)
     return {
-        shown(_path(system, file)): int(about.get("size") or 0) for file, about in files.items()
+        as_written(_path(system, file)): int(about.get("size") or 0)
+        for file, about in files.items()
     }
 
 
 def files_below(url: str) -> set[str]:
-    """The URLs of all files below a folder; none where there is no such folder."""
+    """Return the URLs of all files below a folder; none if there is no such folder."""
     system, place = _system(url)
-    with _told(url):
-        return {shown(_path(system, file)) for file in system.find(place)}
+    with _storage_errors(url):
+        return {as_written(_path(system, file)) for file in system.find(place)}
 
 
 def size_of(url: str) -> int:
-    """Bytes of a file.
+    """Return the size of a file in bytes.
 
     Raises:
-        ClippingError: where it is not there, its size is not told, or the storage is silent.
+        ClippingError: if it does not exist, its server tells no size, or does not answer.
     """
     system, place = _system(url)
-    with _told(url):
+    with _storage_errors(url):
         size = system.size(place)
     if size is None:
         raise ClippingError(f"{url}: its server tells no size, so it cannot be read by ranges")
@@ -110,16 +115,16 @@ def size_of(url: str) -> int:
 
 
 def read_ranges(url: str, begins: Sequence[int], length: int) -> list[bytes]:
-    """Several ranges of a file in one go, each of ``length`` bytes or up to the end of the file."""
+    """Read several ranges of a file at once, each of ``length`` bytes or to the end of the file."""
     system, place = _system(url)
-    with _told(url):
+    with _storage_errors(url):
         ends = [begin + length for begin in begins]
         pieces = system.cat_ranges([place] * len(ends), list(begins), ends, on_error="raise")
         return [bytes(piece) for piece in pieces]
 
 
 class Ranges(io.RawIOBase):
-    """A file in storage, read by ranges as they are asked for; what decoders read from."""
+    """A remote file that decoders read; each range is fetched when it is needed."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -127,7 +132,7 @@ class Ranges(io.RawIOBase):
         if size_of(url) == 0:
             raise ClippingError(f"{url}: is empty (0 bytes)")
         system, place = _system(url)
-        with _told(url):
+        with _storage_errors(url):
             self._stream = system.open(
                 place,
                 "rb",
@@ -137,29 +142,29 @@ class Ranges(io.RawIOBase):
             )
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes; none at the end."""
-        with _told(self._url):
+        """Return the next bytes; none at the end."""
+        with _storage_errors(self._url):
             return bytes(self._stream.read(size))
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place; the new place."""
-        with _told(self._url):
+        """Move to a byte and return its position."""
+        with _storage_errors(self._url):
             return int(self._stream.seek(offset, whence))
 
     def tell(self) -> int:
-        """The place now."""
+        """Return the present position."""
         return int(self._stream.tell())
 
     def readable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Always: a server without ranges was refused."""
+        """Return True: a server that cannot send ranges was refused."""
         return True
 
     def close(self) -> None:
-        """Let go of what is kept in memory."""
+        """Release the ranges that are kept in memory."""
         if not self.closed:
             self._stream.close()
         super().close()
@@ -167,10 +172,12 @@ class Ranges(io.RawIOBase):
 
 @contextmanager
 def fetched(path: Path) -> Iterator[Path]:
-    """A small file at hand: the path itself, or a copy of it while the block lasts.
+    """Yield a path of this machine: the path itself, or a copy of a remote file.
+
+    The copy is removed at the end of the block. Meant for small files.
 
     Raises:
-        ClippingError: where it is in storage and cannot be had.
+        ClippingError: if a remote file cannot be fetched.
     """
     url = url_of(path)
     if url is None:
@@ -179,41 +186,42 @@ def fetched(path: Path) -> Iterator[Path]:
     system, place = _system(url)
     with tempfile.TemporaryDirectory(prefix="clipping-") as folder:
         copy = Path(folder) / path.name
-        with _told(url):
+        with _storage_errors(url):
             system.get_file(place, str(copy))
         yield copy
 
 
 @contextmanager
 def sent(url: str) -> Iterator[Path]:
-    """A temporary path of this machine whose file stands at the URL when the block ends well.
+    """Yield a temporary path of this machine; its file is sent to the URL at the end of the block.
 
     It appears there whole or not at all: in object storage by one put, elsewhere under a
-    temporary name that is then moved.
+    temporary name that is then changed. After an error nothing is sent.
 
     Raises:
-        ClippingError: where it cannot be written.
+        ClippingError: if it cannot be written.
     """
     system, place = _system(url)
     with tempfile.TemporaryDirectory(prefix="clipping-") as folder:
         temporary = Path(folder) / place.rpartition("/")[2]
         temporary.touch()
         yield temporary
-        with _told(url, "cannot be written"):
+        with _storage_errors(url, "cannot be written"):
             _send(system, temporary, place, url)
 
 
-def require_writable(url: str) -> None:
-    """See that files can be written below a URL, by writing one and removing it."""
+def require_writable_url(url: str) -> None:
+    """Check that files can be written below a URL, by writing and removing an empty one."""
     system, place = _system(url)
     probe = f"{place.rstrip('/')}/.tmp-{uuid.uuid4().hex}"
-    with _told(url, "cannot be written"):
+    with _storage_errors(url, "cannot be written"):
         system.makedirs(place, exist_ok=True)
         system.pipe_file(probe, b"")
         system.rm_file(probe)
 
 
 def _send(system: AbstractFileSystem, file: Path, place: str, url: str) -> None:
+    """Copy a file of this machine to a place in storage, whole or not at all."""
     parent, _, _ = place.rpartition("/")
     if url.partition(":")[0] in _WHOLE_PUT:
         system.put_file(str(file), place)
@@ -230,15 +238,15 @@ def _send(system: AbstractFileSystem, file: Path, place: str, url: str) -> None:
 
 
 def _listed(url: str) -> tuple[AbstractFileSystem, str, dict[str, dict[str, Any]]]:
-    """The storage, the folder (or file) that is meant, and what is said of each file, sorted."""
+    """Return the storage, the folder (or file) of a URL, and details by path, sorted by path."""
     system, place = _system(url)
-    with _told(url):
+    with _storage_errors(url):
         if not _is_plain(url):
             signs = [place.find(sign) for sign in _magic(url) if sign in place]
             base = place[: min(signs)].rpartition("/")[0]
             found = system.glob(place, detail=True)
         elif not url.endswith("/") and system.isfile(place):
-            # Not by find(), which over the web would take the film for a page.
+            # find() would download the film over https and search it for links.
             return system, place, {place: system.info(place)}
         else:
             found, base = system.find(place, detail=True), place.rstrip("/")
@@ -248,16 +256,17 @@ def _listed(url: str) -> tuple[AbstractFileSystem, str, dict[str, dict[str, Any]
 
 
 def _is_plain(url: str) -> bool:
-    """Whether a URL is no pattern."""
+    """Return whether a URL is no pattern."""
     return not any(sign in url for sign in _magic(url))
 
 
 def _magic(url: str) -> str:
+    """The characters that make a URL a pattern; in https ``?`` begins a query."""
     return "*[" if url.startswith("http") else "*?["
 
 
 def _path(system: AbstractFileSystem, place: str) -> Path:
-    """The path that stands for a place, if one can."""
+    """Return the Path that stands for a place in storage; not every place has one."""
     url = system.unstrip_protocol(place)
     path = Path(url)
     back = url_of(path)
@@ -268,6 +277,7 @@ def _path(system: AbstractFileSystem, place: str) -> Path:
 
 
 def _system(url: str) -> tuple[AbstractFileSystem, str]:
+    """Return fsspec's file system for a URL, and the place in it."""
     from fsspec.core import url_to_fs
 
     if "::" in url:
@@ -282,8 +292,8 @@ def _system(url: str) -> tuple[AbstractFileSystem, str]:
 
 
 @contextmanager
-def _told(url: str, what: str = "cannot be read") -> Iterator[None]:
-    """Turn what storage raises into one of our errors."""
+def _storage_errors(url: str, what: str = "cannot be read") -> Iterator[None]:
+    """Turn an error of the storage in the block into a ClippingError or StorageError."""
     try:
         yield
     except FileNotFoundError as error:
@@ -296,6 +306,6 @@ def _told(url: str, what: str = "cannot be read") -> Iterator[None]:
 
 
 def _failures() -> tuple[type[BaseException], ...]:
-    """What storage raises where a connection, a server or a disk fails."""
+    """Return the exceptions that stand for a failed connection, server or disk."""
     aiohttp = sys.modules.get("aiohttp")
     return (OSError,) if aiohttp is None else (OSError, aiohttp.ClientError)

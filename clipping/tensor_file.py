@@ -1,5 +1,4 @@
-"""safetensors files that anybody may have written: bounded before they are read, the same bytes
-for the same arrays."""
+"""Read untrusted safetensors files with bounded memory; write equal bytes for equal arrays."""
 
 from __future__ import annotations
 
@@ -18,72 +17,72 @@ from clipping.errors import ClippingError, FeatureError
 _MAX_HEADER_BYTES = 1 << 20
 
 DAMAGE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
-"""What reading JSON and arrays of any content may raise (huge numbers, nesting without end)."""
+"""Exceptions that JSON and arrays of any content may raise (huge numbers, endless nesting)."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """One kind of such files, which say about themselves, as JSON, what is in them."""
+    """One kind of file: its name, version, and the words for its errors."""
 
     name: str
     version: int
-    """Goes up when the file looks otherwise, or its numbers mean something else."""
+    """Raised when the layout or the meaning of the numbers changes."""
     most_bytes: int
-    """No file of it is larger."""
+    """Bytes of the largest file that is read or written."""
     what: str
-    """What it is called in an error, such as ``"a theme"``."""
+    """Its name in error messages, such as ``"a theme"``."""
     mend: str = ""
-    """What to do about a damaged one."""
+    """Advice for a damaged file, appended to the error message."""
 
-    def said(self, about: str, tensors: Mapping[str, np.ndarray]) -> dict[str, str]:
-        """The metadata of a file."""
+    def metadata(self, about: str, tensors: Mapping[str, np.ndarray]) -> dict[str, str]:
+        """Return the metadata of a file: format, version, description (JSON) and digest."""
         version = str(self.version)
         digest = _digest(about, tensors)
         return {"format": self.name, "version": version, "about": about, "digest": digest}
 
 
 @dataclass(frozen=True)
-class Told:
+class TensorFile:
     """An open file of a form."""
 
     stored: Any
-    """As safetensors reads it."""
+    """The handle of ``safetensors.safe_open``."""
     about: dict[str, Any]
-    """What it says about itself."""
-    _said: str
+    """The file's description of its contents."""
+    _about_text: str
     _digest: str
 
     def check(self, tensors: Mapping[str, np.ndarray]) -> None:
-        """See that all of it is as it was written.
+        """Check that description and tensors are as they were written.
 
         Raises:
-            FeatureError: where it is not: a changed bit of an array would go unnoticed otherwise.
+            FeatureError: if a bit has changed, which safetensors itself does not notice.
         """
-        if self._digest != _digest(self._said, tensors):
+        if self._digest != _digest(self._about_text, tensors):
             raise FeatureError("its digest is that of other contents")
 
 
 def to_bytes(form: Form, about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> bytes:
-    """A file of a form.
+    """Return the bytes of a file of a form.
 
     Raises:
-        FeatureError: where it would be larger than any of them.
+        FeatureError: if they are more than the form allows.
     """
     from safetensors.numpy import save as serialize
 
-    data = in_order(serialize(dict(tensors), form.said(json.dumps(about), tensors)))
+    data = in_order(serialize(dict(tensors), form.metadata(json.dumps(about), tensors)))
     if len(data) > form.most_bytes:
         raise FeatureError(f"{form.what} would take {len(data)} bytes, above {form.most_bytes}")
     return data
 
 
 @contextmanager
-def opened(path: Path, form: Form) -> Iterator[Told]:
-    """Open a file of a form, trusting nothing in it.
+def open_tensor_file(path: Path, form: Form) -> Iterator[TensorFile]:
+    """Open a file of a form without trusting its contents.
 
     Raises:
-        FeatureError: naming the file, where it is missing, damaged, or of another form or version;
-            so too where what is done with it raises a ClippingError or one of ``DAMAGE``.
+        FeatureError: naming the file, if it is missing, damaged, or of another form or version;
+            also if the block raises a ClippingError or one of ``DAMAGE``.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -93,8 +92,8 @@ def opened(path: Path, form: Form) -> Iterator[Told]:
             metadata = stored.metadata() or {}
             if (metadata.get("format"), metadata.get("version")) != (form.name, str(form.version)):
                 raise FeatureError("these are other tensors, or of another version")
-            said = metadata["about"]
-            yield Told(stored, json.loads(said), said, metadata["digest"])
+            about = metadata["about"]
+            yield TensorFile(stored, json.loads(about), about, metadata["digest"])
     except FileNotFoundError as error:
         raise FeatureError(f"{path}: there is no such file") from error
     except (OSError, SafetensorError, AttributeError, *DAMAGE, ClippingError) as error:
@@ -113,10 +112,10 @@ def _digest(about: str, tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def in_order(data: bytes) -> bytes:
-    """The same safetensors file with its metadata sorted.
+    """Return a safetensors file with its metadata sorted.
 
-    The library writes them in an order that differs from process to process; equal arrays are
-    equal bytes, so that runs can be compared.
+    The library writes the metadata in an order that differs from process to process. Sorted, equal
+    arrays give equal bytes, so that the files of two runs can be compared.
     """
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
@@ -130,13 +129,14 @@ def check_header(path: Path, *, most_bytes: int | None = None) -> None:
     """Refuse a safetensors file whose header would take much memory.
 
     Args:
-        most_bytes: what the whole file may have; None: anything.
+        most_bytes: largest size of the whole file; None: no limit.
 
     Raises:
-        FeatureError: where it would.
-        OSError: where it cannot be read.
+        FeatureError: if the header or the file is too large.
+        OSError: if it cannot be read.
     """
     with open(path, "rb") as stream:
+        # The format begins with the length of its JSON header, 8 bytes, little-endian.
         size = int.from_bytes(stream.read(8), "little")
         total = stream.seek(0, 2)
     if size > _MAX_HEADER_BYTES:

@@ -1,4 +1,4 @@
-"""Text and CSV files that anybody may have written, read within bounds."""
+"""Read untrusted text and CSV files with bounded memory; write CSV text."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from clipping.errors import TableError
 from clipping.json_values import number, show
 
 MAX_BYTES = 64 * 2**20
-"""A file above this size is refused unread: it is no table of ours."""
+"""Bytes of the largest file that is read; larger ones are no tables of ours."""
 
 
 def read_text(path: Path | str, most_bytes: int = MAX_BYTES, *, empty: bool = False) -> str:
-    """A whole UTF-8 text file of at most so many bytes; an empty one only where it may be.
+    """Read a UTF-8 text file, with or without a byte order mark.
+
+    Args:
+        most_bytes: a larger file is refused.
+        empty: accept a file with nothing but white space.
 
     Raises:
-        TableError: for any other.
+        TableError: if the file cannot be read, is too large, not UTF-8, or empty.
     """
     try:
         with open(path, "rb") as stream:
@@ -40,7 +44,11 @@ def read_text(path: Path | str, most_bytes: int = MAX_BYTES, *, empty: bool = Fa
 
 
 def csv_rows(path: Path | str) -> Iterator[tuple[int, list[str]]]:
-    """The number of the line and the cells of every row that is not blank."""
+    """Yield line number and cells of every row that is not blank.
+
+    Raises:
+        TableError: naming the line that is not CSV.
+    """
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         for cells in reader:
@@ -51,7 +59,11 @@ def csv_rows(path: Path | str) -> Iterator[tuple[int, list[str]]]:
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """Rows ending in a line feed (where Python 3.11 would not quote a carriage return)."""
+    """Return rows as CSV text with line feeds at their ends.
+
+    Each row is written with ``\\r\\n`` first: only then does Python 3.11 quote a cell that holds a
+    carriage return.
+    """
     lines = []
     for row in rows:
         line = io.StringIO()
@@ -61,7 +73,11 @@ def csv_text(rows: Iterable[Sequence[object]]) -> str:
 
 
 def cell_number(cell: str, what: str) -> float:
-    """A number of a CSV or label file; float() alone would also take 1_0 and other scripts."""
+    """Return the number in a cell; digits of other scripts, and 1_0, which float() takes, are none.
+
+    Raises:
+        ValueError: naming ``what`` and the cell.
+    """
     try:
         value = float(cell) if cell.isascii() and "_" not in cell else None
     except ValueError:

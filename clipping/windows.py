@@ -1,14 +1,14 @@
-"""Tables in and out: segments (JSON, CSV), labels and submissions of windows.
+"""Read and write tables of windows: labels and submissions.
 
 =============  ==========================================================================
 timelines      JSON (:mod:`clipping.formats.timeline_json`), or CSV with one row a segment
-labels         ``NAME_start 60.5095``: where the boundary lies in that window, in seconds
-submissions    ``NAME_start.mp4,s,64.684``: where a model says that it lies
+labels         ``NAME_start 60.5095``: the boundary's second in that window
+submissions    ``NAME_start.mp4,s,64.684``: the second that a model predicts
 =============  ==========================================================================
 
-Readers take UTF-8 with or without a byte order mark, any line ends, and blank lines; whatever else
-is wrong is a TableError that names file, line and value. Writers write a whole file or nothing, and
-the same values always give the same bytes.
+Readers accept UTF-8 with or without a byte order mark, any line ends, and blank lines; any other
+fault is a TableError that names file, line and value. Writers write a whole file or nothing, and
+equal values give equal bytes.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from clipping.text_files import cell_number, csv_rows, csv_text, read_text
 
 Side = Literal["start", "end"]
 WINDOW_SECONDS = 200.0
-"""Length of a window: labels and submissions lie from 0 to here."""
+"""Length of a window in seconds; labels and submissions are between 0 and it."""
 
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, order=True)
 class WindowId:
-    """A window of an episode; ``str()`` is how the tables call it: ``NAME_start``, ``NAME_end``.
+    """A window of an episode; ``str()`` is its name in tables: ``NAME_start``, ``NAME_end``.
 
     Raises:
         ValueError: unless the name is one line of text and the side ``"start"`` or ``"end"``.
@@ -73,10 +73,10 @@ class WindowId:
 
 
 def read_labels(path: Path | str) -> dict[WindowId, float]:
-    """The rows ``NAME_start 60.5095`` of a label file, in its order; seconds in the window.
+    """Read the rows ``NAME_start 60.5095`` of a label file, in its order; seconds in the window.
 
     Raises:
-        TableError: see the head of this module.
+        TableError: naming file and line of a wrong row.
     """
 
     def parse(line: str) -> tuple[WindowId, float]:
@@ -97,10 +97,10 @@ def write_labels(path: Path | str, labels: Mapping[WindowId, float]) -> None:
 
 
 def read_submission(path: Path | str) -> dict[WindowId, float]:
-    """The rows ``NAME_start.mp4,s,64.684`` of a submission, in its order; seconds in the window.
+    """Read the rows ``NAME_start.mp4,s,64.684`` of a submission, in its order; seconds.
 
     Raises:
-        TableError: see the head of this module.
+        TableError: naming file and line of a wrong row.
     """
 
     def parse(cells: list[str]) -> tuple[WindowId, float]:
@@ -116,7 +116,7 @@ def read_submission(path: Path | str) -> dict[WindowId, float]:
             )
         window = WindowId.parse(stem)
         if cells[1] != window.side[0]:
-            raise ValueError(f"{window} needs {window.side[0]!r} beside it, got {show(cells[1])}")
+            raise ValueError(f"{window} needs {window.side[0]!r} next to it, got {show(cells[1])}")
         return window, _position(cell_number(cells[2], "the position"))
 
     return _windows(path, csv_rows(path), parse)
@@ -126,7 +126,7 @@ def write_submission(path: Path | str, positions: Mapping[WindowId, float]) -> N
     """Write a submission: three decimals, no header, sorted by window.
 
     Raises:
-        TableError: for no windows at all, or a position that is no number from 0 to 200.
+        TableError: if there are no windows, or a position is no number from 0 to 200.
     """
     if not positions:
         raise TableError(f"{path}: a submission needs at least one window")
@@ -143,7 +143,7 @@ def _windows(
     rows: Iterable[tuple[int, Row]],
     parse: Callable[[Row], tuple[WindowId, float]],
 ) -> dict[WindowId, float]:
-    """Parse numbered rows; each window may come once."""
+    """Parse numbered rows, in which each window stands at most once."""
     positions: dict[WindowId, float] = {}
     lines: dict[WindowId, int] = {}
     for line, row in rows:
@@ -158,14 +158,14 @@ def _windows(
 
 
 def _position(seconds: float) -> float:
-    """Seconds in a window."""
+    """Return seconds in a window if they are between 0 and its length."""
     if not 0 <= seconds <= WINDOW_SECONDS:  # NaN fails this too
         raise ValueError(f"the position is from 0 to {WINDOW_SECONDS:g} s, got {seconds}")
     return seconds
 
 
 def _checked(path: Path | str, window: WindowId, seconds: float) -> float:
-    """A position that may be written."""
+    """Return a position as a float if it is within the window; else raise a TableError."""
     try:
         return _position(float(seconds))
     except ValueError as error:

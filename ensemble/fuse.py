@@ -57,7 +57,7 @@ def fuse_files(config: FuseConfig) -> dict[WindowId, Fusion]:
     fused = fuse_submissions(submissions, method=config.method, missing=config.missing)
     write_submission(config.output, {window: item.position for window, item in fused.items()})
     if config.report is not None:
-        write_report(config.report, fused)
+        write_fusions(config.report, fused)
     return fused
 
 
@@ -92,7 +92,7 @@ def find_submissions(config: FuseConfig) -> dict[str, Path]:
     return dict(zip(printable, found.values(), strict=True))
 
 
-def write_report(path: Path, fused: Mapping[WindowId, Fusion]) -> None:
+def write_fusions(path: Path, fused: Mapping[WindowId, Fusion]) -> None:
     """One row, or JSON object, a window; least confident first, so that the doubtful are on top."""
     doubtful_first = sorted(fused.items(), key=lambda item: (item[1].confidence, item[0]))
     if path.suffix.lower() == ".json":
@@ -116,7 +116,7 @@ def write_report(path: Path, fused: Mapping[WindowId, Fusion]) -> None:
     write_text(path, csv_text(rows))
 
 
-def print_summary(fused: Mapping[WindowId, Fusion]) -> None:
+def print_fusions(fused: Mapping[WindowId, Fusion]) -> None:
     """A table on stdout: what each submission added, and how much they agree."""
     from rich.console import Console
     from rich.table import Table
@@ -149,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
     def command() -> None:
-        print_summary(fuse_files(config))
+        print_fusions(fuse_files(config))
         print(f"{config.output} written", file=sys.stderr)
 
     return run(command, PROG)

@@ -25,7 +25,7 @@ from clipping.media.probe import MediaInfo
 from clipping.packing import (
     FRAMES_A_BLOCK,
     Unpack,
-    join,
+    join_blocks,
     pack_frames,
     pack_masks,
     pack_samples,
@@ -156,7 +156,7 @@ class Episode:
         try:
             with safe_open(self.path, framework="numpy") as file:
                 total = self.seconds * rate
-                join(
+                join_blocks(
                     key,
                     lambda name: packed(file, name, most),
                     out,

@@ -17,7 +17,7 @@ from clipping.media.probe import MediaInfo
 from clipping.windows import Side
 from preprocess.audio import mfcc
 from preprocess.features import Features
-from preprocess.frames import place
+from preprocess.frames import draw_thumbnail
 from preprocess.settings import FeatureSettings
 from preprocess.text.engine import detector, fill
 from preprocess.text.recognition import Line, TextReader, read_lines
@@ -111,7 +111,7 @@ class FrameFeatures:
         self, second: int, frame: Frame, thumbnail: np.ndarray
     ) -> tuple[np.ndarray, list[Line]]:
         """Draw the thumbnail; the text mask, and the words where there is a reader."""
-        place(frame, thumbnail)
+        draw_thumbnail(frame, thumbnail)
         boxes = self._track.find(frame)
         lines = []
         if self._reader is not None and boxes:

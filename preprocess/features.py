@@ -17,12 +17,12 @@ from clipping.identity import Source
 from clipping.packing import (
     FRAMES_A_BLOCK,
     Unpack,
-    join,
+    join_blocks,
     pack_floats,
     pack_frames,
     pack_masks,
     packed,
-    split,
+    split_blocks,
     unpack_floats,
     unpack_frames,
     unpack_masks,
@@ -140,7 +140,7 @@ def save(features: Features, path: Path | str) -> None:
     tensors = {
         "mfcc": pack_floats(features.mfcc),
         "text": pack_masks(features.text),
-        **split("frames", features.frames, pack_frames, FRAMES_A_BLOCK),
+        **split_blocks("frames", features.frames, pack_frames, FRAMES_A_BLOCK),
     }
     # Lone surrogates, as in file names that are not UTF-8, survive as JSON escapes.
     metadata = {"format": FORMAT, "version": str(VERSION), "about": json.dumps(about)}
@@ -206,7 +206,7 @@ def _read_packed(
     for key, unpack in unpacks.items():
         unpack(packed(file, key, arrays[key].nbytes), arrays[key])
     frames = arrays["frames"]
-    join(
+    join_blocks(
         "frames",
         lambda key: packed(file, key, frames[:FRAMES_A_BLOCK].nbytes),
         frames,

@@ -38,7 +38,7 @@ def letterbox(size: tuple[int, int], canvas: tuple[int, int]) -> Letterbox:
     return Letterbox((canvas[0] - width) // 2, (canvas[1] - height) // 2, width, height)
 
 
-def place(frame: Frame, canvas: np.ndarray) -> None:
+def draw_thumbnail(frame: Frame, canvas: np.ndarray) -> None:
     """Draw a frame, area-averaged, into the middle of a black uint8 (3, height, width) canvas."""
     box = letterbox(frame.size, (canvas.shape[2], canvas.shape[1]))
     rows = slice(box.top, box.top + box.height)

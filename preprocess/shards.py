@@ -19,7 +19,7 @@ from pathlib import Path
 
 from clipping.errors import ClippingError, ConfigError, FeatureError
 from clipping.files import atomic_path, require_writable, write_text
-from clipping.storage import Ranges, fetched, files_below, local, shown, url_of
+from clipping.storage import Ranges, as_written, fetched, files_below, local, url_of
 from clipping.windows import WindowId, read_labels
 
 INDEX = "shards.json"
@@ -75,7 +75,7 @@ def pack(config: ShardsConfig) -> list[Shard]:
     output = local(config.output)
     require_writable(output)
     if _has_index(output):
-        raise ClippingError(f"{shown(output)}: holds shards already; give another folder")
+        raise ClippingError(f"{as_written(output)}: holds shards already; give another folder")
     files = _files(local(config.inputs[0]), labels)
     if not files:
         raise ClippingError(f"{config.inputs[0]}: there are no feature files in it (with labels)")
@@ -108,12 +108,12 @@ def read_index(folder: Path) -> list[Shard]:
         shards = [Shard(str(s["name"]), int(s["windows"])) for s in content["shards"]]
     except FileNotFoundError as error:
         raise ClippingError(
-            f"{shown(path)}: there is no such file; make it: python -m preprocess.shards"
+            f"{as_written(path)}: there is no such file; make it: python -m preprocess.shards"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ClippingError(f"{shown(path)}: is no index of shards: {error!r}") from error
+        raise ClippingError(f"{as_written(path)}: is no index of shards: {error!r}") from error
     if any(Path(shard.name).name != shard.name or shard.windows < 1 for shard in shards):
-        raise ClippingError(f"{shown(path)}: is no index of shards: a name or number is wrong")
+        raise ClippingError(f"{as_written(path)}: is no index of shards: a name or number is wrong")
     return shards
 
 
@@ -131,18 +131,18 @@ def read_shard(path: Path) -> Iterator[Packed]:
         ):
             yield from _windows(tar, path)
     except (OSError, tarfile.TarError, ValueError) as error:
-        raise FeatureError(f"{shown(path)}: is no shard, or is damaged: {error}") from error
+        raise FeatureError(f"{as_written(path)}: is no shard, or is damaged: {error}") from error
 
 
 def _windows(tar: tarfile.TarFile, path: Path) -> Iterator[Packed]:
     features: tuple[str, bytes] | None = None
     for member in tar:
         if not member.isreg() or member.size > _MAX_MEMBER_BYTES:
-            raise FeatureError(f"{shown(path)}: {member.name}: is no file of a shard")
+            raise FeatureError(f"{as_written(path)}: {member.name}: is no file of a shard")
         taken = tar.extractfile(member)
         data = b"" if taken is None else taken.read()
         if len(data) != member.size:
-            raise FeatureError(f"{shown(path)}: {member.name}: is cut short")
+            raise FeatureError(f"{as_written(path)}: {member.name}: is cut short")
         if member.name.endswith(FEATURES):
             if features is not None:
                 yield Packed(*features, None)
@@ -151,7 +151,7 @@ def _windows(tar: tarfile.TarFile, path: Path) -> Iterator[Packed]:
             yield Packed(*features, float(data))
             features = None
         else:
-            raise FeatureError(f"{shown(path)}: {member.name}: is no file of a shard")
+            raise FeatureError(f"{as_written(path)}: {member.name}: is no file of a shard")
     if features is not None:
         yield Packed(*features, None)
 
@@ -197,7 +197,7 @@ def _files(folder: Path, labels: Mapping[WindowId, float] | None) -> dict[str, P
 def _has_index(folder: Path) -> bool:
     url = url_of(folder)
     path = folder / INDEX
-    return path.exists() if url is None else shown(path) in files_below(url)
+    return path.exists() if url is None else as_written(path) in files_below(url)
 
 
 def _hash(name: str) -> bytes:
@@ -216,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(config: ShardsConfig) -> int:
     shards = pack(config)
     windows = sum(shard.windows for shard in shards)
-    print(f"{windows} windows in {len(shards)} shards: {shown(local(config.output))}")
+    print(f"{windows} windows in {len(shards)} shards: {as_written(local(config.output))}")
     return 0
 
 

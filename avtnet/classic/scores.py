@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from avtnet.classic.dataset import Window
-from clipping.judging.metrics import evaluate
+from clipping.judging.metrics import evaluate_positions
 
 
 def score_windows(windows: Sequence[Window], positions: Sequence[float]) -> dict[str, float]:
@@ -15,12 +15,12 @@ def score_windows(windows: Sequence[Window], positions: Sequence[float]) -> dict
     """
     true = {window.id: window.seconds for window in windows}
     found = dict(zip(true, positions, strict=True))
-    figures = evaluate(found, true)
+    figures = evaluate_positions(found, true)
     row = {name: figures[name] for name in ("score", "mae", "hit@1")}
     for side in ("start", "end"):
         share = {window: seconds for window, seconds in true.items() if window.side == side}
         if share:
-            row[f"score_{side}"] = evaluate(found, share)["score"]
+            row[f"score_{side}"] = evaluate_positions(found, share)["score"]
     return row
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from avtnet.classic.dataset import Batch, to_batch, to_targets
 from clipping.errors import ClippingError, FeatureError
-from clipping.storage import local, shown
+from clipping.storage import as_written, local
 from clipping.windows import WINDOW_SECONDS
 from preprocess.features import Features, load
 from preprocess.settings import FeatureSettings
@@ -75,7 +75,7 @@ class ShardDataset(IterableDataset[tuple[Features, float]]):
         count = self.rank.count * worker.count
         if len(self.shards) < count:
             raise ClippingError(
-                f"{shown(self.folder)}: {len(self.shards)} shards cannot be shared by {count} "
+                f"{as_written(self.folder)}: {len(self.shards)} shards cannot be shared by {count} "
                 "workers; pack smaller ones (--shard-mb) or take fewer workers"
             )
         order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.shards))
@@ -91,12 +91,12 @@ class ShardDataset(IterableDataset[tuple[Features, float]]):
             yield packed
         if count != shard.windows:
             raise FeatureError(
-                f"{shown(self.folder / shard.name)}: holds {count} windows, not the "
+                f"{as_written(self.folder / shard.name)}: holds {count} windows, not the "
                 f"{shard.windows} of its index; pack the features again"
             )
 
     def _unpacked(self, packed: Packed, here: Path) -> tuple[Features, float]:
-        where = f"{shown(self.folder)}: {packed.name}"
+        where = f"{as_written(self.folder)}: {packed.name}"
         if packed.seconds is None or not 0 <= packed.seconds <= WINDOW_SECONDS:
             raise FeatureError(f"{where}: has no label; pack with --labels")
         here.write_bytes(packed.features)

@@ -59,7 +59,7 @@ class _End:
         return abs(self.at - self.anchor) > _NEAR
 
 
-def snap(claims: Sequence[Claim], repetition: Repetition, cache: Cache) -> list[Claim]:
+def snap_ends(claims: Sequence[Claim], repetition: Repetition, cache: Cache) -> list[Claim]:
     """Return the claims with their ends moved to the change of the picture that most have there.
 
     The moment of the song at which the picture changes is looked for in up to five episodes. If

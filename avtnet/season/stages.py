@@ -15,7 +15,7 @@ from avtnet.season.known_spans import apply_known_spans
 from avtnet.season.pictures import compare_pictures
 from avtnet.season.repetition import SOUND, Progress, Repetition, listen, quiet
 from avtnet.season.roles import Claim, assign_roles
-from avtnet.season.snap import snap
+from avtnet.season.snap import snap_ends
 from avtnet.season.speech import split_off_speech
 from clipping.errors import ClippingError
 from clipping.formats.titles import role_of
@@ -103,7 +103,7 @@ def season_candidates(
             claims = compare_pictures(
                 repetition, claims, cache, always=options.pictures == "always", progress=progress
             )
-        claims = snap(split_off_speech(claims, repetition, cache), repetition, cache)
+        claims = snap_ends(split_off_speech(claims, repetition, cache), repetition, cache)
     written = [written_json(path, name, options.written_to) for name, path in files.items()]
     hints = apply_known_spans(paths, repetition, cache, themes, settings, written=written)
     facts, names = [], list(files)

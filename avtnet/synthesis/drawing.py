@@ -14,7 +14,7 @@ from avtnet.synthesis.script import SERIES, stream
 Colour = tuple[int, int, int]
 
 
-def colour(hue: float, saturation: float, value: float) -> Colour:
+def hsv(hue: float, saturation: float, value: float) -> Colour:
     """A colour from hue (turns), saturation and value (0..1)."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
@@ -71,12 +71,10 @@ def draw_place(
     light = rng.random() < bright
     hue = look.hues[rng.integers(len(look.hues))]
     kind = str(rng.choice(["land", "town", "room", "night"]))
-    top = colour(
-        hue, rng.uniform(0.2, 0.7), rng.uniform(0.75, 1) if light else rng.uniform(0.25, 0.8)
-    )
-    low = colour(hue + 0.07, rng.uniform(0.1, 0.5), 0.95 if light else rng.uniform(0.3, 0.85))
+    top = hsv(hue, rng.uniform(0.2, 0.7), rng.uniform(0.75, 1) if light else rng.uniform(0.25, 0.8))
+    low = hsv(hue + 0.07, rng.uniform(0.1, 0.5), 0.95 if light else rng.uniform(0.3, 0.85))
     if kind == "night" and not light:
-        top, low = colour(hue, 0.6, 0.1), colour(hue, 0.5, 0.3)
+        top, low = hsv(hue, 0.6, 0.1), hsv(hue, 0.5, 0.3)
     column = np.linspace(top, low, height).astype(np.uint8)[:, None]
     image = Image.fromarray(np.broadcast_to(column, (height, width, 3)).copy())
     draw = ImageDraw.Draw(image)
@@ -87,33 +85,33 @@ def draw_place(
                 xs / width * rng.uniform(4, 14) + rng.uniform(0, 6)
             )
             points = [(0, height), *zip(xs.tolist(), ys.tolist(), strict=True), (width, height)]
-            draw.polygon(points, fill=colour(hue + 0.25 + 0.04 * layer, 0.5, 0.75 - 0.18 * layer))
+            draw.polygon(points, fill=hsv(hue + 0.25 + 0.04 * layer, 0.5, 0.75 - 0.18 * layer))
     elif kind == "room":
         floor = round(height * rng.uniform(0.65, 0.8))
-        draw.rectangle((0, floor, width, height), fill=colour(hue + 0.05, 0.5, 0.35))
+        draw.rectangle((0, floor, width, height), fill=hsv(hue + 0.05, 0.5, 0.35))
         for _ in range(4):
             x, y = rng.uniform(0, width * 0.85), rng.uniform(height * 0.1, height * 0.35)
             box = (x, y, x + rng.uniform(15, 50), y + rng.uniform(20, 50))
-            draw.rectangle(box, fill=colour(hue + rng.uniform(0.3, 0.6), 0.35, 0.85), outline=low)
+            draw.rectangle(box, fill=hsv(hue + rng.uniform(0.3, 0.6), 0.35, 0.85), outline=low)
     else:
         x = 0.0
         while x < width:
             wide, tall = rng.uniform(12, 40), rng.uniform(0.25, 0.75) * height
-            shade = colour(hue + 0.03, 0.35, rng.uniform(0.12, 0.5))
+            shade = hsv(hue + 0.03, 0.35, rng.uniform(0.12, 0.5))
             draw.rectangle((x, height - tall, x + wide, height), fill=shade)
             for wy in np.arange(height - tall + 4, height - 4, 9):
                 for wx in np.arange(x + 3, x + wide - 4, 7):
                     if rng.random() < 0.4:
-                        draw.rectangle((wx, wy, wx + 2, wy + 3), fill=colour(0.14, 0.5, 0.9))
+                        draw.rectangle((wx, wy, wx + 2, wy + 3), fill=hsv(0.14, 0.5, 0.9))
             x += wide
     return image
 
 
 def _draw_character(rng: np.random.Generator, height: int) -> Character:
-    skin = colour(rng.uniform(0.03, 0.09), rng.uniform(0.15, 0.45), rng.uniform(0.75, 1))
-    hair = colour(rng.random(), rng.uniform(0.3, 0.9), rng.uniform(0.15, 0.95))
-    coat = colour(rng.random(), rng.uniform(0.3, 0.9), rng.uniform(0.3, 0.9))
-    eyes = colour(rng.random(), 0.8, 0.6)
+    skin = hsv(rng.uniform(0.03, 0.09), rng.uniform(0.15, 0.45), rng.uniform(0.75, 1))
+    hair = hsv(rng.random(), rng.uniform(0.3, 0.9), rng.uniform(0.15, 0.95))
+    coat = hsv(rng.random(), rng.uniform(0.3, 0.9), rng.uniform(0.3, 0.9))
+    eyes = hsv(rng.random(), 0.8, 0.6)
     spikes = [(rng.uniform(-1.1, 1.1), rng.uniform(-1.45, -0.6)) for _ in range(9)]
     spikes.sort()
     long_hair = rng.uniform(0.2, 1.6)

@@ -123,7 +123,7 @@ def make_shard(path: Path, number: int, seed: int, material: Material) -> None:
         temporary.write_bytes(save(arrays, metadata))
 
 
-def read_shard(path: Path) -> list[Piece]:
+def read_pieces(path: Path) -> list[Piece]:
     """The pieces of a file.
 
     Raises:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from avtnet.synthesis.drawing import Style, colour, draw_place
+from avtnet.synthesis.drawing import Style, draw_place, hsv
 from avtnet.synthesis.material import Material, picture
 
 Draw = Callable[[float], Image.Image]
@@ -40,8 +40,8 @@ def texture(rng: np.random.Generator, width: int, height: int, hue: float) -> Im
         field += np.asarray(large) * np.float32(rough**octave)
     low, high = np.percentile(field, (2, 98))
     share = np.clip((field - low) / (high - low + 1e-6), 0, 1)[..., None]
-    dark = np.array(colour(hue, rng.uniform(0, 0.9), rng.uniform(0, 0.6)), np.float32)
-    light = colour(hue + rng.normal(0, 0.15), rng.uniform(0, 0.8), rng.uniform(0.3, 1))
+    dark = np.array(hsv(hue, rng.uniform(0, 0.9), rng.uniform(0, 0.6)), np.float32)
+    light = hsv(hue + rng.normal(0, 0.15), rng.uniform(0, 0.8), rng.uniform(0.3, 1))
     return Image.fromarray((dark + (np.array(light, np.float32) - dark) * share).astype(np.uint8))
 
 
@@ -123,7 +123,7 @@ def lines(look: Style, rng: np.random.Generator, material: Material, speed: floa
     """Speed lines and somebody who shakes, or nobody."""
     width, height = look.size
     someone = look.characters[rng.integers(len(look.characters))].bust
-    paint = colour(look.hues[rng.integers(len(look.hues))], 0.5, rng.uniform(0.1, 0.9))
+    paint = hsv(look.hues[rng.integers(len(look.hues))], 0.5, rng.uniform(0.1, 0.9))
     alone, seed = rng.random() < 0.4, int(rng.integers(2**31))
 
     def draw(time: float) -> Image.Image:
@@ -146,7 +146,7 @@ def rays(look: Style, rng: np.random.Generator, material: Material, speed: float
     width, height = look.size
     hue, count, turn = look.hues[rng.integers(len(look.hues))], int(rng.integers(5, 14)), speed * 12
     someone = look.characters[rng.integers(len(look.characters))].bust
-    back, front = colour(hue, 0.35, rng.uniform(0.4, 1)), colour(hue + 0.08, 0.8, 0.9)
+    back, front = hsv(hue, 0.35, rng.uniform(0.4, 1)), hsv(hue + 0.08, 0.8, 0.9)
 
     def draw(time: float) -> Image.Image:
         image = Image.new("RGB", look.size, back)
@@ -164,12 +164,12 @@ def rays(look: Style, rng: np.random.Generator, material: Material, speed: float
 def shapes(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
     """Polygons that fly about."""
     width, height = look.size
-    back = colour(look.hues[rng.integers(len(look.hues))], rng.uniform(0, 0.7), rng.uniform(0, 1))
+    back = hsv(look.hues[rng.integers(len(look.hues))], rng.uniform(0, 0.7), rng.uniform(0, 1))
     count = int(rng.integers(4, 16))
     at = rng.uniform((0, 0), (width, height), (count, 2))
     drift = rng.normal(0, width * max(speed, 0.02), (count, 2))
     radius = rng.uniform(height * 0.04, height * 0.25, count)
-    paint = [colour(rng.random(), 0.8, rng.uniform(0.4, 1)) for _ in range(count)]
+    paint = [hsv(rng.random(), 0.8, rng.uniform(0.4, 1)) for _ in range(count)]
     sides, spin = rng.integers(3, 7, count), rng.uniform(-90, 90)
 
     def draw(time: float) -> Image.Image:
@@ -207,9 +207,9 @@ def faces(look: Style, rng: np.random.Generator, material: Material, speed: floa
     return draw
 
 
-def plain(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
-    """One colour, black as often as not."""
-    paint = BLACK if rng.random() < 0.6 else colour(rng.random(), rng.random(), rng.random())
+def one_colour(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
+    """One hsv, black as often as not."""
+    paint = BLACK if rng.random() < 0.6 else hsv(rng.random(), rng.random(), rng.random())
     image = Image.new("RGB", look.size, paint)
     return lambda time: image
 
@@ -224,11 +224,11 @@ def blurred(draw: Draw, pixels: float) -> Draw:
     return lambda time: draw(time).filter(ImageFilter.GaussianBlur(pixels))
 
 
-STORY = (talk, pan, walk, lines, plain, faces)
+STORY = (talk, pan, walk, lines, one_colour, faces)
 STORY_SHARES = (0.42, 0.3, 0.14, 0.08, 0.03, 0.03)
-SONG = (rays, walk, shapes, faces, pan, talk, lines, plain)
+SONG = (rays, walk, shapes, faces, pan, talk, lines, one_colour)
 SONG_SHARES = (0.14, 0.18, 0.14, 0.12, 0.22, 0.1, 0.06, 0.04)
-CALM = (pan, walk, talk, shapes, plain)
+CALM = (pan, walk, talk, shapes, one_colour)
 CALM_SHARES = (0.5, 0.15, 0.1, 0.05, 0.2)
 
 

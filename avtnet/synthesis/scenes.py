@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from avtnet.synthesis.captions import BLACK, WHITE, Block, Box, Caption, Writer
-from avtnet.synthesis.drawing import Style, colour
+from avtnet.synthesis.drawing import Style, hsv
 from avtnet.synthesis.material import Material
 from avtnet.synthesis.outline import OutlineStretch
 from avtnet.synthesis.scenery import (
@@ -23,7 +23,7 @@ from avtnet.synthesis.scenery import (
     Runner,
     blurred,
     dimmed,
-    plain,
+    one_colour,
 )
 
 
@@ -146,9 +146,9 @@ def _ending(
     )
     dim = float(rng.uniform(0.3, 1.0))
     if manner == "black":
-        draw: Draw = plain(look, np.random.default_rng(1), material, 0)
+        draw: Draw = one_colour(look, np.random.default_rng(1), material, 0)
         if rng.random() < 0.3:
-            paint = colour(rng.random(), rng.uniform(0, 0.8), rng.uniform(0, 0.35))
+            paint = hsv(rng.random(), rng.uniform(0, 0.8), rng.uniform(0, 0.35))
             field = Image.new("RGB", look.size, paint)
             draw = lambda time: field  # noqa: E731 - a shot that is one picture
         else:
@@ -187,7 +187,7 @@ def _card(
 ) -> Scene:  # fmt: skip
     """A title, a sponsor, an eyecatch, a company's logo: few pictures, few words."""
     if rng.random() < 0.4:
-        paint = BLACK if rng.random() < 0.5 else colour(rng.random(), rng.random(), rng.random())
+        paint = BLACK if rng.random() < 0.5 else hsv(rng.random(), rng.random(), rng.random())
         field = Image.new("RGB", look.size, paint)
         draw: Draw = lambda time: field  # noqa: E731
     else:
@@ -195,7 +195,7 @@ def _card(
             length, look, material, rng, kinds=SONG, shares=SONG_SHARES,
             seconds=8.0, speed=rng.uniform(0, 0.2),
         ).draw  # fmt: skip
-    fill = WHITE if rng.random() < 0.7 else colour(rng.random(), 0.8, 1)
+    fill = WHITE if rng.random() < 0.7 else hsv(rng.random(), 0.8, 1)
     block = writer.headline(rng, rng.uniform(0.05, 0.2), fill)
     captions = [_held(block, look, rng, rng.uniform(0, 0.4) * length, length, centred=True)]
     if rng.random() < 0.4:
@@ -268,7 +268,7 @@ def _corner_credits(
     fill = (
         WHITE
         if rng.random() < 0.75
-        else colour(rng.random(), rng.uniform(0, 1), rng.choice([0.1, 0.9]))
+        else hsv(rng.random(), rng.uniform(0, 1), rng.choice([0.1, 0.9]))
     )
     align = str(rng.choice(["left", "center", "right"]))
     hold, wander = rng.uniform(1.5, 5), rng.random() < 0.5
@@ -360,7 +360,7 @@ LAYOUTS: dict[str, Callable[..., list[Caption]]] = {
 
 def _logos(length: float, look: Style, writer: Writer, rng: np.random.Generator) -> list[Caption]:
     """The series' title: early on, at the close, both or not at all."""
-    fill = WHITE if rng.random() < 0.6 else colour(rng.random(), 0.9, rng.uniform(0.4, 1))
+    fill = WHITE if rng.random() < 0.6 else hsv(rng.random(), 0.9, rng.uniform(0.4, 1))
     block = writer.headline(rng, rng.uniform(0.09, 0.22), fill)
     hold = rng.uniform(2, 5)
     captions = []
@@ -411,7 +411,7 @@ def _signs(length: float, look: Style, writer: Writer, rng: np.random.Generator)
     captions: list[Caption] = []
     often = rng.choice([0.0, 1 / 60, 1 / 15])
     for _ in range(rng.poisson(length * often)):
-        fill = WHITE if rng.random() < 0.5 else colour(rng.random(), rng.random(), rng.random())
+        fill = WHITE if rng.random() < 0.5 else hsv(rng.random(), rng.random(), rng.random())
         block = writer.sign(rng, fill)
         at = rng.uniform(0, length)
         captions.append(

@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 from PIL import Image, ImageDraw
 
-from avtnet.synthesis.drawing import Style, colour, draw_place
+from avtnet.synthesis.drawing import Style, draw_place, hsv
 from avtnet.synthesis.music import Song
 
 Pictures = Iterator[Image.Image]
@@ -51,7 +51,7 @@ def _opening_credit(look: Style, rng: np.random.Generator) -> tuple[Image.Image,
     if rng.random() < 0.3:
         lines += look.typist.credit(rng, 1)
     dark = rng.random() < 0.8
-    fill = WHITE if dark else colour(look.hues[0], 0.8, 0.3)
+    fill = WHITE if dark else hsv(look.hues[0], 0.8, 0.3)
     block = look.typist.credits(lines, fill, look.credit_align, dark)
     width, height = look.size
     margin = round(height * 0.06)
@@ -66,12 +66,12 @@ def _rays_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
     count, turn = int(rng.integers(6, 12)), rng.uniform(-0.12, 0.12)
     someone = look.characters[rng.integers(len(look.characters))].bust
     for k in range(frames):
-        image = Image.new("RGB", look.size, colour(hue, 0.35, 1))
+        image = Image.new("RGB", look.size, hsv(hue, 0.35, 1))
         draw = ImageDraw.Draw(image)
         for ray in range(count):
             angles = 2 * np.pi * (ray + np.array([0, 0.5])) / count + k * turn
             far = [(width / 2 + width * np.cos(a), height / 2 + width * np.sin(a)) for a in angles]
-            draw.polygon([(width / 2, height / 2), *far], fill=colour(hue + 0.08, 0.8, 0.95))
+            draw.polygon([(width / 2, height / 2), *far], fill=hsv(hue + 0.08, 0.8, 0.95))
         x = round(width * (0.5 + 0.02 * k)) - someone.width // 2
         image.paste(someone, (x, height - someone.height), someone)
         yield image
@@ -92,12 +92,12 @@ def _run_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
 
 def _shapes_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
     width, height = look.size
-    ground = colour(look.hues[rng.integers(len(look.hues))], 0.5, 0.95)
+    ground = hsv(look.hues[rng.integers(len(look.hues))], 0.5, 0.95)
     count = int(rng.integers(5, 14))
     at = rng.uniform((0, 0), (width, height), (count, 2))
     speed = rng.normal(0, width * 0.05, (count, 2))
     radius = rng.uniform(height * 0.05, height * 0.25, count)
-    paint = [colour(look.hues[k % len(look.hues)], 0.8, rng.uniform(0.6, 1)) for k in range(count)]
+    paint = [hsv(look.hues[k % len(look.hues)], 0.8, rng.uniform(0.6, 1)) for k in range(count)]
     sides = rng.integers(3, 7, count)
     for k in range(frames):
         image = Image.new("RGB", look.size, ground)
@@ -115,7 +115,7 @@ def _faces_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
     image = Image.new("RGB", look.size, WHITE)
     for slot, who in enumerate(chosen):
         left = slot * width // 3
-        fill = colour(look.hues[who % len(look.hues)], 0.6, 0.95)
+        fill = hsv(look.hues[who % len(look.hues)], 0.6, 0.95)
         panel = Image.new("RGB", (width // 3 - 2, height), fill)
         bust = look.characters[who].bust
         panel.paste(bust, ((panel.width - bust.width) // 2, height - bust.height), bust)
@@ -139,14 +139,14 @@ def _sky_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
 
 def _logo_shot(frames: int, look: Style, rng: np.random.Generator) -> Pictures:
     hue = look.hues[0]
-    image = Image.new("RGB", look.size, colour(hue, 0.15, 1))
+    image = Image.new("RGB", look.size, hsv(hue, 0.15, 1))
     draw = ImageDraw.Draw(image)
     width, height = look.size
     for radius in range(6, 0, -1):
         r = radius * height / 7
         box = (width / 2 - 2 * r, height / 2 - r, width / 2 + 2 * r, height / 2 + r)
-        draw.ellipse(box, fill=colour(hue + 0.02 * radius, 0.2 + 0.08 * radius, 1))
-    logo = look.typist.logo(colour(hue + 0.5, 0.9, 0.5), WHITE)
+        draw.ellipse(box, fill=hsv(hue + 0.02 * radius, 0.2 + 0.08 * radius, 1))
+    logo = look.typist.logo(hsv(hue + 0.5, 0.9, 0.5), WHITE)
     logo.thumbnail((round(width * 0.9), round(height * 0.8)))
     image.paste(logo, ((width - logo.width) // 2, (height - logo.height) // 2), logo)
     flash = Image.new("RGB", look.size, WHITE)

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 from PIL import Image, ImageDraw
 
-from avtnet.synthesis.drawing import Style, colour, draw_place
+from avtnet.synthesis.drawing import Style, draw_place, hsv
 from avtnet.synthesis.script import EPISODE, PART, Script, ScriptPart, stream
 from avtnet.synthesis.sequences import BLACK, WHITE, Pictures, ending, opening, stamped
 from avtnet.synthesis.soundtrack import Score
@@ -105,7 +105,7 @@ def _place_shot(frames: int, rate: int, look: Style, rng: np.random.Generator) -
         sign = look.typist.sign(rng, WHITE)
         x, y = round(width * rng.uniform(0.2, 0.7)), round(height * rng.uniform(0.2, 0.6))
         board = (x - 4, y - 2, x + sign.width + 4, y + sign.height + 2)
-        ImageDraw.Draw(place).rectangle(board, fill=colour(rng.random(), 0.7, 0.35))
+        ImageDraw.Draw(place).rectangle(board, fill=hsv(rng.random(), 0.7, 0.35))
         place.paste(sign, (x, y), sign)
     pans = rng.random() < 0.5
     still = place.crop((0, 0, width, height))
@@ -118,7 +118,7 @@ def _action_shot(frames: int, rate: int, look: Style, rng: np.random.Generator) 
     """Speed lines and somebody who shakes."""
     width, height = look.size
     someone = look.characters[rng.integers(len(look.characters))].bust
-    ground = colour(look.hues[rng.integers(len(look.hues))], 0.5, rng.uniform(0.2, 0.6))
+    ground = hsv(look.hues[rng.integers(len(look.hues))], 0.5, rng.uniform(0.2, 0.6))
     for _ in range(frames):
         image = Image.new("RGB", look.size, ground)
         draw = ImageDraw.Draw(image)
@@ -145,7 +145,7 @@ def _card(part: ScriptPart, look: Style, rng: np.random.Generator) -> Pictures:
     image = draw_place(look, rng, width, height, bright=1.0)
     if part.kind == "title":
         # Dark: the opening before it ends on its bright title.
-        ground = BLACK if rng.random() < 0.5 else colour(look.hues[0], 0.6, 0.3)
+        ground = BLACK if rng.random() < 0.5 else hsv(look.hues[0], 0.6, 0.3)
         image = Image.new("RGB", look.size, ground)
         text = look.typist.headline(look.typist.episode_title(rng), WHITE)
     elif part.kind == "sponsor":

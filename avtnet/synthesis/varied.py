@@ -46,7 +46,7 @@ def render(outline: Outline, path: Path, config: SynthesizeConfig) -> None:
         )
 
 
-def describe(outline: Outline, media: Path, config: SynthesizeConfig) -> dict[str, Any]:
+def describe_outline(outline: Outline, media: Path, config: SynthesizeConfig) -> dict[str, Any]:
     """The truth about an episode, for JSON."""
     return {
         "name": outline.name,

@@ -39,7 +39,7 @@ from avtnet.dense.model import AVTNetDense
 from avtnet.dense.tensors import collate
 from avtnet.dense.training import Compositions, DenseTrainConfig, blend, fit_step
 from avtnet.synthesis.composer import Composer
-from avtnet.synthesis.library import Piece, read_shard
+from avtnet.synthesis.library import Piece, read_pieces
 from avtnet.tuning.episodes import Mixed, OwnEpisode, OwnWindows, part_of, window
 from avtnet.tuning.labels import KINDS
 from clipping.config import dump
@@ -329,7 +329,7 @@ def _pieces(config: TuneConfig) -> list[Piece]:
         raise ClippingError(
             f"{config.library}: has no train-0000.safetensors: avtnet dense_train renders them"
         )
-    return [piece for file in files for piece in read_shard(file)]
+    return [piece for file in files for piece in read_pieces(file)]
 
 
 def _key(

@@ -1,4 +1,4 @@
-"""Segments of whole episodes, as ``avtnet locate`` writes them, beside labels of the same."""
+"""Evaluate segments of whole episodes, as ``avtnet locate`` writes them, against labels."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from clipping.segments import Segment, Timeline
 from clipping.text_files import csv_text, read_text
 
 ROLES = ("opening", "ending")
-"""What is always asked; other roles are where the labels have any."""
+"""Roles that are always judged; other roles are judged if the labels have any."""
 
 
 @dataclass(frozen=True)
 class EpisodesEvaluation:
-    """What was said of whole episodes, judged."""
+    """Predicted segments of whole episodes, judged."""
 
     segments: Path
     labels: Path
@@ -48,11 +48,11 @@ class EpisodesEvaluation:
 
 
 def evaluate_episodes(segments: Path, labels: Path) -> EpisodesEvaluation:
-    """Score the segments of one file of timelines against the true ones of another.
+    """Score the predicted segments of one file of timelines against the labels in another.
 
     Raises:
-        TableError: where one of them cannot be read.
-        ClippingError: naming a file that has labels, and of which nothing was said.
+        TableError: if one of them cannot be read.
+        ClippingError: naming a file that has labels and no prediction.
     """
     pairs = join_episodes(read_timelines(segments), read_truth(labels))
     found = [replace(one, source=true.source) for one, true in pairs]
@@ -66,14 +66,14 @@ def evaluate_episodes(segments: Path, labels: Path) -> EpisodesEvaluation:
 
 
 def print_episodes(evaluation: EpisodesEvaluation, worst: int, console: Console) -> None:
-    """The figures, and the episodes that are furthest off."""
+    """Print the figures, and the episodes with the largest errors."""
     table = _narrow("seconds", "", title="all files")
     for name, value in evaluation.seconds.items():
         table.add_row(name, f"{value:.4g}")
     console.print(table)
-    for told in page_tables(evaluation.judgement):
-        table = _narrow(*told.head, title=told.title)
-        for row in told.rows:
+    for page_table in page_tables(evaluation.judgement):
+        table = _narrow(*page_table.head, title=page_table.title)
+        for row in page_table.rows:
             table.add_row(*map(escape, row))
         console.print(table)
     if worst:
@@ -84,7 +84,7 @@ def print_episodes(evaluation: EpisodesEvaluation, worst: int, console: Console)
 
 
 def _narrow(*head: str, title: str = "") -> RichTable:
-    """A table of many columns that a usual terminal holds."""
+    """Return an empty table whose many columns fit into a terminal."""
     table = RichTable(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for number, name in enumerate(head):
         table.add_column(
@@ -94,7 +94,7 @@ def _narrow(*head: str, title: str = "") -> RichTable:
 
 
 def write_episodes(evaluation: EpisodesEvaluation, folder: Path, worst: int) -> None:
-    """metrics.json, errors.csv and report.html in ``folder``."""
+    """Write metrics.json, errors.csv and report.html into ``folder``."""
     judgement = evaluation.judgement
     figures = {
         "seconds": evaluation.seconds,
@@ -117,11 +117,11 @@ def write_episodes(evaluation: EpisodesEvaluation, folder: Path, worst: int) -> 
     for judged in judgement.cases:
         for said, true in judged.pairs:
             for side in ("start", "end"):
-                told = [_end(true, side), _end(said, side)]
-                off = f"{float(told[1]) - float(told[0]):+.3f}" if all(told) else ""
+                times = [_end(true, side), _end(said, side)]
+                off = f"{float(times[1]) - float(times[0]):+.3f}" if all(times) else ""
                 role = next(each.role for each in (true, said) if each is not None)
                 score = "" if said is None or said.score is None else said.score
-                rows.append([judged.case.name, role, side, *told, off, score])
+                rows.append([judged.case.name, role, side, *times, off, score])
     write_text(folder / "errors.csv", csv_text(rows))
     write_report(
         folder / REPORT,
@@ -150,13 +150,16 @@ def _seconds_table(evaluation: EpisodesEvaluation) -> Table:
 def join_episodes(
     found: Sequence[Timeline], labels: Sequence[Timeline]
 ) -> list[tuple[Timeline, Timeline]]:
-    """Each label's timeline with the one that was found of the same file.
+    """Pair each label's timeline with the predicted one of the same file.
 
-    The same file has the same path, or else the same name, or else the same name without its
-    suffix, as long as no other has it.
+    Two timelines are of the same file if their paths are equal, else if their file names are, else
+    if their names without suffix are, as long as no other file has that name.
+
+    Returns:
+        Pairs (predicted, label) in the order of the labels.
 
     Raises:
-        ClippingError: naming a file of the labels for which nothing was said.
+        ClippingError: naming a file of the labels without a prediction.
     """
     if not labels:
         raise ClippingError("the labels name no file")
@@ -179,10 +182,10 @@ def join_episodes(
 
 
 def read_truth(path: Path) -> list[Timeline]:
-    """The labels of a file: timelines, or ``episodes.json`` as ``avtnet synthesize`` writes it.
+    """Read labels: timelines, or ``episodes.json`` as ``avtnet synthesize`` writes it.
 
     Raises:
-        TableError: where it is neither.
+        TableError: if the file is neither.
     """
     try:
         return read_timelines(path)
@@ -213,11 +216,11 @@ def _of_synthesis(text: str) -> list[Timeline] | None:
 
 
 def timeline_cases(pairs: Sequence[tuple[Timeline, Timeline]], folder: Path) -> list[Case]:
-    """A case for each file: openings and endings, and whatever roles the labels have.
+    """Return a case for each file, with openings, endings and the other roles of the labels.
 
     Args:
-        pairs: found and true, of :func:`join`.
-        folder: where files lie that are not where their timelines say.
+        pairs: (predicted, label) of :func:`join_episodes`.
+        folder: searched for media files that are not at the paths in their timelines.
     """
     roles = _roles(pairs)
     cases = []
@@ -243,7 +246,7 @@ def timeline_cases(pairs: Sequence[tuple[Timeline, Timeline]], folder: Path) -> 
 
 
 def _end(span: JudgedSpan | None, side: str) -> str:
-    """An end of a span to the thousandth, empty where there is none."""
+    """Return an end of a span with three decimals; empty without a span."""
     return "" if span is None else f"{getattr(span, side):.3f}"
 
 
@@ -253,7 +256,7 @@ def _roles(pairs: Sequence[tuple[Timeline, Timeline]]) -> list[str]:
 
 
 def _suffix(source: str) -> str:
-    """A file's suffix, if it is one of media: made-up episodes are named without."""
+    """Return the suffix of a media file, else nothing: made-up episodes have names without one."""
     suffix = Path(source).suffix
     return suffix if suffix.lower() in MEDIA_SUFFIXES else ""
 
@@ -268,7 +271,7 @@ def _span(segment: Segment) -> JudgedSpan:
 
 
 def _pictures(sources: Sequence[str], folder: Path) -> Pictures | None:
-    """Of the media file, where it can be found."""
+    """Return the pictures of the first media file that exists; None if none does."""
     for source in sources:
         for path in (Path(source), folder / Path(source).name):
             if path.suffix.lower() in MEDIA_SUFFIXES and path.is_file():

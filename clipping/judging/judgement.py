@@ -1,7 +1,8 @@
-"""What was said of episodes beside what is true: how far ends are off, what is right, the worst.
+"""Compare predictions with the truth: errors of ends, right and wrong spans, the worst cases.
 
-One measure for whatever is evaluated: windows of which one end is asked, windows with both ends,
-whole episodes with segments of any role.
+One measure for everything that is evaluated: windows of which one end is asked, windows with both
+ends, whole episodes with segments of any role. In names, ``said`` is a prediction and ``true`` a
+label.
 """
 
 from __future__ import annotations
@@ -12,113 +13,119 @@ from dataclasses import dataclass, field
 import numpy as np
 
 RIGHT_SECONDS = 2.0
-"""A span is right where every end that is both named and known is at most so far off."""
+"""Largest error, in seconds, of each end of a right span; the one tolerance of this project. Only
+ends that are both predicted and labelled count."""
 WORST_SECONDS = 60.0
-"""What a missed or made-up span counts for among the worst; no end counts for more."""
+"""Error, in seconds, that a missed or invented span counts as; no end counts for more."""
 BINS = 10
-"""Of scores, from 0 to 1."""
+"""Number of bins for scores from 0 to 1."""
 
 Pictures = Callable[[Sequence[float]], Sequence[np.ndarray | None]]
-"""Ascending times of a case → pictures, uint8 (height, width, 3), None where there is none."""
+"""Function of ascending times of a case: its pictures, uint8 (height, width, 3), or None."""
 
 
 @dataclass(frozen=True)
 class JudgedSpan:
-    """An opening, an ending or the like, in seconds; an end that is not named is None."""
+    """A stretch with a role, in seconds; an end that is not predicted or labelled is None."""
 
     role: str
     start: float | None
     end: float | None
     score: float | None = None
-    """How sure it is, 0..1; None where nobody said."""
+    """Confidence of the prediction, 0..1; None for labels and methods without one."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A window or an episode."""
+    """A window or an episode with its labels and the predictions."""
 
     name: str
     begin: float
-    """Where its time begins, in the seconds of its spans."""
+    """Time of its first second, in the seconds of its spans."""
     length: float
-    """Seconds that it lasts."""
+    """Length in seconds."""
     true: tuple[JudgedSpan, ...]
+    """Labels."""
     said: tuple[JudgedSpan, ...]
+    """Predictions."""
     pictures: Pictures | None = field(default=None, compare=False)
-    """What it shows, read only when asked for."""
+    """Its pictures, read only when they are needed."""
     note: str = ""
-    """What a reader should know of it."""
+    """Remark for the reader of a report."""
     asked: frozenset[str] = frozenset()
-    """The roles that are asked of it; empty: all that there are in any case."""
+    """Roles that are judged in it; empty: every role of any case."""
 
     def asks(self, role: str) -> bool:
-        """Whether a role is asked of it."""
+        """Return whether a role is judged in this case."""
         return not self.asked or role in self.asked
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A case with every span that was said, every true one, and which stands for which."""
+    """A case with each prediction paired with the label that it stands for."""
 
     case: Case
     pairs: tuple[tuple[JudgedSpan | None, JudgedSpan | None], ...]
-    """Said and true; None where the one or the other is missing."""
+    """(prediction, label); None if one of the two is missing."""
     cost: float
-    """Seconds by which its ends are off, as the worst are sorted by."""
+    """Sum of the errors of its ends in seconds; the worst cases have the highest."""
 
 
 @dataclass(frozen=True)
 class EndErrors:
-    """How far one kind of end is off."""
+    """Errors of one kind of end, such as the starts of openings."""
 
     errors: tuple[float, ...]
-    """Said minus true, seconds, of all that were named."""
+    """Predicted minus true time in seconds, of all ends that were predicted."""
     missed: int
-    """True ones for which none was named."""
+    """Number of labelled ends without a prediction."""
 
     @property
     def total(self) -> int:
-        """True ones."""
+        """Number of labelled ends."""
         return len(self.errors) + self.missed
 
     def within(self, seconds: float) -> float:
-        """The share of the true ones that were named at most so far off, 0..1."""
+        """Return the share of the labelled ends predicted at most ``seconds`` off, 0..1."""
         close = sum(abs(error) <= seconds for error in self.errors)
         return close / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True)
 class RoleCounts:
-    """How often a role was said, and was right."""
+    """Counts of one role over all cases."""
 
     true: int = 0
+    """Labels."""
     said: int = 0
+    """Predictions."""
     right: int = 0
+    """Predictions that are right."""
     without: int = 0
-    """Cases in which none is."""
+    """Cases without a label of this role."""
     false: int = 0
-    """Of these, the ones in which one was said."""
+    """Cases without a label, but with a prediction."""
 
     @property
     def precision(self) -> float | None:
-        """The share of those said that are right; None where none was."""
+        """Share of the predictions that are right; None without predictions."""
         return self.right / self.said if self.said else None
 
     @property
     def recall(self) -> float | None:
-        """The share of the true ones that were said right; None where there are none."""
+        """Share of the labels that were predicted right; None without labels."""
         return self.right / self.true if self.true else None
 
 
 @dataclass(frozen=True)
 class ScoreBin:
-    """Spans whose scores are alike."""
+    """Predictions with similar scores, for a calibration curve."""
 
     count: int
     score: float
-    """Their mean."""
+    """Mean score."""
     right: float
-    """The share of them that is right."""
+    """Share of them that is right; equal to ``score`` if the scores are calibrated."""
 
 
 @dataclass(frozen=True)
@@ -126,32 +133,35 @@ class Judgement:
     """All cases together."""
 
     cases: tuple[Judged, ...]
-    """The worst first."""
+    """All cases, the worst first."""
     ends: dict[str, EndErrors]
-    """By role and side: ``opening end``; only those that are known and were asked."""
+    """Errors by role and side (``opening end``) of the ends that are labelled and judged."""
     roles: dict[str, RoleCounts]
     bins: tuple[ScoreBin, ...]
-    """Of all spans that were said with a score, by score; empty ones are left out."""
+    """Predictions with a score, by score; empty bins are left out."""
 
     @property
     def calibration_error(self) -> float | None:
-        """How far scores are from shares of right ones, over all spans; None without scores."""
+        """Expected calibration error: mean distance of score and share right, weighted by count.
+
+        None without scores. (Guo et al., On Calibration of Modern Neural Networks, ICML 2017.)
+        """
         count = sum(each.count for each in self.bins)
         gaps = sum(each.count * abs(each.score - each.right) for each in self.bins)
         return gaps / count if count else None
 
 
 def judge(cases: Iterable[Case]) -> Judgement:
-    """Pair what was said with what is true in every case, and count.
+    """Pair predictions with labels in every case, and count.
 
-    A span stands for the true one of its role whose ends are nearest, each for one at most; how
-    far they are off then says how good it is. An end that the truth or a whole method does not
-    name is not asked.
+    A prediction is paired with the label of its role whose ends are nearest, each label with one
+    prediction at most. An end that is not labelled, or that a method never predicts (as a network
+    that knows only the end of openings), is not judged.
     """
     listed = list(cases)
     named = {(span.role, side) for case in listed for span in case.said for side in _sides(span)}
-    # A method that says nothing at all of a role is asked for both ends of it.
-    spoken = {role for role, _ in named}
+    # A role of which there is no prediction at all is judged at both ends: all are missed.
+    predicted_roles = {role for role, _ in named}
     errors: dict[str, list[float]] = {}
     missed: dict[str, int] = {}
     counts: dict[str, RoleCounts] = {}
@@ -170,7 +180,7 @@ def judge(cases: Iterable[Case]) -> Judgement:
                 cost += WORST_SECONDS * (1.0 if said.score is None else said.score)
                 continue
             for side in _sides(true):
-                if true.role in spoken and (true.role, side) not in named:
+                if true.role in predicted_roles and (true.role, side) not in named:
                     continue
                 end = f"{true.role} {side}"
                 errors.setdefault(end, [])
@@ -198,13 +208,13 @@ def judge(cases: Iterable[Case]) -> Judgement:
 
 
 def end_error(said: JudgedSpan, true: JudgedSpan, side: str) -> float | None:
-    """Said minus true at one end; None where one of them does not name it."""
+    """Predicted minus true time of one end in seconds; None if one of the two is missing."""
     one, other = getattr(said, side), getattr(true, side)
     return None if one is None or other is None else float(one - other)
 
 
 def _in_order(cases: Sequence[Case]) -> list[str]:
-    """The roles there are: openings and endings first."""
+    """The roles of all cases: openings and endings first, then the others by name."""
     found = {
         span.role for case in cases for span in (*case.true, *case.said) if case.asks(span.role)
     }
@@ -226,7 +236,7 @@ def _is_right(said: JudgedSpan, true: JudgedSpan | None) -> bool:
 
 
 def _paired(case: Case, role: str) -> list[tuple[JudgedSpan | None, JudgedSpan | None]]:
-    """The pairs of a role: the nearest first, then what is left alone."""
+    """Pair predictions and labels of a role, the nearest first; then list those left alone."""
     said = [span for span in case.said if span.role == role]
     true = [span for span in case.true if span.role == role]
     near = sorted(
@@ -271,6 +281,6 @@ def _binned(scores: Sequence[tuple[float, bool]]) -> tuple[ScoreBin, ...]:
     for number in range(BINS):
         inside = [each for each in scores if min(int(each[0] * BINS), BINS - 1) == number]
         if inside:
-            told, right = np.mean(np.array(inside, float), axis=0)
-            bins.append(ScoreBin(len(inside), float(told), float(right)))
+            score, right = np.mean(np.array(inside, float), axis=0)
+            bins.append(ScoreBin(len(inside), float(score), float(right)))
     return tuple(bins)

@@ -1,12 +1,12 @@
-"""How good boundaries and segments are: the figures, and nothing else (NumPy only).
+"""Figures of predicted boundaries and segments against the truth (NumPy only).
 
 =========================  =========================================================
-:func:`evaluate`           one position a window: challenge score, absolute error, hits
+:func:`evaluate_positions`           one position a window: challenge score, absolute error, hits
 :func:`evaluate_segments`  labelled segments: precision, recall, F1, story skipped
 =========================  =========================================================
 
-Both join what was predicted with what is true by name, whatever the order, and return an ordered
-dict of named figures. What is true must be predicted; predictions for anything else are left out.
+Both join predictions and labels by name, whatever their order, and return an ordered dict of named
+figures. Each label needs a prediction; predictions without a label are left out.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from clipping.errors import ClippingError
 from clipping.segments import Segment, Timeline
 
 FREE_SECONDS = 1.0
-"""An error up to here costs nothing in the challenge's score."""
+"""Seconds of error that cost nothing in the challenge's score."""
 HIT_SECONDS = (0.5, 1.0, 2.0, 5.0)
+"""Seconds of error of the hit rates."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -57,7 +58,7 @@ def absolute_errors(predicted: ArrayLike, true: ArrayLike) -> NDArray[np.float64
 
 
 def signed_errors(predicted: Mapping[Key, float], true: Mapping[Key, float]) -> dict[Key, float]:
-    """``predicted - true`` in seconds for every window that has a truth, in its order.
+    """Return ``predicted - true`` in seconds for every labelled window, in the labels' order.
 
     Raises:
         ClippingError: naming the windows that have no prediction, or one that is no number.
@@ -70,8 +71,10 @@ def signed_errors(predicted: Mapping[Key, float], true: Mapping[Key, float]) -> 
     return errors
 
 
-def evaluate(predicted: Mapping[Key, float], true: Mapping[Key, float]) -> dict[str, float]:
-    """The figures of one set of windows, positions in seconds.
+def evaluate_positions(
+    predicted: Mapping[Key, float], true: Mapping[Key, float]
+) -> dict[str, float]:
+    """Return the figures of one set of windows, positions in seconds.
 
     ==============================  =========================================================
     ``windows``                     how many have a truth
@@ -100,7 +103,7 @@ def evaluate_segments(
     true: Iterable[Timeline],
     labels: Sequence[str] = ("opening", "ending"),
 ) -> dict[str, float]:
-    """The figures of labelled segments over all files, joined by ``Timeline.source``.
+    """Return the figures of labelled segments over all files, joined by ``Timeline.source``.
 
     ==============================  =========================================================
     ``files``                       how many have a truth
@@ -142,7 +145,7 @@ def story_skipped(
     true: Iterable[Segment],
     labels: Sequence[str] = ("opening", "ending"),
 ) -> float:
-    """Seconds a viewer who skips every predicted segment loses: in no true segment of any label."""
+    """Return the seconds of story that a viewer loses who skips every predicted segment."""
     called, real = _union(predicted, labels), _union(true, labels)
     return max(0.0, _length(called) - _shared(called, real))
 
@@ -170,7 +173,7 @@ def _spans(timeline: Timeline, labels: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _union(segments: Iterable[Segment], labels: Sequence[str]) -> NDArray[np.float64]:
-    """The time that segments with these labels cover: (n, 2), ascending and apart."""
+    """Return the time that segments with these labels cover: (n, 2), ascending, not overlapping."""
     merged: list[list[float]] = []
     for start, end in sorted((each.start, each.end) for each in segments if each.label in labels):
         if merged and start <= merged[-1][1]:
@@ -192,5 +195,5 @@ def _shared(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
 
 
 def _share(part: float, whole: float, *, nothing: bool) -> float:
-    """``part / whole``; of a whole of 0 it is 1 where ``nothing`` is right, else 0."""
+    """Return ``part / whole``; for a whole of 0, 1 if ``nothing`` is the right answer, else 0."""
     return min(1.0, part / whole) if whole > 0 else float(nothing)

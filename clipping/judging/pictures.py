@@ -1,4 +1,4 @@
-"""What an episode shows, small and inside the page: a strip below its axis, close looks at ends."""
+"""Pictures of a case for a report: a strip over all of it, and close-ups of its wrong ends."""
 
 from __future__ import annotations
 
@@ -15,46 +15,47 @@ from clipping.judging.judgement import Case, Judged, JudgedSpan, Pictures
 from clipping.segments import clock
 
 STRIP = 20
-"""Pictures in a strip, evenly over the case."""
+"""Number of pictures in a strip, evenly over the case."""
 STRIP_SIZE = (60, 45)
-"""Width and height of each in pixels."""
+"""Width and height of each picture of a strip in pixels."""
 CLOSE_SIZE = (88, 66)
+"""Width and height of each picture of a close-up in pixels."""
 CLOSE = (-2.0, -1.0, 0.0, 1.0, 2.0)
-"""Seconds around an end of which pictures are shown."""
+"""Moments of a close-up, in seconds from the end that it shows."""
 CLOSE_LOOKS = 8
-"""At most of a case."""
+"""Most close-ups of a case."""
 FINE_SECONDS = 0.5
-"""Ends that are no further off are not looked at."""
+"""Largest error, in seconds, of an end that gets no close-up."""
 QUALITY = 78
-"""Of JPEG."""
+"""JPEG quality."""
 GAP = 2
-"""Pixels between close looks."""
+"""Pixels between the pictures of a close-up."""
 _NOTHING = 96
-"""Grey that stands where no picture is."""
+"""Grey level in place of a missing picture."""
 
 
 @dataclass(frozen=True)
 class Closeup:
-    """Pictures in a row, and what they are of."""
+    """Pictures in a row around one end."""
 
-    told: str
+    text: str
     data: str
-    """A ``data:`` address."""
+    """The picture as a ``data:`` URL."""
 
 
 @dataclass(frozen=True)
 class CasePictures:
-    """What is shown of a case."""
+    """Pictures of a case on the page."""
 
     strip: str = ""
-    """A ``data:`` address; empty where there are no pictures."""
+    """The strip as a ``data:`` URL; empty without pictures."""
     looks: tuple[Closeup, ...] = ()
     problem: str = ""
-    """Why there are none."""
+    """Error message if the pictures could not be read."""
 
 
 def of_media(path: Path) -> Pictures:
-    """The pictures of a media file."""
+    """Return a function that reads the pictures of a media file."""
 
     def pictures(times: Sequence[float]) -> list[np.ndarray | None]:
         from clipping.media.frames import frames_at
@@ -73,7 +74,7 @@ def of_media(path: Path) -> Pictures:
 
 
 def picture_case(judged: Judged) -> CasePictures:
-    """The strip of a case, and close looks at the ends that are off, true and said."""
+    """Return the strip of a case, and close-ups of the wrong ends, labelled and predicted."""
     case = judged.case
     if case.pictures is None:
         return CasePictures()
@@ -86,14 +87,14 @@ def picture_case(judged: Judged) -> CasePictures:
     except ClippingError as error:
         return CasePictures(problem=str(error))
     looks = (
-        Closeup(told, _row([shown[each] for each in wanted[time]], CLOSE_SIZE, GAP))
-        for told, time in closer
+        Closeup(text, _row([shown[each] for each in wanted[time]], CLOSE_SIZE, GAP))
+        for text, time in closer
     )
     return CasePictures(_row([shown[time] for time in even], STRIP_SIZE), tuple(looks))
 
 
 def _closer(judged: Judged) -> list[tuple[str, float]]:
-    """What to look at closely: the ends that are off or alone, and where they are."""
+    """Return (caption, time) of the ends to show closely: wrong ones and unpaired ones."""
     found: list[tuple[str, float]] = []
     for said, true in judged.pairs:
         for side in ("start", "end"):
@@ -102,7 +103,7 @@ def _closer(judged: Judged) -> list[tuple[str, float]]:
             if len(known) == 2 and abs(known[0] - known[1]) <= FINE_SECONDS:
                 continue
             if len(known) == 1 and said is not None and true is not None:
-                continue  # one of them does not speak of this end
+                continue  # this end is not labelled, or not predicted
             role = (said or true or _nobody).role
             found += [
                 (f"{who} {side} of the {role}, {clock(time, 2)}", time)
@@ -122,7 +123,7 @@ def _time(span: JudgedSpan | None, side: str) -> float | None:
 
 
 def _row(pictures: Sequence[np.ndarray | None], size: tuple[int, int], gap: int = 0) -> str:
-    """Pictures side by side, as a ``data:`` address."""
+    """Return pictures side by side as a ``data:`` URL."""
     from PIL import Image
 
     width, height = size
@@ -144,6 +145,6 @@ def _row(pictures: Sequence[np.ndarray | None], size: tuple[int, int], gap: int 
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
 
 
-def describe(case: Case) -> str:
-    """How long a case is and where it begins, in words."""
+def case_span(case: Case) -> str:
+    """Return begin and end of a case as text: ``0:00 to 3:20``."""
     return f"{clock(case.begin)} to {clock(case.begin + case.length)}"

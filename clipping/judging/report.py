@@ -1,8 +1,8 @@
-"""An evaluation as one HTML file: nothing outside of it is needed, and nothing is loaded.
+"""Write an evaluation as one HTML file that needs no other file and no network.
 
-One writer for whatever is evaluated: cases go through :func:`clipping.judging.judgement.judge`,
-figures that were counted elsewhere come as tables. Everything that files say (names, labels, notes)
-is escaped.
+One writer for everything that is evaluated: cases go through
+:func:`clipping.judging.judgement.judge`, figures that were counted elsewhere come as tables. All
+text that comes from files (names, labels, notes) is escaped.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from clipping.files import write_text
 from clipping.judging import charts
 from clipping.judging.judgement import RIGHT_SECONDS, Judged, JudgedSpan, Judgement, end_error
 from clipping.judging.metrics import HIT_SECONDS
-from clipping.judging.pictures import describe, picture_case
+from clipping.judging.pictures import case_span, picture_case
 from clipping.segments import clock
 
 TEMPLATE = Path(__file__).with_name("report.html")
 REPORT = "report.html"
-"""The page's name in a folder of results."""
+"""File name of the page in a folder of results."""
 WORST = 12
-"""Cases that are shown, the worst first."""
+"""Number of cases that are shown, the worst first."""
 
 
 @dataclass(frozen=True)
@@ -41,35 +41,35 @@ class Table:
 
 @dataclass(frozen=True)
 class ReportPage:
-    """What stands on the page."""
+    """The contents of the page."""
 
     title: str
     about: tuple[tuple[str, str], ...]
-    """What was evaluated, with what: names and values."""
+    """Names and values that say how the evaluation was made."""
     judgement: Judgement
     tables: tuple[Table, ...] = ()
-    """Further figures; they come first."""
+    """Further tables; they stand first on the page."""
     worst: int = WORST
 
 
 def write_report(path: Path, report: ReportPage) -> Path:
-    """Write the page, whole or not at all; returns the file.
+    """Write the page, whole or not at all, and return the path.
 
     Raises:
-        ClippingError: where it cannot be written.
+        ClippingError: if it cannot be written.
     """
     write_text(path, page(report))
     return path
 
 
 def page(report: ReportPage) -> str:
-    """The page as text."""
+    """Return the page as HTML."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["shown"] = shown
+    environment.filters["visible"] = visible
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     judgement = report.judgement
     worst = [_case(each) for each in judgement.cases[: report.worst]]
@@ -87,8 +87,8 @@ def page(report: ReportPage) -> str:
     )
 
 
-def shown(text: object) -> str:
-    """Text as a page can hold it: what cannot be seen, or turns the line round, as an escape."""
+def visible(text: object) -> str:
+    """Return text with invisible and direction-changing characters as escapes (``\\u202e``)."""
     return "".join(
         character.encode("unicode_escape").decode()
         if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -98,12 +98,12 @@ def shown(text: object) -> str:
 
 
 def page_tables(judgement: Judgement) -> list[Table]:
-    """What is counted of all cases: roles, then ends."""
+    """Return the tables of a judgement: counts of roles, then errors of ends."""
     return [*_counts(judgement), *_ends(judgement)]
 
 
 def _counts(judgement: Judgement) -> list[Table]:
-    """How often each role is said, and is right."""
+    """Return the table of roles: labels, predictions, right ones; empty without roles."""
     rows = [
         (
             role,
@@ -122,7 +122,7 @@ def _counts(judgement: Judgement) -> list[Table]:
 
 
 def _ends(judgement: Judgement) -> list[Table]:
-    """How far each kind of end is off."""
+    """Return the table of ends: errors in seconds and hit rates; empty without ends."""
     rows = []
     for end, each in judgement.ends.items():
         sizes = np.abs(each.errors) if each.errors else None
@@ -148,12 +148,12 @@ def _share(value: float | None) -> str:
 
 
 def _case(judged: Judged) -> dict[str, Any]:
-    """A case as the template takes it."""
+    """Return the values of a case that the template shows."""
     case = judged.case
     return {
         "name": case.name,
         "note": case.note,
-        "length": describe(case),
+        "length": case_span(case),
         "rows": [_pair(said, true) for said, true in judged.pairs],
         "ticks": charts.ticks(case),
         "tracks": {
@@ -165,7 +165,7 @@ def _case(judged: Judged) -> dict[str, Any]:
 
 
 def _pair(said: JudgedSpan | None, true: JudgedSpan | None) -> tuple[str, ...]:
-    """A row: the role, what is true, what was said, how far off each end is, the verdict."""
+    """Return a row: role, label, prediction, score, error of each end, verdict."""
     off = [_off(said, true, side) for side in ("start", "end")]
     verdict = "" if said and true else "not true" if said else "missed"
     role = (said or true or JudgedSpan("", None, None)).role
@@ -194,7 +194,7 @@ def _times(span: JudgedSpan | None) -> str:
 
 
 def made_now() -> tuple[tuple[str, str], ...]:
-    """When a page was made, and by which version: for :attr:`ReportPage.about`."""
+    """Return date and version of the page, for :attr:`ReportPage.about`."""
     from datetime import date
     from importlib import metadata
 
@@ -202,7 +202,7 @@ def made_now() -> tuple[tuple[str, str], ...]:
 
 
 def table_of(title: str, rows: dict[str, dict[str, float]], note: str = "") -> Table:
-    """Named rows of named figures as a table: a column a figure, in their order."""
+    """Return named rows of named figures as a table, one column for each figure."""
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     return Table(
         title,

@@ -91,7 +91,7 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def write(file: Path, entries: Sequence[Entry]) -> None:
+def write_corrections(file: Path, entries: Sequence[Entry]) -> None:
     """Write the file whole, or leave it as it was."""
     rows = []
     for each in entries:
@@ -105,7 +105,7 @@ def write(file: Path, entries: Sequence[Entry]) -> None:
         temporary.write_bytes(data.encode("utf-8", "backslashreplace"))
 
 
-def read(file: Path) -> list[Entry]:
+def read_corrections(file: Path) -> list[Entry]:
     """What a file of corrections holds; nothing where there is none.
 
     Raises:

@@ -15,7 +15,15 @@ from pathlib import Path
 
 from clipping.errors import ClippingError, MediaError, TableError
 from clipping.kept.cache import Cache
-from clipping.kept.correction_file import FILE, Entry, Record, Span, alone, read, write
+from clipping.kept.correction_file import (
+    FILE,
+    Entry,
+    Record,
+    Span,
+    alone,
+    read_corrections,
+    write_corrections,
+)
 from clipping.media.probe import probe
 
 BY_COMMAND = "command"
@@ -48,7 +56,7 @@ def corrections_of(path: Path, cache: Cache) -> tuple[Correction, ...]:
     """
     said: list[Record] = []
     for folder in cache.lasting_folders(path):
-        said += _records(read(folder / FILE), path, folder, cache)
+        said += _records(read_corrections(folder / FILE), path, folder, cache)
     last = {each.label: each for each in sorted(said, key=lambda each: each.when)}
     found = [one for each in last.values() for one in _corrections(each)]
     return tuple(sorted(found, key=lambda one: (one.start or 0.0, one.end or 0.0, one.label)))
@@ -88,7 +96,7 @@ def undo(path: Path, cache: Cache, label: str | None = None) -> bool:
     found = [
         (record.when, folder, record)
         for folder in cache.lasting_folders(path)
-        for record in _records(read(folder / FILE), path, folder, cache)
+        for record in _records(read_corrections(folder / FILE), path, folder, cache)
         if label in (None, record.label)
     ]
     if not found:
@@ -131,7 +139,7 @@ def _change_in(
 ) -> None:
     file = folder / FILE
     with alone(folder):
-        entries = read(file)
+        entries = read_corrections(file)
         identity = cache.identity(path)
         records = _newest(change(_records(entries, path, folder, cache)))
         who = cache.called(path, folder), identity.size_bytes, identity.digest
@@ -139,7 +147,7 @@ def _change_in(
         # An empty one where else those of a file of the same name would count.
         if records or any(each.name == who[0] for each in others):
             others.append(Entry(*who, duration, tuple(records)))
-        write(file, others)  # the one that was changed last is the last
+        write_corrections(file, others)  # the one that was changed last is the last
 
 
 def _newest(records: Sequence[Record]) -> list[Record]:

@@ -35,7 +35,7 @@ from clipping.repeats.fingerprint import (
 from clipping.repeats.matching import Index
 from clipping.repeats.refine import RATE
 from clipping.repeats.refine_picture import RATE as LOOKS_A_SECOND
-from clipping.tensor_file import Form, opened, to_bytes
+from clipping.tensor_file import Form, open_tensor_file, to_bytes
 
 SUFFIX = ".theme"
 SHORTEST, LONGEST = 3.0, 600.0
@@ -197,7 +197,7 @@ def load_theme(path: Path) -> Theme:
     Raises:
         FeatureError: naming the file, where it is missing, damaged or of another version.
     """
-    with opened(path, FORM) as told:
+    with open_tensor_file(path, FORM) as told:
         stored, about = told.stored, told.about
         count, duration = about["samples"], float(about["duration"])
         if not SHORTEST <= duration <= LONGEST:

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from clipping.errors import ClippingError, StorageError
 from clipping.files import write_text
-from clipping.storage import fetched, shown
+from clipping.storage import as_written, fetched
 
 Item = TypeVar("Item")
 
@@ -62,7 +62,7 @@ class Quarantine(Generic[Item]):
             return {}  # storage that says that it is not there
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ClippingError(
-                f"{shown(self.path)}: cannot be read as the list of {self.heading} set aside "
+                f"{as_written(self.path)}: cannot be read as the list of {self.heading} set aside "
                 f"({error!r}); remove it"
             ) from error
 

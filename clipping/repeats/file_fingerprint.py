@@ -33,7 +33,7 @@ from clipping.repeats.matching import Index, Tolerance
 from clipping.repeats.memory_cache import MemoryCache
 from clipping.repeats.refine import RATE, Reader
 from clipping.repeats.refine_picture import Look
-from clipping.tensor_file import Form, opened, to_bytes
+from clipping.tensor_file import Form, open_tensor_file, to_bytes
 
 MOST_BYTES = 1 << 26
 """No file of prints is larger: a day of sound and picture takes 10 MB."""
@@ -228,7 +228,7 @@ def load_fingerprint(file: Path, media: Path, origin: str = "") -> FileFingerpri
         FeatureError: naming the file, where it is missing, damaged, or of another version or
             origin.
     """
-    with opened(file, FORM) as told:
+    with open_tensor_file(file, FORM) as told:
         about = told.about
         if about["origin"] != origin:
             raise FeatureError("they are those of another file, or of other settings")

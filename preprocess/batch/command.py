@@ -17,7 +17,7 @@ from clipping.many.outcomes import Progress as AtWork
 from clipping.many.processes import Local
 from clipping.many.quarantine import Quarantine
 from clipping.many.run_many import counted, run_many
-from clipping.storage import files_below, local, shown, url_of
+from clipping.storage import as_written, files_below, local, url_of
 from preprocess.batch.dashboard import show
 from preprocess.batch.quarantine import quarantine_of
 from preprocess.batch.report import Outcome, print_summary, write_report
@@ -302,4 +302,4 @@ def _stands(folder: Path) -> Callable[[Path], bool]:
     if url is None:
         return Path.is_file
     there = files_below(url)
-    return lambda path: shown(path) in there
+    return lambda path: as_written(path) in there

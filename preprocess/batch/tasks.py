@@ -16,7 +16,7 @@ from clipping.errors import ClippingError, StorageError
 from clipping.identity import identify
 from clipping.many.outcomes import Outcome as ManyOutcome
 from clipping.many.outcomes import Unfinished
-from clipping.storage import fetched, shown, sizes_at, url_of
+from clipping.storage import as_written, fetched, sizes_at, url_of
 from preprocess.batch.report import Outcome
 from preprocess.episode import Episode, episode_path, extract_episode, open_episode
 from preprocess.features import SIDES, Features, Part, feature_path, load, save
@@ -76,7 +76,7 @@ class Task:
 
     def failed(self, side: Part, error: str, seconds: float = 0.0) -> Outcome:
         """The outcome of a window that could not be made."""
-        place = (self.name, side, shown(self.file))
+        place = (self.name, side, as_written(self.file))
         return Outcome(*place, "failed", error=error, seconds=seconds, attempts=self.attempts)
 
     def succeeded(
@@ -90,9 +90,9 @@ class Task:
         return Outcome(
             self.name,
             side,
-            shown(self.file),
+            as_written(self.file),
             status,
-            shown(self.output(side)),
+            as_written(self.output(side)),
             of.notes,
             seconds=seconds,
             duration=of.duration,

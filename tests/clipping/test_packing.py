@@ -9,12 +9,12 @@ from hypothesis.extra import numpy as arrays
 
 from clipping.errors import FeatureError
 from clipping.packing import (
-    join,
+    join_blocks,
     pack_floats,
     pack_frames,
     pack_masks,
     pack_samples,
-    split,
+    split_blocks,
     unpack_floats,
     unpack_frames,
     unpack_masks,
@@ -88,14 +88,14 @@ def test_a_part_is_read_of_the_blocks_that_hold_it(one, other):
         return BLOCKS[name]
 
     out = np.empty((until - first, *pictures.shape[1:]), np.uint8)
-    join("frames", read, out, unpack_frames, 64, total=150, first=first)
+    join_blocks("frames", read, out, unpack_frames, 64, total=150, first=first)
     np.testing.assert_array_equal(out, pictures[first:until])
     if until > first:
         assert asked == [f"frames.{block}" for block in range(first // 64, (until - 1) // 64 + 1)]
 
 
 FILM = film()[:, :, :10, :12]
-BLOCKS = split("frames", FILM, pack_frames, 64)
+BLOCKS = split_blocks("frames", FILM, pack_frames, 64)
 
 
 def test_black_bars_come_back_and_cost_nothing():
@@ -116,9 +116,9 @@ def test_black_bars_come_back_and_cost_nothing():
 def test_a_part_that_is_not_there_is_refused():
     out = np.empty((10, *FILM.shape[1:]), np.uint8)
     with pytest.raises(FeatureError, match="141 to 151 is not within 0 to 150"):
-        join("frames", BLOCKS.__getitem__, out, unpack_frames, 64, total=150, first=141)
+        join_blocks("frames", BLOCKS.__getitem__, out, unpack_frames, 64, total=150, first=141)
     with pytest.raises(FeatureError, match="claim to be"):
-        join("frames", BLOCKS.__getitem__, out, unpack_frames, 64, total=151, first=141)
+        join_blocks("frames", BLOCKS.__getitem__, out, unpack_frames, 64, total=151, first=141)
 
 
 def test_a_bomb_is_refused_before_it_is_opened():

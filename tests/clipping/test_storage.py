@@ -17,7 +17,7 @@ from clipping import frames_at, probe, storage
 from clipping.errors import ClippingError, StorageError
 from clipping.files import atomic_path, find_media
 from clipping.identity import identify
-from clipping.storage import fetched, local, shown, url_of
+from clipping.storage import as_written, fetched, local, url_of
 from preprocess import FeatureSettings, PreprocessConfig, load, preprocess
 from preprocess.batch.command import carry_out, plan
 
@@ -90,7 +90,7 @@ class TestNames:
         for url in ("s3://bucket/S1/01 夏.mkv", "https://host:80/a.mkv?x=1", "memory://x"):
             assert url_of(Path(url)) == url
             assert url_of(url) == url
-        assert shown(Path("s3://b/k")) == "s3://b/k"
+        assert as_written(Path("s3://b/k")) == "s3://b/k"
         assert url_of("C:/Videos/01.mkv") is None
         assert url_of("Videos/s3:/01.mkv") is None
         assert url_of("no: such thing.mkv") is None

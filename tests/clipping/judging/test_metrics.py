@@ -10,7 +10,7 @@ from clipping.errors import ClippingError
 from clipping.judging.metrics import (
     absolute_errors,
     challenge_score,
-    evaluate,
+    evaluate_positions,
     evaluate_segments,
     hit_rate,
     signed_errors,
@@ -35,7 +35,7 @@ def test_the_figures_of_four_windows():
     true = dict(zip(WINDOWS, [10.0, 20.0, 30.0, 40.0], strict=True))
     predicted = dict(zip(WINDOWS, [10.5, 18.5, 30.0, 46.0], strict=True))
     predicted[WindowId("not labelled", "end")] = 3.0
-    assert evaluate(predicted, true) == {
+    assert evaluate_positions(predicted, true) == {
         "windows": 4,
         "score": (0.5 + 5) / 4,
         "mae": 2.0,
@@ -46,7 +46,7 @@ def test_the_figures_of_four_windows():
         "hit@2": 0.75,
         "hit@5": 0.75,
     }
-    assert list(evaluate(predicted, true)) == (
+    assert list(evaluate_positions(predicted, true)) == (
         "windows score mae median p95 hit@0.5 hit@1 hit@2 hit@5".split()
     )
     assert signed_errors(predicted, true)[WindowId("a", "end")] == -1.5
@@ -57,31 +57,31 @@ def test_windows_are_joined_by_name_whatever_the_order():
     names = list(true)
     random.Random(1).shuffle(names)
     predicted = {name: true[name] + 3 for name in names}
-    assert evaluate(predicted, true)["score"] == 2
-    assert evaluate(predicted, true)["hit@2"] == 0
+    assert evaluate_positions(predicted, true)["score"] == 2
+    assert evaluate_positions(predicted, true)["hit@2"] == 0
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 200), st.floats(0, 200)), min_size=1))
 def test_figures_agree_with_each_other(pairs):
     predicted, true = (dict(enumerate(column)) for column in zip(*pairs, strict=True))
-    figures = evaluate(predicted, true)
+    figures = evaluate_positions(predicted, true)
     assert max(0, figures["mae"] - 1) <= figures["score"] + 1e-9 <= figures["mae"] + 2e-9
     assert figures["hit@0.5"] <= figures["hit@1"] <= figures["hit@2"] <= figures["hit@5"]
-    assert figures == evaluate(true, predicted)
-    assert evaluate(true, true)["hit@0.5"] == 1
+    assert figures == evaluate_positions(true, predicted)
+    assert evaluate_positions(true, true)["hit@0.5"] == 1
 
 
 def test_a_window_without_prediction_is_named():
     true = dict.fromkeys(WINDOWS, 1.0)
     with pytest.raises(ClippingError, match=r"nothing was predicted for a_end, b_start, b_end$"):
-        evaluate({WINDOWS[0]: 1.0}, true)
+        evaluate_positions({WINDOWS[0]: 1.0}, true)
     with pytest.raises(ClippingError, match="for a_start, a_end, b_start and 1 more"):
-        evaluate({}, true)
+        evaluate_positions({}, true)
     with pytest.raises(ClippingError, match="no truth was given"):
-        evaluate(true, {})
+        evaluate_positions(true, {})
     with pytest.raises(ClippingError, match=r"b_end: nan was predicted and 1.0 is true"):
-        evaluate(true | {WINDOWS[3]: float("nan")}, true)
+        evaluate_positions(true | {WINDOWS[3]: float("nan")}, true)
 
 
 @pytest.mark.parametrize(

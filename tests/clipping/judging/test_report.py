@@ -123,8 +123,8 @@ def test_every_error_is_in_one_bar():
     bars = histogram(ends)
     assert len(bars) == len(EDGES) + 1
     assert [bar.count for bar in bars] == [2, 0, 0, 1, 0, 1, 3, 1, 0, 0, 0, 1, 1]
-    assert bars[0].told == "more than 30 s early"
-    assert bars[3].told == "-5 to -2 s"
+    assert bars[0].text == "more than 30 s early"
+    assert bars[3].text == "-5 to -2 s"
     assert max(bar.height for bar in bars) == 1
 
 
@@ -132,12 +132,12 @@ def test_marks_lie_where_their_seconds_are():
     case = Case("a", 1200.0, 200.0, (), ())
     middle = mark(said("ending", 1250.0, 1300.0, 0.5), case)
     assert (middle.left, middle.width, middle.colour) == (25.0, 25.0, "ending")
-    assert middle.told == "ending 20:50.00 - 21:40.00 (0.50)"
+    assert middle.text == "ending 20:50.00 - 21:40.00 (0.50)"
     open_start = mark(said("x", None, 1300.0), case)
     assert (open_start.left + open_start.width, open_start.open) == (50.0, "start")
     assert open_start.colour == "other"
     told = ticks(case)
-    assert [each.told for each in told][:2] == ["20:00", "20:20"]
+    assert [each.text for each in told][:2] == ["20:00", "20:20"]
     assert [each.left for each in told][-1] == 100.0
 
 
@@ -239,7 +239,7 @@ def test_the_strip_shows_the_case_from_left_to_right_and_ends_are_looked_at_clos
     middles = strip[STRIP_SIZE[1] // 2, STRIP_SIZE[0] // 2 :: STRIP_SIZE[0], 0]
     bright = [number for number, level in enumerate(middles) if level > 150]
     assert bright == [7, 8, 9, 10, 11, 12]  # 3 s each: their middles are 122.5 to 137.5 s
-    assert [look.told for look in seen.looks] == [
+    assert [look.text for look in seen.looks] == [
         "true end of the opening, 2:20.00",
         "said end of the opening, 2:32.00",
     ]

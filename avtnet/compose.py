@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from avtnet.classic.fit import progress_bar
 from avtnet.dense.inputs import Example
 from avtnet.dense.settings import BOUNDARIES
 from avtnet.predict import ASKED
@@ -32,6 +31,7 @@ from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
 from clipping.formats.tables import write_timelines
 from clipping.identity import Source
+from clipping.learning.progress import progress_bar
 from clipping.segments import Segment, Timeline
 from clipping.windows import WINDOW_SECONDS, Side, WindowId, write_labels
 from preprocess.features import SIDES, Features, feature_path, save

@@ -184,11 +184,9 @@ def _make_features(folder: Path, workers: int | None) -> None:
 
 
 def _train(config: TrainConfig) -> None:
-    from avtnet.classic.run import read_state
     from avtnet.train import train
 
-    state = read_state(config) if (config.save_prefix / "config.yaml").exists() else None
-    if state is None or state.epoch < config.max_epoch:
+    if not (config.save_prefix / f"epoch{config.max_epoch - 1:03d}.safetensors").exists():
         train(config)
 
 

@@ -6,28 +6,24 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
-from torch.multiprocessing.spawn import ProcessRaisedException
 
 from avtnet.classic import checkpoints
 from avtnet.classic.config import TrainConfig
 from avtnet.classic.dataset import Window, WindowDataset, read_windows, split
-from avtnet.classic.fit import first_weights, fit, part_of
+from avtnet.classic.first_weights import first_weights, part_of
+from avtnet.classic.fit import fit, run_folder
 from avtnet.classic.model import build
 from avtnet.classic.networks import TABLE
 from avtnet.classic.positions import predict_windows
-from avtnet.classic.run import open_run
 from avtnet.classic.scores import score_windows, summary_line
 from clipping.config import run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
+from clipping.learning.processes import Devices, launch, talks, world_size
 from clipping.tasks.settings import parse_with_network
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 PROG = "python -m avtnet.train"
 
@@ -35,20 +31,19 @@ PROG = "python -m avtnet.train"
 def train(config: TrainConfig) -> Path:
     """Train a network; returns the run's folder.
 
+    Under torchrun this is called in each of its processes, and rank 0 alone writes.
+
     Raises:
-        ClippingError: for missing data, a folder that cannot be written, a GPU that is not there.
-        KeyboardInterrupt: after Ctrl-C or SIGTERM; last.pt then holds the run as it stood.
+        ClippingError: data are missing, the folder cannot be written, a GPU is not there.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came; last.pt then holds the run as it stood.
     """
-    console = Console(stderr=True, soft_wrap=True, markup=False)
+    console = Console(stderr=True, soft_wrap=True, markup=False, quiet=not talks())
     trained, validated = _windows(config, console)
     WindowDataset(validated)  # features that cannot be read fail here, before processes start
-    fabric = _fabric(config, console)
+    devices = _devices(config, console)
     if config.test:
-        assert config.weights is not None  # TrainConfig checks it
-        checkpoint = checkpoints.load(config.weights, fabric.device)
-        paths = [window.path for window in validated]
-        positions = predict_windows(checkpoint, paths)
-        console.print(summary_line(score_windows(validated, positions)))
+        if talks():
+            _test(config, validated, devices.device(0), console)
         return config.save_prefix
     if config.frozen_parts:
         with torch.device("meta"):  # the names alone
@@ -58,23 +53,29 @@ def train(config: TrainConfig) -> Path:
     named = config.weights is not None or config.pretrained not in ("imagenet", "none")
     if named and not config.resume:  # on a network that is thrown away: says no as early
         first_weights(build(config.model), config)
-    require_writable(config.save_prefix)
-    open_run(config)  # says no before processes start
-    console.print(f"{len(trained)} windows train, {len(validated)} validate")
-    # In a partial: launch() would take a frozen dataclass among the arguments apart.
-    try:
-        fabric.launch(partial(fit, config=config, trained=trained, validated=validated))
-    except ProcessRaisedException as error:
-        # One of several processes: its traceback arrives as text, the error in its last line.
-        kind, _, message = str(error).strip().splitlines()[-1].partition(": ")
-        if kind.startswith("clipping.errors."):
-            raise ClippingError(message) from error
-        raise
+
+    def prepare() -> None:
+        require_writable(config.save_prefix)
+        run_folder(config).open(resume=config.resume, overwrite=config.overwrite)
+        console.print(f"{len(trained)} windows train, {len(validated)} validate")
+
+    work = partial(fit, config=config, trained=trained, validated=validated)
+    launch(work, devices, prepare)
     return config.save_prefix
 
 
+def _test(
+    config: TrainConfig, validated: Sequence[Window], device: torch.device, console: Console
+) -> None:
+    """Print the validation figures of --weights."""
+    assert config.weights is not None  # TrainConfig checks it
+    checkpoint = checkpoints.load(config.weights, device)
+    positions = predict_windows(checkpoint, [window.path for window in validated])
+    console.print(summary_line(score_windows(validated, positions)))
+
+
 def _windows(config: TrainConfig, console: Console) -> tuple[list[Window], list[Window]]:
-    """Those to train on and those to validate on."""
+    """Return the windows to train on and those to validate on."""
 
     def found(folder: Path, *, songs: bool = False) -> list[Window]:
         windows, missing = read_windows(folder, songs=songs)
@@ -90,31 +91,18 @@ def _windows(config: TrainConfig, console: Console) -> tuple[list[Window], list[
     return split(windows, config.data_seed)
 
 
-def _fabric(config: TrainConfig, console: Console) -> Fabric:
-    """Where to compute: the CPU, one GPU, or several processes with one device each."""
-    try:
-        from lightning_fabric import Fabric
-        from lightning_fabric.strategies.ddp import DDPStrategy
-    except ModuleNotFoundError as error:
-        raise ClippingError("training needs an extra: pip install 'avtnet[train]'") from error
+def _devices(config: TrainConfig, console: Console) -> Devices:
+    """Return where to compute: the CPU, one GPU, or several processes with one device each."""
     seen = torch.cuda.device_count()
-    gpus = config.gpu_list or list(range(seen))
     if config.gpus is None:
         console.print(f"training on the CPU{' (there are GPUs: --gpus all)' if seen else ''}")
-    elif not gpus or max(gpus) >= seen:
-        raise ConfigError(f"--gpus {config.gpus}: torch sees {seen} GPUs; leave it out for the CPU")
-    count = config.processes if config.gpus is None else len(gpus)
-    return Fabric(
-        accelerator="cpu" if config.gpus is None else "cuda",
-        devices=count if config.gpus is None else gpus,
-        # Spawned, not run again from the command line: train() is for programs too.
-        strategy=DDPStrategy(start_method="spawn") if count > 1 else "auto",
-        precision="32-true"
-        if not config.use_amp
-        else "bf16-mixed"
-        if config.gpus is None
-        else "16-mixed",
-    )
+    gpus = None if config.gpus is None else tuple(config.gpu_list or range(seen))
+    devices = Devices(gpus, config.processes, config.backend)
+    if config.batch_size < (count := world_size(devices)):
+        raise ConfigError(
+            f"batch_size {config.batch_size} is less than a window for each of {count} processes"
+        )
+    return devices
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense.checkpoint import DenseCheckpoint
-from avtnet.dense_train import NAME
+from avtnet.dense.training import NAME
 from avtnet.tuning.settings import SHIPPED, TuneConfig
 from avtnet.tuning.source import read_source
 from avtnet.tuning.training import tune

@@ -35,7 +35,7 @@ from avtnet.synthesis.settings import SynthesizeConfig
 from avtnet.synthesize import synthesize
 from avtnet.train import train
 from clipping.files import find_media
-from clipping.learning.loading import Waiting, read_batches
+from clipping.learning.loading import read_batches
 from clipping.media.frames import frames_at
 from clipping.media.probe import probe
 from clipping.windows import WindowId, write_labels
@@ -162,7 +162,7 @@ def print_times(folder: Path, windows: list[Features], options: argparse.Namespa
 
 
 def read(data: WindowDataset, threads: int) -> None:
-    with closing(read_batches(data, [range(BATCH)], threads, Waiting())) as batches:
+    with closing(read_batches(data, [range(BATCH)], threads)) as batches:
         next(batches)
 
 

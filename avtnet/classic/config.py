@@ -136,7 +136,10 @@ class TrainConfig:
     num_workers: int = 2
     """Threads that read the next batches meanwhile, per training process; 0 reads in between."""
     processes: int = 1
-    """Training processes on the CPU (gloo), for machines with many cores."""
+    """Training processes on the CPU, for machines with many cores. Under torchrun, which starts the
+    processes of one or more machines by itself, this is left out."""
+    backend: Literal["nccl", "gloo"] | None = None
+    """Way in which several processes talk: nccl on GPUs, gloo on CPUs, where it is not named."""
     weights: Path | None = None
     """A checkpoint to start from (or to --test)."""
     frozen: str | None = None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from avtnet.classic.dataset import Window
 from clipping.judging.metrics import evaluate_positions
 
 
 def score_windows(windows: Sequence[Window], positions: Sequence[float]) -> dict[str, float]:
-    """``score``, ``mae``, ``hit@1`` of all windows; ``score_start``, ``score_end`` of those sides.
+    """Return ``score``, ``mae``, ``hit@1`` of all windows, and ``score_start``, ``score_end``.
 
     Positions are seconds after the window's start, in the order of the windows.
     """
@@ -24,8 +24,8 @@ def score_windows(windows: Sequence[Window], positions: Sequence[float]) -> dict
     return row
 
 
-def summary_line(row: dict[str, float]) -> str:
-    """The figures of an epoch in a line for people."""
+def summary_line(row: Mapping[str, float]) -> str:
+    """Return the figures of an epoch as a line for people."""
     sides = [
         f"{side} {row[key]:.2f}" for side in ("start", "end") if (key := f"score_{side}") in row
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from avtnet.dense import checkpoint as dense_checkpoint
-from avtnet.dense_train import NAME
+from avtnet.dense.training import NAME
 from avtnet.tasks.predict import predict
 from avtnet.tune import tune_files
 from avtnet.tuning.settings import TuneConfig

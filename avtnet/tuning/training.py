@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from rich.console import Console
+from torch import nn
 
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
@@ -37,7 +38,7 @@ from avtnet.dense.inputs import Example, Examples
 from avtnet.dense.losses import dense_loss
 from avtnet.dense.model import AVTNetDense
 from avtnet.dense.tensors import collate
-from avtnet.dense.training import Compositions, DenseTrainConfig, blend, fit_step
+from avtnet.dense.training import CLIP_NORM, DenseTask, DenseTrainConfig
 from avtnet.synthesis.composer import Composer
 from avtnet.synthesis.library import Piece, read_pieces
 from avtnet.tuning.episodes import Mixed, OwnEpisode, OwnWindows, part_of, window
@@ -45,7 +46,11 @@ from avtnet.tuning.labels import KINDS
 from clipping.config import dump
 from clipping.errors import CheckpointError, ClippingError
 from clipping.judging.judgement import RIGHT_SECONDS
+from clipping.learning import loop
 from clipping.learning.checkpoints import versions
+from clipping.learning.processes import Process
+from clipping.learning.progress import Log
+from clipping.learning.task import Plan, Row, marks_every
 from clipping.windows import WINDOW_SECONDS
 
 if TYPE_CHECKING:
@@ -56,7 +61,7 @@ EVERY = 10
 PATIENCE = 4
 """Looks without a gain after which a training ends."""
 AVERAGING = 0.9
-"""Of the weights: what is kept at each step."""
+"""Share of the averaged weights that a step keeps."""
 BLIND = 3
 """Where nothing can be held back, one in so many steps is done."""
 LEAST = 0.5
@@ -190,42 +195,72 @@ def _trained(
     number: int,
     console: Console,
 ) -> tuple[AVTNetDense, int]:
-    """The weights that the held-back windows like best, and the step that they are of."""
-    network, average = copy.deepcopy(start.network), copy.deepcopy(start.network)
+    """Return the weights with the least loss on the held-back windows, and their step."""
     steps = config.steps if held else max(1, config.steps // BLIND)
-    plan = DenseTrainConfig(
-        steps=steps, batch_size=config.batch_size, lr=config.lr, seed=config.seed + number
+    task = TuneTask(config, start, source, held, steps, number)
+    plan = Plan(
+        marks=marks_every(EVERY, steps) if held else (steps,),
+        clip_norm=CLIP_NORM,
+        averaging=AVERAGING,
+        at_start=bool(held),
+        best="held_back" if held else "",
+        patience=PATIENCE if held else 0,
     )
-    batches = Compositions(source, plan)
-    if not config.senses:
-        for sense in (network.sound, network.frames, network.text):
-            sense.requires_grad_(False)
-    moved = [each for each in network.parameters() if each.requires_grad]
-    optimizer = torch.optim.AdamW(moved, lr=config.lr, weight_decay=0.0)
-    least, best, best_step = held_out_loss(average, held, config.batch_size), None, 0
-    if held:
-        console.print(f"  step 0: held back {least:.4f}")
-    for step in range(steps):
-        network.train()
-        for part in network.modules():
-            if isinstance(part, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+    ended = loop.fit(task, plan, log=Log(task.process, console=console))
+    assert isinstance(ended.average, AVTNetDense)
+    if task.best is not None:
+        ended.average.load_state_dict(task.best)
+    return ended.average, task.best_step if held else steps
+
+
+class TuneTask(DenseTask):
+    """One of the trainings: a few steps from ``start``, the norms' statistics kept."""
+
+    def __init__(
+        self,
+        config: TuneConfig,
+        start: DenseCheckpoint,
+        source: Examples,
+        held: Sequence[Example],
+        steps: int,
+        number: int,
+    ) -> None:
+        settings = DenseTrainConfig(
+            steps=steps, batch_size=config.batch_size, lr=config.lr, seed=config.seed + number
+        )
+        super().__init__(Process(), settings, source, held, copy.deepcopy(start.network))
+        self.best: dict[str, Any] | None = None
+        """Averaged weights of the best step."""
+        self.best_step = 0
+        if not config.senses:
+            network = self.network
+            assert isinstance(network, AVTNetDense)
+            for sense in (network.sound, network.frames, network.text):
+                sense.requires_grad_(False)
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        moved = [each for each in self.network.parameters() if each.requires_grad]
+        return torch.optim.AdamW(moved, lr=self.config.lr, weight_decay=0.0)
+
+    def train_mode(self) -> None:
+        self.network.train()
+        for part in self.network.modules():
+            if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
                 part.eval()
-        loss = fit_step(network, optimizer, batches[step], plan, step)
-        if not math.isfinite(loss):
-            raise ClippingError(f"the loss is {loss} at step {step}: lower --lr")
-        blend(average, network, min(AVERAGING, (step + 1) / (step + 10)))
-        if not held or ((step + 1) % EVERY and step + 1 < steps):
-            continue
-        now = held_out_loss(average, held, config.batch_size)
-        console.print(f"  step {step + 1}: loss {loss:.4f}, held back {now:.4f}")
-        if now < least:
-            least, best, best_step = now, copy.deepcopy(average.state_dict()), step + 1
-        elif step + 1 - best_step >= PATIENCE * EVERY:
-            break
-    if not held:
-        return average, steps
-    average.load_state_dict(start.network.state_dict() if best is None else best)
-    return average, best_step
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        assert isinstance(network, AVTNetDense)
+        if not self.held:
+            return {}
+        return {"held_back": held_out_loss(network, self.held, self.config.batch_size)}
+
+    def after_validation(self, network: nn.Module, row: Row, *, better: bool) -> None:
+        if better:
+            self.best, self.best_step = copy.deepcopy(network.state_dict()), int(row["step"])
+
+    def summary(self, row: Row) -> str:
+        held = f"held back {row['held_back']:.4f}" if self.held else "nothing held back"
+        return f"loss {row['train_loss']:.4f}, {held}" if row["step"] else held
 
 
 def held_windows(episodes: Sequence[OwnEpisode]) -> list[Example]:

@@ -1,15 +1,16 @@
-"""Batches read by threads while the network computes, and how long it waited for them.
+"""Batches made by threads or processes while the network computes, and how long it waited.
 
-Threads, not processes: unpacking and numpy let go of Python's lock, the arrays need not be sent,
-and nothing has to be started anew in each epoch.
+Files are read by threads: unpacking and numpy let go of Python's lock, and the arrays need not be
+sent from one process to another.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -35,38 +36,66 @@ class Data(Protocol):
         """The targets of these items."""
 
 
+class Batches(Protocol):
+    """The batches of a training by their steps; pickled for other processes."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, step: int) -> Any: ...
+
+
 @dataclass
 class Waiting:
-    """A clock of the time that passes, and of how much of it went by waiting for data."""
+    """A clock of the time that passes, and of the part of it spent waiting for data."""
 
     seconds: float = 0.0
     since: float = field(default_factory=time.monotonic)
 
+    @contextmanager
+    def over(self) -> Iterator[None]:
+        """Count the time that a block takes as waiting."""
+        asked = time.monotonic()
+        yield
+        self.seconds += time.monotonic() - asked
+
     @property
     def share(self) -> float:
-        """The part spent waiting, 0..1."""
+        """Share of the time that was spent waiting, 0..1."""
         passed = time.monotonic() - self.since
         return min(1.0, self.seconds / passed) if passed > 0 else 0.0
 
 
 def read_batches(
-    data: Data, order: Iterable[Sequence[int]], threads: int, waiting: Waiting
+    data: Data, order: Iterable[Sequence[int]], threads: int
 ) -> Generator[tuple[Any, Tensor], None, None]:
-    """The batches and their targets, in order; close the iterator where it is left early.
+    """Yield the batches and their targets, in order; close the generator to leave it early.
 
     Args:
-        order: which windows make up each batch.
-        threads: how many read; 0 reads each batch when it is asked for.
-        waiting: what passes between asking for a batch and having it is added to its seconds.
+        order: the numbers of the items of each batch.
+        threads: readers; 0 reads each batch when it is asked for.
 
     Raises:
-        FeatureError: where a file cannot be read, when its batch is due.
+        FeatureError: a file cannot be read; raised when its batch is due.
     """
-    asked = time.monotonic()
-    for batch in _read_ahead(data, order, threads) if threads else map(data.read, order):
-        waiting.seconds += time.monotonic() - asked
-        yield batch
-        asked = time.monotonic()
+    yield from _read_ahead(data, order, threads) if threads else map(data.read, order)
+
+
+def made_by_processes(batches: Batches, first: int, processes: int) -> Generator[Any, None, None]:
+    """Yield ``batches[first]``, ``batches[first + 1]`` and so on, each made by one process whole.
+
+    For batches that cost much Python to make; those that are read from files: read_batches.
+
+    Args:
+        processes: that make batches ahead; 0 makes each when it is asked for.
+    """
+    from torch.utils.data import DataLoader
+
+    yield from DataLoader(
+        batches,  # type: ignore[arg-type]
+        batch_size=None,
+        sampler=range(first, len(batches)),
+        num_workers=processes,
+    )
 
 
 def _read_ahead(

@@ -14,13 +14,15 @@ from safetensors.torch import load_file, save_file
 
 from avtnet.classic.checkpoints import FORMAT, CheckpointInfo, load, read_info, save
 from avtnet.classic.config import ModelConfig, TrainConfig
+from avtnet.classic.fit import run_folder
 from avtnet.classic.model import build
 from avtnet.classic.positions import predict_windows
-from avtnet.classic.run import RunState, read_state, save_state
 from avtnet.train import train
 from clipping.config import dump
 from clipping.errors import CheckpointError, ConfigError
 from clipping.files import write_text
+from clipping.learning.loop import State
+from clipping.learning.run_folder import STATE_FORMAT
 from preprocess.settings import FeatureSettings
 
 NANO = ModelConfig(kind="avtnet_yolt", size="nano", hidden=8)
@@ -265,6 +267,9 @@ def test_a_config_that_claims_absurd_sizes_takes_no_memory(path):
     assert grown_kib < 200_000
 
 
+HEAD = {"format": STATE_FORMAT, "config": dump(TrainConfig())}
+
+
 class TestLastState:
     """last.pt, from which a run goes on: a pickle, read without running anything."""
 
@@ -272,17 +277,17 @@ class TestLastState:
     def config(self, tmp_path):
         config = TrainConfig(save_prefix=tmp_path)
         weights = {"a": torch.arange(3.0)}
-        state = RunState(weights, {"state": {}}, {}, epoch=2, batch=1, rows=[{"score": 1.0}])
-        save_state(config, state)
+        state = State(weights, {"state": {}}, step=7, rows=[{"score": 1.0}])
+        run_folder(config).save(state)
         return config
 
     def refused(self, config):
         with pytest.raises(CheckpointError, match=r"last\.pt: damaged.*--overwrite"):
-            read_state(config)
+            run_folder(config).read(State)
 
     def test_it_comes_back(self, config):
-        state = read_state(config)
-        assert (state.epoch, state.batch, state.rows) == (2, 1, [{"score": 1.0}])
+        state = run_folder(config).read(State)
+        assert (state.step, state.rows) == (7, [{"score": 1.0}])
         assert torch.equal(state.network["a"], torch.arange(3.0))
 
     @pytest.mark.parametrize("kind", PICKLES)
@@ -308,7 +313,7 @@ class TestLastState:
         for position in range(start, start + 400):
             path.write_bytes(whole[:position] + b"\xff" + whole[position + 1 :])
             try:
-                read_state(config)
+                run_folder(config).read(State)
             except (CheckpointError, ConfigError):
                 refused += 1
         assert refused > 300
@@ -318,21 +323,29 @@ class TestLastState:
             data_root=make_data(tmp_path, count=2), save_prefix=tmp_path, model=NANO, resume=True
         )
         write_text(tmp_path / "config.yaml", "")
-        save_state(config, RunState({"a": torch.zeros(1)}, {"state": {}}, {}))
+        run_folder(config).save(State({"a": torch.zeros(1)}, {"state": {}}))
         with pytest.raises(CheckpointError, match=r"last\.pt: holds another network.*--overwrite"):
             train(config)
 
     @pytest.mark.parametrize(
         "value",
         [
-            *([], 3, {}, {"config": 3}, {"config": {}}, torch.zeros(2)),
-            {"config": {}, "network": {}, "optimizer": {}, "precision": {}, "unknown": 1},
-            {"config": {}, "network": 1, "optimizer": {}, "precision": {}},
-            {"config": {}, "network": {}, "optimizer": {}, "precision": {}, "epoch": "x"},
-            {"config": {}, "network": {}, "optimizer": {}, "precision": {}, "epoch": -1},
+            *([], 3, {}, {"config": 3}, torch.zeros(2)),
+            {**HEAD, "network": {}, "optimizer": {}, "unknown": 1},
+            {**HEAD, "network": 1, "optimizer": {}},
+            {**HEAD, "network": {}, "optimizer": {}, "step": "x"},
+            {**HEAD, "network": {}, "optimizer": {}, "step": -1},
         ],
         ids=repr,
     )
     def test_another_content_is_refused(self, config, tmp_path, value):
         torch.save(value, tmp_path / "last.pt")
         self.refused(config)
+
+    @pytest.mark.parametrize("values", [{}, {"format": 99}])
+    def test_one_of_another_version_is_refused_and_says_so(self, config, tmp_path, values):
+        """Before the one loop, three others wrote files without a format."""
+        state = {"config": {}, "network": {}, "optimizer": {}, "precision": {}, "epoch": 1}
+        torch.save({**state, **values}, tmp_path / "last.pt")
+        with pytest.raises(ConfigError, match=r"last\.pt: written by another version.*first weig"):
+            run_folder(config).read(State)

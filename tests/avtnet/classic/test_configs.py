@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from avtnet.classic.config import ModelConfig, TrainConfig
-from avtnet.classic.fit import part_of
+from avtnet.classic.first_weights import part_of
 from avtnet.classic.model import build
 from avtnet.classic.networks import NETWORKS
 from avtnet.recipe import RecipeConfig

@@ -7,14 +7,13 @@ import math
 
 import pytest
 import torch
+from making.stops import interrupted
 from making.windows import NANO, make_data, small_training
 from safetensors.torch import load_file
-from test_train import StopAfter, train_until
 
 from avtnet.classic import checkpoints
 from avtnet.classic.config import ModelConfig
-from avtnet.classic.dataset import WindowDataset, read_songs, read_windows, split
-from avtnet.classic.fit import Training
+from avtnet.classic.dataset import WindowDataset, read_songs, read_windows
 from avtnet.classic.losses import song_term
 from avtnet.classic.model import WithSongLoss, build
 from avtnet.train import main, train
@@ -155,15 +154,7 @@ def test_what_the_layer_asks_for_reaches_the_network(config, tmp_path):
 def test_an_interrupted_run_continues_with_the_layer(config, tmp_path):
     whole = load_file(train(config) / "epoch002.safetensors")
     parted = dataclasses.replace(config, save_prefix=tmp_path / "parted", resume=True)
-    trained, validated = split(read_windows(config.data_root, songs=True)[0], 0)
-    from lightning_fabric import Fabric
-
-    fabric = Fabric(accelerator="cpu", devices=1)
-    fabric.launch()
-    training = Training(fabric, parted, trained, validated)
-    with pytest.raises(KeyboardInterrupt):
-        train_until(training, StopAfter(1))
-    assert training.batch > 0  # inside an epoch
+    interrupted(lambda: train(parted), 1)
     resumed = load_file(train(parted) / "epoch002.safetensors")
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 

@@ -12,16 +12,18 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from making.stops import interrupted
 from making.windows import NANO, make_data, small_training
 from safetensors.torch import load_file
 
 from avtnet.classic.checkpoints import load
 from avtnet.classic.config import ModelConfig, TrainConfig
 from avtnet.classic.dataset import EpochBatches, read_windows, split
-from avtnet.classic.fit import Training, learning_rate
+from avtnet.classic.fit import learning_rate, run_folder
 from avtnet.train import main, train
 from clipping.config import restore
 from clipping.errors import CheckpointError, ClippingError, ConfigError
+from clipping.learning.loop import State
 from clipping.learning.run_folder import write_metrics
 
 
@@ -106,38 +108,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(config, t
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-class StopAfter:
-    """Stands for the event that Ctrl-C sets: set after some looks at it."""
-
-    def __init__(self, looks):
-        self.looks = looks
-
-    def is_set(self):
-        self.looks -= 1
-        return self.looks < 0
-
-
-def train_until(training, stop):
-    while True:
-        training.train_epoch(stop)
-        training.finish_epoch()
-
-
 @pytest.mark.parametrize(("looks", "changed"), [(0, False), (1, False), (3, False), (1, True)])
 def test_an_interrupted_run_continued_equals_an_uninterrupted_one(config, tmp_path, looks, changed):
     if changed:  # what is drawn for a step depends on its place alone
         config = dataclasses.replace(config, augment=True, steps_loss=1.0)
     whole = weights(train(config))
-    from lightning_fabric import Fabric
-
     parted = dataclasses.replace(config, save_prefix=tmp_path / "parted", resume=True)
-    trained, validated = split(read_windows(config.data_root)[0], 0)
-    fabric = Fabric(accelerator="cpu", devices=1)
-    fabric.launch()
-    training = Training(fabric, parted, trained, validated)
-    with pytest.raises(KeyboardInterrupt):
-        train_until(training, StopAfter(looks))
-    assert training.batch > 0  # inside an epoch: the harder case
+    interrupted(lambda: train(parted), looks)
+    assert run_folder(parted).read(State).step % 3 > 0  # inside an epoch: the harder case
     resumed = weights(train(parted))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     one, two = (
@@ -169,7 +147,10 @@ def test_ctrl_c_keeps_the_run_and_says_so(config, tmp_path):
     assert process.returncode == 130
     assert "interrupted" in said
     state = torch.load(last, weights_only=True)
-    assert state["epoch"] + (state["batch"] > 0) > 0
+    assert state["step"] > 0
+    log = (tmp_path / "killed" / "rank-0.log").read_text()
+    assert "rank 0 of 1 on cpu" in log
+    assert "epoch 0: loss" in log
     assert (tmp_path / "killed" / "best.safetensors").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 
@@ -9,8 +10,8 @@ import pytest
 import torch
 from making.pieces import render_pieces
 
-from avtnet import dense_train
 from avtnet.dense import checkpoint as dense_checkpoint
+from avtnet.dense import training
 from avtnet.dense.settings import DenseConfig
 from avtnet.dense.training import DenseTrainConfig
 from avtnet.dense_train import main
@@ -40,14 +41,15 @@ def test_training_keeps_a_network_and_goes_on_as_if_never_interrupted(
     assert [row.split(",")[0] for row in rows] == ["step", "2", "4"]
 
     first = [*words, "--output", str(tmp_path / "parts")]
-    step = dense_train.fit_step
+    loss = training.DenseTask.loss
+    steps = itertools.count()
 
-    def interrupted(network, optimizer, batch, config, number):
-        if number == 2:
+    def interrupted(task, forward, batch):
+        if next(steps) == 2:
             os.kill(os.getpid(), signal.SIGINT)
-        return step(network, optimizer, batch, config, number)
+        return loss(task, forward, batch)
 
-    monkeypatch.setattr(dense_train, "fit_step", interrupted)
+    monkeypatch.setattr(training.DenseTask, "loss", interrupted)
     assert main(first) == 130
     monkeypatch.undo()
     assert main(first) == 1

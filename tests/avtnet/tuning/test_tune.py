@@ -207,7 +207,7 @@ def config(tmp_path, **values) -> TuneConfig:
 def test_a_training_ends_where_the_held_back_gain_no_more(tmp_path, monkeypatch):
     """Then the weights are those it began with, to the bit."""
     looks = iter(range(100))
-    monkeypatch.setattr(training, "judge", lambda *_: 1.0 + next(looks))
+    monkeypatch.setattr(training, "held_out_loss", lambda *_: 1.0 + next(looks))
     monkeypatch.setattr(training, "EVERY", 1)
     start = checkpoint()
     told = Console(record=True, file=io.StringIO())

@@ -24,7 +24,11 @@ def data(tmp_path_factory):
 @pytest.mark.parametrize("threads", [0, 1, 4])
 def test_batches_come_in_order_and_hold_what_the_files_hold(data, threads):
     waiting = Waiting()
-    batches = list(read_batches(data, ORDER, threads, waiting))
+    reader = read_batches(data, ORDER, threads)
+    batches = []
+    for _ in ORDER:
+        with waiting.over():
+            batches.append(next(reader))
     for (batch, target), indices in zip(batches, ORDER, strict=True):
         wanted = to_batch([load(data.windows[index].path) for index in indices])
         for got, want in zip(batch, wanted, strict=True):
@@ -43,14 +47,14 @@ def test_no_more_than_a_few_batches_are_in_memory(data, monkeypatch):
     room = data.room
     monkeypatch.setattr(data, "room", lambda count: made.append(count) or room(count))
     order = [[0]] * 20
-    with closing(read_batches(data, order, 2, Waiting())) as batches:
+    with closing(read_batches(data, order, 2)) as batches:
         for used, _ in enumerate(batches, start=1):
             assert len(made) <= used + AHEAD
 
 
 def test_left_early_it_leaves_no_thread(data):
     before = threading.active_count()
-    with closing(read_batches(data, [[0, 1]] * 50, 3, Waiting())) as batches:
+    with closing(read_batches(data, [[0, 1]] * 50, 3)) as batches:
         next(batches)
         assert threading.active_count() > before
     assert threading.active_count() == before
@@ -62,7 +66,7 @@ def test_a_file_that_cannot_be_read_is_named_when_its_batch_is_due(tmp_path, thr
     data = WindowDataset(windows)
     path = windows[5].path
     path.write_bytes(path.read_bytes()[:900])
-    with closing(read_batches(data, ORDER, threads, Waiting())) as batches:
+    with closing(read_batches(data, ORDER, threads)) as batches:
         next(batches)
         with pytest.raises(FeatureError, match=path.stem):
             next(batches)

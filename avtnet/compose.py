@@ -22,7 +22,7 @@ from rich.console import Console
 
 from avtnet.dense.inputs import Example
 from avtnet.dense.settings import BOUNDARIES
-from avtnet.predict import ASKED
+from avtnet.dense.window_answer import ASKED
 from avtnet.synthesis.composer import Composer
 from avtnet.synthesis.library import read_pieces
 from avtnet.synthesis.material import Split

@@ -18,7 +18,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from avtnet.classic.dataset import Window, read_windows, split
-from avtnet.predict import ASKED, WindowAnswer, answer_windows, load_any
+from avtnet.dense.window_answer import ASKED, WindowAnswer
+from avtnet.search.finders import load_finders
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import atomic_path, require_writable, write_text
@@ -111,13 +112,13 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         answers = {window: WindowAnswer(position) for window, position in submitted.items()}
     else:
         assert config.weights is not None  # EvaluateConfig checks it
-        checkpoint = load_any(config.weights, find_device(config.device))
+        (finder,) = load_finders([config.weights], find_device(config.device))
         windows, missing = read_windows(config.data_root)
         if missing:
             told = f"{len(missing)} labels without features are left out: {missing[0]} …"
             print(told, file=sys.stderr)
         chosen = _choose(windows, config)
-        said = answer_windows(checkpoint, [window.path for window in chosen])
+        said = finder.answers([window.path for window in chosen])
         answers = dict(zip([window.id for window in chosen], said, strict=True))
     evaluation = evaluation_of(
         {window: answer.position for window, answer in answers.items()},

@@ -12,7 +12,7 @@ import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from avtnet.classic.model import AVTNet, AVTNet_YOLT
 from avtnet.classic.parts import AudioNet, DenseAudioNet
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense.checkpoint import DenseCheckpoint
+from avtnet.dense.info import FORMAT as DENSE_FORMAT
 from avtnet.dense.info import SHIPPED
 from avtnet.dense.model import AVTNetDense
 from avtnet.dense.onnx_network import FORMAT, KIND, OUTPUTS
@@ -36,6 +37,7 @@ from avtnet.dense.settings import BINS, BOUNDARIES, CLASSES, PLACES, REACH, SLOT
 from clipping.config import dump, parse, run
 from clipping.errors import CheckpointError, ConfigError
 from clipping.files import atomic_path, require_output
+from clipping.learning.checkpoints import format_of
 from clipping.windows import WINDOW_SECONDS
 
 PROG = "python -m avtnet.export"
@@ -91,18 +93,12 @@ def export(
         ClippingError: where the file cannot be written.
     """
     source, output = Path(checkpoint or SHIPPED), Path(output)
+    kept, traced_of = _KINDS.get(format_of(source), _KINDS[checkpoints.FORMAT])
+    loaded = kept.load(source)
     if output.suffix == ".safetensors":
-        if dense_checkpoint.is_dense(source):
-            seer = dense_checkpoint.load(source)
-            dense_checkpoint.save(output, seer.network, seer.info, half=True)
-        else:
-            model = checkpoints.load(source)
-            checkpoints.save(output, model.network, model.info, half=True)
+        kept.save(output, loaded.network, loaded.info, half=True)
         return output
-    if dense_checkpoint.is_dense(source):
-        traced = _dense(dense_checkpoint.load(source))
-    else:
-        traced = _window(checkpoints.load(source))
+    traced = traced_of(loaded)
     written = _with_metadata(
         _written_down(traced, half),
         {**traced.about, "checkpoint": source.name, "checkpoint_sha256": _checksum(source)},
@@ -247,6 +243,13 @@ def _window(checkpoint: Checkpoint) -> _Traced:
             "config": dump(info),
         },
     )
+
+
+_KINDS: dict[str, tuple[Any, Callable[[Any], _Traced]]] = {
+    checkpoints.FORMAT: (checkpoints, _window),
+    DENSE_FORMAT: (dense_checkpoint, _dense),
+}
+"""By the format of a checkpoint: the module that reads and writes it, and what is traced of it."""
 
 
 def _columns(audio: AudioNet | DenseAudioNet, columns: int) -> int:

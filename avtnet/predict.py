@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
-from avtnet.classic import checkpoints
-from avtnet.classic.checkpoints import Checkpoint
-from avtnet.classic.positions import check_settings, features_of, predict_windows
-from avtnet.dense import checkpoint as dense_checkpoint
-from avtnet.dense import inference
-from avtnet.dense.checkpoint import DenseCheckpoint
-from avtnet.dense.decode import by_place, likeliest
-from avtnet.dense.info import check_settings as check_dense_settings
+from avtnet.search.finders import Finder, load_finders
 from avtnet.search.inputs import CollectedFeatures, collect_features
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError, FeatureError
 from clipping.files import require_output
 from clipping.learning.devices import find_device
-from clipping.segments import Segment
-from clipping.windows import WINDOW_SECONDS, Side, WindowId, write_submission
+from clipping.windows import WindowId, write_submission
 from preprocess.episode import open_episode
 from preprocess.features import Features
 from preprocess.features import load as load_features
@@ -76,96 +67,29 @@ def predict(config: PredictConfig) -> tuple[dict[WindowId, float], dict[str, str
         ClippingError: where the weights cannot be used, or an input does not exist.
     """
     assert config.weights is not None  # PredictConfig checks it
-    checkpoint = load_any(config.weights, find_device(config.device))
-    settings = checkpoint.info.features
+    (finder,) = load_finders([config.weights], find_device(config.device))
     positions: dict[WindowId, float] = {}
     with collect_features(
-        config.inputs, settings, keep=config.features, workers=config.workers
+        config.inputs, finder.features, keep=config.features, workers=config.workers
     ) as gathered:
         failures = dict(gathered.failures)
-        waiting = _readable(gathered, checkpoint, failures)
+        waiting = _readable(gathered, finder, failures)
         while some := dict(islice(waiting, config.batch_size)):
-            answers = answer_windows(checkpoint, list(some.values()), batch_size=config.batch_size)
+            answers = finder.answers(list(some.values()), batch_size=config.batch_size)
             positions |= {
                 window: answer.position for window, answer in zip(some, answers, strict=True)
             }
     return positions, failures
 
 
-@dataclass(frozen=True)
-class WindowAnswer:
-    """What a network says of a window."""
-
-    position: float
-    """Where the opening ends or the ending starts: seconds after the window's start (0..200)."""
-    segments: tuple[Segment, ...] | None = None
-    """What AVTNetDense finds, in seconds after the window's start; None where the network knows
-    nothing but the position."""
-
-
-def load_any(weights: Path, device: torch.device) -> Checkpoint | DenseCheckpoint:
-    """A checkpoint of the original's family or of AVTNetDense, as its file says.
-
-    Raises:
-        CheckpointError: where it is neither, or cannot be used.
-    """
-    if dense_checkpoint.is_dense(weights):
-        return dense_checkpoint.load(weights, device)
-    return checkpoints.load(weights, device)
-
-
-def answer_windows(
-    checkpoint: Checkpoint | DenseCheckpoint,
-    windows: Sequence[Path | Features],
-    *,
-    batch_size: int = 8,
-) -> list[WindowAnswer]:
-    """What either kind of network says of windows, so many at a time.
-
-    Raises:
-        FeatureError, CheckpointError: as :func:`predict_windows`.
-    """
-    if isinstance(checkpoint, Checkpoint):
-        positions = predict_windows(checkpoint, windows, batch_size=batch_size)
-        return [WindowAnswer(position) for position in positions]
-    seen = inference.probabilities_of_many(
-        map(features_of, windows), checkpoint, batch_size=batch_size
-    )
-    answers = []
-    for window, given in seen:
-        label, boundary = ASKED[window.side]
-        found = tuple(
-            replace(each, start=each.start - window.start, end=each.end - window.start)
-            for each in inference.segments(window, given, checkpoint)
-        )
-        known = next((each for each in found if each.label == label), None)
-        if known is None:
-            placed = by_place(given, window.start, window.duration)
-            place = likeliest(placed, boundary, window.covered)
-        else:
-            place = known.end if window.side == "start" else known.start
-        answers.append(WindowAnswer(min(max(place, 0.0), WINDOW_SECONDS), found))
-    return answers
-
-
-ASKED: dict[Side, tuple[str, str]] = {
-    "start": ("opening", "opening end"),
-    "end": ("ending", "ending start"),
-}
-"""The role that a submission asks for, and its boundary."""
-
-
 def _readable(
-    gathered: CollectedFeatures, checkpoint: Checkpoint | DenseCheckpoint, failures: dict[str, str]
+    gathered: CollectedFeatures, finder: Finder, failures: dict[str, str]
 ) -> Iterator[tuple[WindowId, Features]]:
     """Windows that can be read and are right for a network; of others, ``failures`` says why."""
     for called, name, read in _files(gathered):
         try:
             for features in read():
-                if isinstance(checkpoint, Checkpoint):
-                    check_settings(checkpoint, features)
-                else:
-                    check_dense_settings(checkpoint.info.features, features)
+                finder.check(features)
                 yield WindowId(name, features.side), features
         except (FeatureError, ValueError) as error:  # ValueError: a name that no table can hold
             failures[called] = str(error)

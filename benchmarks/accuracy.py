@@ -52,8 +52,8 @@ from accuracy_methods import (
 from accuracy_report import write_accuracy
 
 from avtnet.classic import checkpoints
+from avtnet.classic.finder import SHIPPED
 from avtnet.dense.info import SHIPPED as DENSE_SHIPPED
-from avtnet.search.networks import SHIPPED
 from avtnet.synthesis.settings import SynthesizeConfig
 from avtnet.synthesize import synthesize
 from clipping.formats.tables import read_timelines

@@ -13,6 +13,7 @@ from safetensors import safe_open
 
 from avtnet.classic import checkpoints
 from avtnet.classic.checkpoints import Checkpoint
+from avtnet.classic.finder import predict_window
 from avtnet.classic.positions import predict_windows
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
@@ -20,7 +21,6 @@ from avtnet.dense.decode import by_place, decode, likeliest
 from avtnet.dense.info import calibrated
 from avtnet.dense.inputs import from_features, halved
 from avtnet.recipe import CHECKPOINTS
-from avtnet.search.networks import predict_window
 from clipping.learning.devices import find_device
 from clipping.windows import Side
 from ensemble.fusion import fuse_positions
@@ -86,7 +86,7 @@ def black_or_silence(medians: dict[Side, float]) -> Method:
 
 
 def network(path: Path) -> Method:
-    """A network of the original's family, in three views (:mod:`avtnet.search.networks`)."""
+    """A network of the original's family, in three views (:mod:`avtnet.classic.finder`)."""
     model = checkpoints.load(path)
 
     def method(window: Window) -> Answer | None:

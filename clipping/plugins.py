@@ -9,6 +9,7 @@ A plugin is a Python module with one or more of these dicts::
     NETWORKS = {"avtnet": {"mine": Row("mypackage.network:Mine", "a smaller head")}}
     FORMATS = {"plex": Format(".plex.json", "mypackage.plex", "segments")}
 
+Other packages may have tables of their own (``FINDERS`` of :mod:`avtnet.search.finders`).
 An installed package names its plugin in the entry point group ``clipping.plugins`` (``avtnet``
 itself does). A single file is named by ``--plugin FILE.py`` on the command line; no file of
 settings can name one, because a plugin is code that is run. How to write one: docs/add-a-format.md,

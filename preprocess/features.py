@@ -196,6 +196,15 @@ def load(path: Path | str, into: dict[str, np.ndarray] | None = None) -> Feature
         ) from error
 
 
+def features_of(window: Path | Features) -> Features:
+    """Return the features of a window, read if their file is given.
+
+    Raises:
+        FeatureError: as :func:`load`.
+    """
+    return load(window) if isinstance(window, Path) else window
+
+
 def _read_packed(
     file: Any, settings: FeatureSettings, into: dict[str, np.ndarray] | None
 ) -> dict[str, np.ndarray]:

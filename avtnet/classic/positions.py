@@ -11,8 +11,7 @@ from avtnet.classic.checkpoints import Checkpoint
 from avtnet.classic.dataset import from_either_end, to_batch
 from clipping.errors import CheckpointError, FeatureError
 from clipping.windows import WINDOW_SECONDS
-from preprocess.features import Features
-from preprocess.features import load as load_features
+from preprocess.features import Features, features_of
 from preprocess.settings import FeatureSettings
 
 
@@ -64,10 +63,6 @@ def check_settings(checkpoint: Checkpoint, window: Features) -> None:
             f"{window.name}_{window.side}: made with other settings than {checkpoint.path} was "
             f"trained on: {told}"
         )
-
-
-def features_of(window: Path | Features) -> Features:
-    return load_features(window) if isinstance(window, Path) else window
 
 
 def _meaning(settings: FeatureSettings) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -81,21 +80,6 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> DenseCheckpoin
     check_sum(path, metadata, held)
     network.load_state_dict(state, assign=True)
     return DenseCheckpoint(path, network.to(device).eval(), info)
-
-
-def is_dense(path: Path | str) -> bool:
-    """Whether a file's weights are AVTNetDense's, and not those of the original's family.
-
-    Raises:
-        CheckpointError: where it is missing, damaged, or a pickle.
-    """
-    with opened(Path(path)) as file:
-        text = (file.metadata() or {}).get("avtnet", "")
-    try:
-        about = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(about, dict) and about.get("format") == FORMAT
 
 
 def _keys(file: Any) -> Iterator[str]:

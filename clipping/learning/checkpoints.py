@@ -66,6 +66,22 @@ def check_sum(path: Path, metadata: Mapping[str, str], state: Mapping[str, torch
         )
 
 
+def format_of(path: Path) -> str:
+    """Return the format that a checkpoint's metadata name; empty if they name none.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, or a pickle.
+    """
+    with opened(path) as file:
+        text = (file.metadata() or {}).get("avtnet", "")
+    try:
+        about = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    named = about.get("format") if isinstance(about, dict) else None
+    return named if isinstance(named, str) else ""
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """The file as safetensors reads it; its errors, while it is open too, as CheckpointErrors."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from making.dense_windows import taught, window
 from making.windows import make_features
 
+from avtnet.dense.finder import DenseFinder
 from avtnet.evidence import Candidate, fuse_candidates
 from avtnet.search.networks import NetworkInputs, Networks, network_candidates
 from avtnet.search.text_support import with_text
@@ -97,7 +98,7 @@ def test_a_network_that_looks_at_the_same_seconds_twice_is_as_sure_as_once():
     )
 
     def segments(windows, *dense):
-        networks = Networks(start.settings, dense=dense)
+        networks = Networks(start.settings, (DenseFinder(dense),))
         found = network_candidates(NetworkInputs(windows), [], networks, 1.0)
         return found, fuse_candidates(found, 48.0, min_confidence=0.0)
 

@@ -23,12 +23,13 @@ from avtnet.classic import checkpoints
 from avtnet.classic.checkpoints import CheckpointInfo
 from avtnet.classic.config import ModelConfig
 from avtnet.classic.decode import SHIFTS, fuse_views, shifted, timeline
+from avtnet.classic.finder import SHIPPED, predict_window
 from avtnet.classic.model import build
 from avtnet.dense.info import SHIPPED as SHIPPED_DENSE
 from avtnet.evaluate import main as evaluate_main
 from avtnet.localization import main
 from avtnet.predict import main as predict_main
-from avtnet.search.networks import SHIPPED, load_networks, predict_window
+from avtnet.search.networks import load_networks
 from avtnet.search.request import LocateConfig
 from clipping.errors import ClippingError
 from clipping.formats.catalog import read as read_format
@@ -233,7 +234,7 @@ def test_ctrl_c_keeps_what_was_found(season, tmp_path, weights, monkeypatch, cap
             raise KeyboardInterrupt
         return predict_window(features, models)
 
-    monkeypatch.setattr("avtnet.search.networks.predict_window", look_until_interrupted)
+    monkeypatch.setattr("avtnet.classic.finder.predict_window", look_until_interrupted)
     words = [str(season), f"--weights={weights[0]}", f"--json={tmp_path}/t.json", "--workers=1"]
     assert main(words) == 130
     assert asked == ["ep01", "ep01", "ep02"]
@@ -369,9 +370,9 @@ def test_a_checkpoint_that_is_named_twice_is_asked_once(tmp_path, weights):
     dense = tmp_path / "dense.safetensors"
     dense.symlink_to(SHIPPED_DENSE)
     paths = (weights[0], SHIPPED_DENSE, weights[1], link, weights[0], dense)
-    networks = load_networks(LocateConfig(weights=paths))
-    assert [model.path for model in networks.models] == [weights[0], weights[1]]
-    assert len(networks.dense) == 1
+    classic, dense = load_networks(LocateConfig(weights=paths)).finders
+    assert classic.paths == (weights[0], weights[1])
+    assert dense.paths == (SHIPPED_DENSE,)
 
 
 def test_a_short_file_does_not_get_two_names_for_the_same_seconds():

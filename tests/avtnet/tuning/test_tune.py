@@ -139,12 +139,12 @@ def test_a_series_is_learned_in_one_command_and_locate_uses_it(mine, untrained, 
 
 def test_what_locate_says_with_tuned_weights_is_what_they_say(mine, untrained, tmp_path, capsys):
     """The weights that are named are asked, and no others."""
-    from avtnet.search.networks import load_dense, load_models
+    from avtnet.search.networks import load_networks
     from avtnet.search.request import LocateConfig
 
     only = LocateConfig((str(mine),), weights=(untrained,))
-    assert [each.path for each in load_dense(only)] == [untrained]
-    assert load_models(only) == []
+    (finder,) = load_networks(only).finders
+    assert finder.paths == (untrained,)
     found = locate(mine / "01.mkv", untrained, min_confidence=0.0, network="always")
     assert not any("YOLT" in line for each in found.segments for line in each.evidence)
     (tmp_path / "text.safetensors").write_text("no weights")

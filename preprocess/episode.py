@@ -20,7 +20,7 @@ import numpy as np
 from clipping.errors import ClippingError, FeatureError, MediaError
 from clipping.files import atomic_path
 from clipping.identity import Source, identify
-from clipping.media.one_pass import OnePass, open_scan
+from clipping.media.one_pass import OnePass, open_one_pass
 from clipping.media.probe import MediaInfo
 from clipping.packing import (
     FRAMES_A_BLOCK,
@@ -194,7 +194,7 @@ def extract_episode(
     """
     path, settings = Path(path), settings or FeatureSettings()
     source = identify(path)
-    with open_scan(path, threads=threads) as scan, atomic_path(output) as temporary:
+    with open_one_pass(path, threads=threads) as scan, atomic_path(output) as temporary:
         info = checked(scan.info)
         if info.duration > LONGEST:
             raise MediaError(f"{path}: lasts {info.duration:.0f} s, above {LONGEST} s")

@@ -11,7 +11,7 @@ import numpy as np
 
 from clipping.errors import MediaError
 from clipping.identity import Source, identify
-from clipping.media.one_pass import OnePass, open_scan
+from clipping.media.one_pass import OnePass, open_one_pass
 from clipping.media.picture import Frame
 from clipping.media.probe import MediaInfo
 from clipping.windows import Side
@@ -73,7 +73,7 @@ def extract_sides(
     path, settings = Path(path), settings or FeatureSettings()
     source = identify(path)
     made: _Window | None = None
-    with open_scan(path, threads=threads) as scan:
+    with open_one_pass(path, threads=threads) as scan:
         for side in sides:
             start = 0.0
             if side == "end":

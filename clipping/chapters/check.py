@@ -1,4 +1,4 @@
-"""What must not change when a file is rewritten: every packet, tag and attachment, as a census."""
+"""Take a census of a media file (packets, tags, attachments), to check that a rewrite lost none."""
 
 from __future__ import annotations
 
@@ -12,65 +12,66 @@ import av
 from av.stream import AttachmentStream, Disposition
 
 from clipping.media.container import open_media, origin, packets, tick, translated
-from clipping.media.probe import Stream, describe
+from clipping.media.probe import Stream, probe_container
 
 _ROUNDING = 0.0011
-"""Seconds: Matroska counts in milliseconds."""
+"""Seconds that a packet's time may change by: Matroska rounds times to milliseconds."""
 _REWRITTEN = frozenset(
     "duration encoder handler_name vendor_id major_brand minor_version compatible_brands".split()
 )
-"""Tags that every writer sets by itself."""
+"""Tags that each writer sets by itself; they may change."""
 
 
 @dataclass(frozen=True)
 class StreamCensus:
-    """One stream: what it is, and all that it holds."""
+    """One stream: its kind, its settings, and checksums of its content."""
 
     kind: str
     codec: str
     tags: tuple[tuple[str, str], ...]
     disposition: int
     form: tuple[object, ...]
-    """Size, rotation, shape of pixels, rate, channels, FourCC, and what sets the decoder up."""
+    """Size, rotation, pixel aspect, sample rate, channels, FourCC, CRC-32 of the codec's header."""
     packets: int
+    """Number of packets."""
     content: int
-    """CRC-32 of all packets, or of an attachment."""
+    """CRC-32 of all packets."""
     times: array[float]
-    """PTS of every packet in seconds from the file's start."""
+    """PTS of each packet, in seconds of media time, in file order."""
     duration: float
-    """Seconds, as the last packet ends."""
+    """Seconds of media time at which the last packet ends."""
 
 
 @dataclass(frozen=True)
 class Census:
-    """A whole file."""
+    """The census of a whole file."""
 
     tags: tuple[tuple[str, str], ...]
     streams: tuple[StreamCensus, ...]
     attachments: tuple[tuple[str, int], ...]
-    """Name and CRC-32; covers, which Matroska keeps as attachments, too."""
+    """Name and CRC-32 of each attachment and cover (Matroska stores covers as attachments)."""
     carried: tuple[int, ...]
-    """The numbers of the streams in the file that are counted here: not the tracks in which MP4
-    keeps chapters and time codes, which are written anew from what they mean."""
+    """Indices of the streams that a rewrite must carry over. Not among them are MP4's tracks of
+    chapters and time codes: a writer makes them itself from the chapters and tags."""
 
 
 def is_cover(stream: av.stream.Stream) -> bool:
-    """Whether it is a picture beside the film, not of it."""
+    """True for cover art: a single picture that comes with the film."""
     return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
 
 
-def take(path: Path) -> Census:
-    """Read a file through once, without decoding.
+def take_census(path: Path) -> Census:
+    """Read a file once to its end, without decoding, and return its census.
 
     Raises:
-        MediaError: where it cannot be read.
+        MediaError: if the file cannot be read.
     """
     with translated(path), open_media(path) as container:
         zero = origin(container)
-        mine = [s for s in container.streams if not _is_time_code(s)]
-        content = {stream.index: 0 for stream in mine}
-        times: dict[int, array[float]] = {stream.index: array("d") for stream in mine}
-        ends = {stream.index: 0.0 for stream in mine}
+        counted = [s for s in container.streams if not _is_time_code(s)]
+        content = {stream.index: 0 for stream in counted}
+        times: dict[int, array[float]] = {stream.index: array("d") for stream in counted}
+        ends = {stream.index: 0.0 for stream in counted}
         for packet in packets(container):
             index = packet.stream_index
             if index not in content:
@@ -81,11 +82,11 @@ def take(path: Path) -> Census:
             times[index].append(time)
             length = float((packet.duration or 0) * tick(packet.stream))
             ends[index] = max(ends[index], time + length)
-        # FFmpeg reads no packets from the track of an MP4's chapters.
-        mine = [s for s in mine if s.type != "data" or times[s.index]]
-        told = {stream.index: stream for stream in describe(path, container).streams}
+        # A data track without packets is that of an MP4's chapters: FFmpeg reads none from it.
+        counted = [s for s in counted if s.type != "data" or times[s.index]]
+        probed = {stream.index: stream for stream in probe_container(path, container).streams}
         attachments, streams = [], []
-        for stream in mine:
+        for stream in counted:
             name = stream.metadata.get("filename", "")
             if isinstance(stream, AttachmentStream):
                 attachments.append((name, zlib.crc32(stream.data or b"")))
@@ -98,7 +99,7 @@ def take(path: Path) -> Census:
                         stream.codec_context.name if stream.codec_context else "",
                         _tags(stream.metadata),
                         int(stream.disposition),
-                        _form(stream, told[stream.index]),
+                        _form(stream, probed[stream.index]),
                         len(times[stream.index]),
                         content[stream.index],
                         times[stream.index],
@@ -109,22 +110,22 @@ def take(path: Path) -> Census:
             _tags(container.metadata),
             tuple(streams),
             tuple(sorted(attachments)),
-            tuple(stream.index for stream in mine),
+            tuple(stream.index for stream in counted),
         )
 
 
 def difference(before: Census, after: Census) -> str | None:
-    """The first thing that a rewritten file lost or changed; None where all is there."""
+    """A sentence on the first thing that a rewritten file lost or changed; None if nothing."""
     if len(before.streams) != len(after.streams):
         return f"it has {len(after.streams)} streams, not {len(before.streams)}"
     for index, (old, new) in enumerate(zip(before.streams, after.streams, strict=True)):
-        for what in ("kind", "codec", "tags", "disposition", "form", "packets", "content"):
-            one, other = getattr(old, what), getattr(new, what)
-            if what == "tags":
+        for name in ("kind", "codec", "tags", "disposition", "form", "packets", "content"):
+            one, other = getattr(old, name), getattr(new, name)
+            if name == "tags":  # a writer may add tags
                 one, other = (dict(tags) for tags in (one, other))
                 other = {key: value for key, value in other.items() if key in one}
             if one != other:
-                return f"the {what} of stream {index} ({old.kind}) became {other}, was {one}"
+                return f"the {name} of stream {index} ({old.kind}) became {other}, was {one}"
         moved = max((abs(a - b) for a, b in zip(old.times, new.times, strict=True)), default=0.0)
         if moved > _ROUNDING:
             return f"a packet of stream {index} ({old.kind}) moved by {moved:.4f} s"
@@ -139,19 +140,21 @@ def difference(before: Census, after: Census) -> str | None:
 
 
 def _is_time_code(stream: av.stream.Stream) -> bool:
-    """Whether it is the track that MP4's writer makes of a tag."""
+    """True for the track that an MP4 writer makes from the tag ``timecode``."""
     return stream.type == "data" and "timecode" in stream.metadata
 
 
-def _form(stream: av.stream.Stream, told: Stream) -> tuple[object, ...]:
+def _form(stream: av.stream.Stream, probed: Stream) -> tuple[object, ...]:
+    """The facts for ``StreamCensus.form``."""
     context = stream.codec_context
     setup: tuple[object, ...] = ()
     if context is not None:
-        # Behind the style of an MP4's subtitles every writer puts a box of its own (btrt).
+        # In the header of MP4's subtitles each writer puts its own bit rates (box btrt).
         data = b"" if context.name == "mov_text" else context.extradata or b""
         setup = (context.codec_tag, zlib.crc32(data))
-    shape = (told.width, told.height, told.rotation, str(told.sample_aspect), told.pixel_format)
-    return (*shape, told.sample_rate, told.channels, *setup)
+    aspect = str(probed.sample_aspect)
+    shape = (probed.width, probed.height, probed.rotation, aspect, probed.pixel_format)
+    return (*shape, probed.sample_rate, probed.channels, *setup)
 
 
 def _tags(metadata: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""``python -m clipping chapters``: the chapters of media files, and segments put in."""
+"""``python -m clipping chapters``: show the chapters of media files, or put segments in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clipping import config
-from clipping.chapters.embed import chapters_in, embed, unlike
+from clipping.chapters.embed import chapter_difference, chapters_in, embed
 from clipping.chapters.merge import merge
 from clipping.errors import ClippingError, ConfigError, MediaError
 from clipping.formats.titles import role_of
@@ -21,11 +21,11 @@ _PROG = "python -m clipping chapters"
 
 @dataclass(frozen=True)
 class ChaptersConfig:
-    """Print the chapters of media files and what their titles mean; put found segments in.
+    """Print the chapters of media files and the roles of their titles, or put segments in.
 
-    With --embed the chapters that are there stay: one that means the same as a segment (OP for an
-    opening) wins over it, any other makes room for it. A file that would lose something stays as
-    it was; the exit code is then 1.
+    With --embed, existing chapters stay: one that means the same as a segment (OP for an opening)
+    is kept in place of it, any other is cut to make room. A file that would lose something is not
+    changed; the exit code is then 1.
     """
 
     files: tuple[str, ...] = field(
@@ -34,14 +34,14 @@ class ChaptersConfig:
     embed: bool = False
     """write the segments into the files (MKV, MP4) as chapters, without encoding"""
     segments: Path | None = None
-    """what to put in: JSON or CSV as avtnet locate writes it, or a file of any format of
-    docs/formats.md for a single media file; left out: NAME.avtnet.json beside each file"""
+    """segments to put in: JSON or CSV as avtnet locate writes it, or, for one media file, a file of
+    any format of docs/formats.md; default: NAME.avtnet.json next to each file"""
     replace: bool = False
-    """where a chapter and a segment mean the same, the segment wins"""
+    """replace a chapter that means the same as a segment"""
     output: Path | None = None
-    """write to this file (of one) in place of replacing it"""
+    """write the result (of one file) to this file and keep the source"""
     json: Path | None = None
-    """write the chapters to this JSON file too; - writes JSON to stdout in place of the text"""
+    """also write the chapters to this JSON file; - writes JSON to stdout instead of the text"""
 
     def __post_init__(self) -> None:
         if not self.files:
@@ -51,7 +51,7 @@ class ChaptersConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Show or embed; 1 where some file failed."""
+    """Show or embed the chapters that a command line asks for; return 1 if a file failed."""
     settings = config.parse(ChaptersConfig, argv, prog=_PROG, positional="files")
     return config.run(lambda: _run(settings), _PROG)
 
@@ -84,14 +84,14 @@ def _run(settings: ChaptersConfig) -> int:
 
 
 def _embed(path: Path, settings: ChaptersConfig, count: int) -> Path:
-    """Put the segments of one file in; the file that has them now."""
+    """Put segments into one file; return the path of the file that now has them."""
     found = _segments(path, settings.segments, count)
     info = probe(path)
     if info.truncated:
-        raise MediaError(f"{path}: ends before its header says; mend or download it anew first")
-    there = chapters_in(info)
-    wanted = merge(there, found, info.duration, replace_roles=settings.replace)
-    if unlike(there, wanted) is None and settings.output is None:
+        raise MediaError(f"{path}: ends before its header says; repair or download it again first")
+    existing = chapters_in(info)
+    wanted = merge(existing, found, info.duration, replace_roles=settings.replace)
+    if chapter_difference(existing, wanted) is None and settings.output is None:
         print(f"{path}: has these chapters already", file=sys.stderr)
         return path
     embed(path, wanted, settings.output)
@@ -99,20 +99,23 @@ def _embed(path: Path, settings: ChaptersConfig, count: int) -> Path:
 
 
 def _segments(path: Path, table: Path | None, count: int) -> tuple[Segment, ...]:
+    """The segments to put into one of ``count`` files."""
     from clipping.cutting.selection import SelectionConfig, select_segments
     from clipping.formats import catalog
 
-    beside = path.with_name(f"{path.stem}{catalog.FORMATS['json'].suffix}")
-    if table is None and not beside.exists():
-        raise ClippingError(f"{path}: --segments names what to put in ({beside.name} is not there)")
-    table = table or beside
+    default = path.with_name(f"{path.stem}{catalog.FORMATS['json'].suffix}")
+    if table is None and not default.exists():
+        raise ClippingError(
+            f"{path}: name the segments to put in with --segments ({default.name} is not there)"
+        )
+    table = table or default
     if catalog.told_by(table) in ("json", "csv"):
         (choice,) = select_segments(SelectionConfig(files=(str(path),), segments=table))
         if choice.error is not None:
             raise ClippingError(choice.error)
         return choice.segments
     if count != 1:
-        raise ClippingError(f"{table}: tells of one file, and there are {count}")
+        raise ClippingError(f"{table}: is for one media file, and there are {count}")
     return catalog.read(table, duration=probe(path).duration).segments
 
 

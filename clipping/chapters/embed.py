@@ -1,4 +1,4 @@
-"""Put chapters into an MKV or MP4 file: all else is copied, or the file stays as it was."""
+"""Put chapters into an MKV or MP4 file; everything else is copied, or the file is not changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer, OutputContainer
 
-from clipping.chapters.check import Census, difference, is_cover, take
+from clipping.chapters.check import Census, difference, is_cover, take_census
 from clipping.errors import ClippingError, MediaError
 from clipping.extra import extra_module
 from clipping.files import atomic_path
@@ -22,36 +22,40 @@ from clipping.media.probe import MediaInfo, probe
 
 _NANOSECOND = Fraction(1, 10**9)
 _ROUNDING = 0.0015
-"""Seconds by which a chapter may be elsewhere in the file: MP4 keeps milliseconds."""
+"""Seconds that a chapter may move by when it is written: MP4 stores milliseconds."""
 _TAIL_LINES = 3
+"""Last lines of FFmpeg's messages that an error shows."""
 
 
 def embed(path: Path, chapters: Sequence[Chapter], output: Path | None = None) -> None:
-    """Write a file anew with these chapters in place of its own, without encoding.
+    """Write a file again with these chapters in place of its own, without encoding.
 
-    What was written is read back: every packet, its time, tags, roles of streams, attachments,
-    covers and the chapters must be there. Only then does it take the place of ``path`` (or become
-    ``output``). Its permissions are kept.
+    The new file is read back: all packets and their times, tags, flags of streams, attachments,
+    covers and the chapters must be there. Only then does it replace ``path`` (or become
+    ``output``). The permissions are kept.
+
+    Two writers are tried: PyAV, then the ffmpeg program, which can copy some streams that PyAV
+    cannot.
 
     Raises:
-        MediaError: where the container keeps no chapters, or something would be lost.
-        ClippingError: where the folder cannot be written.
+        MediaError: if the container cannot hold chapters, or something would be lost.
+        ClippingError: if the folder cannot be written.
     """
-    path = path.resolve()  # through a link: the file itself is replaced
+    path = path.resolve()  # of a link, replace the file that it points to
     target = path if output is None else output
     container = probe(path).container
     kind = _container_of(container, target)
-    before, mode = take(path), path.stat().st_mode & 0o7777
-    ways: list[tuple[str, Callable[[Path], None]]] = [
+    before, mode = take_census(path), path.stat().st_mode & 0o7777
+    writers: list[tuple[str, Callable[[Path], None]]] = [
         ("PyAV", lambda made: _remux(path, made, kind, chapters, before)),
         ("ffmpeg", lambda made: _ffmpeg(path, made, kind, chapters, before)),
     ]
     failures: list[str] = []
     with atomic_path(target) as made:
-        for name, way in ways:
+        for name, write in writers:
             try:
-                way(made)
-                failure = difference(before, take(made)) or unlike(
+                write(made)
+                failure = difference(before, take_census(made)) or chapter_difference(
                     chapters_in(probe(made)), chapters
                 )
             except (av.error.FFmpegError, ValueError, NotImplementedError, ClippingError) as error:
@@ -69,20 +73,24 @@ def embed(path: Path, chapters: Sequence[Chapter], output: Path | None = None) -
 
 
 def _container_of(container: str, target: Path) -> str:
-    """FFmpeg's name for the writer."""
+    """FFmpeg's name of the output format for ``target``.
+
+    Raises:
+        MediaError: if the source's container cannot hold chapters.
+    """
     suffix = target.suffix.lower()
     if "matroska" in container:
         return "webm" if suffix == ".webm" else "matroska"
     if "mp4" in container:
         return {".mov": "mov", ".m4a": "ipod"}.get(suffix, "mp4")
     raise MediaError(
-        f"{target}: only Matroska and MP4 files keep chapters, this is {container}; "
-        "write them beside it (--write), or convert it first"
+        f"{target}: only Matroska and MP4 files can hold chapters, this is {container}; "
+        "write them next to it (--write), or convert it first"
     )
 
 
 def _options(path: Path, kind: str) -> dict[str, str]:
-    """For MP4: the index stays in front of the content where it was."""
+    """The writer's options: an MP4 keeps its index before its content (for streaming)."""
     return {} if kind in ("matroska", "webm") or not _is_index_first(path) else _FASTSTART
 
 
@@ -90,8 +98,9 @@ _FASTSTART = {"movflags": "faststart"}
 
 
 def _is_index_first(path: Path) -> bool:
-    """Whether the box moov of an MP4 stands before mdat."""
+    """True if an MP4's index (box moov) comes before its content (mdat)."""
     with open(path, "rb") as stream:
+        # A box: 32-bit size, type, content; size 1: a 64-bit size follows (ISO/IEC 14496-12, 4.2).
         for _ in range(64):
             head = stream.read(16)
             if len(head) < 8 or head[4:8] in (b"moov", b"mdat"):
@@ -108,44 +117,46 @@ def _is_index_first(path: Path) -> bool:
 def _remux(
     source: Path, made: Path, kind: str, chapters: Sequence[Chapter], census: Census
 ) -> None:
+    """Copy all streams to ``made`` with PyAV, with the new chapters."""
     covers = _covers(source, census) if kind in ("matroska", "webm") else {}
     with (
-        open_media(source) as given,
+        open_media(source) as original,
         av.open(f"file:{made}", "w", format=kind, options=_options(source, kind)) as result,
     ):
-        result.metadata.update(given.metadata)
-        _set_chapters(given, result, chapters)
+        result.metadata.update(original.metadata)
+        _set_chapters(original, result, chapters)
         streams = {}
         for index in census.carried:
-            stream = given.streams[index]
+            stream = original.streams[index]
             if index in covers:
-                about = stream.metadata
-                name = about.get("filename", "cover")
-                result.add_attachment(name, about.get("mimetype", "image/jpeg"), covers[index])
+                tags = stream.metadata
+                name = tags.get("filename", "cover")
+                result.add_attachment(name, tags.get("mimetype", "image/jpeg"), covers[index])
                 continue
             out = result.add_stream_from_template(stream, opaque=True)
             out.metadata.update(_named(stream))
             out.disposition = stream.disposition
             if stream.type != "attachment":
                 streams[index] = out
-        for packet in packets(given):
+        for packet in packets(original):
             if packet.stream_index in streams:
                 packet.stream = streams[packet.stream_index]
                 result.mux(packet)
 
 
 def _named(stream: av.stream.Stream) -> dict[str, str]:
-    """Tags for a writer: MP4's title of a track is read as ``name`` and written from ``title``."""
+    """A stream's tags for the writer: FFmpeg reads an MP4 track's title as ``name`` but writes it
+    from ``title``."""
     tags = dict(stream.metadata)
     return {"title": tags["name"], **tags} if "name" in tags else tags
 
 
 def _covers(source: Path, census: Census) -> dict[int, bytes]:
-    """The pictures beside the film, whole: Matroska keeps them as attachments."""
+    """The cover pictures by stream index: Matroska stores them as attachments, not streams."""
     found: dict[int, bytes] = {}
-    with open_media(source) as given:
-        wanted = {i for i in census.carried if is_cover(given.streams[i])}
-        for packet in packets(given):
+    with open_media(source) as original:
+        wanted = {i for i in census.carried if is_cover(original.streams[i])}
+        for packet in packets(original):
             if not wanted - found.keys():
                 break
             if packet.stream_index in wanted:
@@ -154,9 +165,10 @@ def _covers(source: Path, census: Census) -> dict[int, bytes]:
 
 
 def _set_chapters(
-    given: InputContainer, result: OutputContainer, chapters: Sequence[Chapter]
+    original: InputContainer, result: OutputContainer, chapters: Sequence[Chapter]
 ) -> None:
-    zero = origin(given)
+    """Set the result's chapters: from media time to the file's own timestamps."""
+    zero = origin(original)
     result.set_chapters(
         [
             {
@@ -174,17 +186,17 @@ def _set_chapters(
 def _ffmpeg(
     source: Path, made: Path, kind: str, chapters: Sequence[Chapter], census: Census
 ) -> None:
-    """The same by the ffmpeg program, which carries some streams that PyAV cannot."""
+    """Do the same with the ffmpeg program, which can copy some streams that PyAV cannot."""
     program = extra_module("imageio_ffmpeg").get_ffmpeg_exe()
     with tempfile.TemporaryDirectory() as folder:
-        marks = Path(folder) / "chapters.txt"
-        with open_media(source) as given:
-            zero = float(origin(given))
-            tags = [_named(given.streams[index]) for index in census.carried]
+        chapter_file = Path(folder) / "chapters.txt"
+        with open_media(source) as original:
+            zero = float(origin(original))
+            tags = [_named(original.streams[index]) for index in census.carried]
         moved = [Chapter(c.start + zero, (c.end or c.start) + zero, c.title) for c in chapters]
-        marks.write_text(ffmetadata.to_text(moved), encoding="utf-8", newline="")
+        chapter_file.write_text(ffmetadata.to_text(moved), encoding="utf-8", newline="")
         command = [program, "-nostdin", "-v", "error", "-y", "-i", f"file:{source}"]
-        command += ["-f", "ffmetadata", "-i", f"file:{marks}"]
+        command += ["-f", "ffmetadata", "-i", f"file:{chapter_file}"]
         for place, index in enumerate(census.carried):
             command += ["-map", f"0:{index}"]
             if "name" in tags[place]:
@@ -198,21 +210,21 @@ def _ffmpeg(
         except OSError as error:
             raise ClippingError(f"{program}: cannot be run: {error.strerror}") from error
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise ClippingError(" ".join(said[-_TAIL_LINES:]) or f"exit code {done.returncode}")
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise ClippingError(" ".join(lines[-_TAIL_LINES:]) or f"exit code {done.returncode}")
 
 
 def chapters_in(info: MediaInfo) -> list[Chapter]:
-    """The chapters that a file holds."""
+    """The chapters of a probed file."""
     return [Chapter(each.start, each.end, each.label) for each in info.chapters]
 
 
-def unlike(found: Sequence[Chapter], wanted: Sequence[Chapter]) -> str | None:
-    """How chapters that were read differ from those that were to be written; None: not at all."""
+def chapter_difference(found: Sequence[Chapter], wanted: Sequence[Chapter]) -> str | None:
+    """A sentence on the first difference between chapters found and wanted; None if equal."""
     if len(found) != len(wanted):
         return f"it has {len(found)} chapters, not {len(wanted)}"
     for one, other in zip(found, wanted, strict=True):
-        off = max(abs(one.start - other.start), abs((one.end or 0.0) - (other.end or 0.0)))
-        if one.title != other.title or off > _ROUNDING:
+        moved = max(abs(one.start - other.start), abs((one.end or 0.0) - (other.end or 0.0)))
+        if one.title != other.title or moved > _ROUNDING:
             return f"the chapter {other} became {one}"
     return None

@@ -1,4 +1,4 @@
-"""Which chapters a file gets: those it has and the segments that were found, as one list."""
+"""Merge the chapters that a file has with the segments that were found, into one list."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from clipping.formats.titles import TITLES, role_of
 from clipping.segments import Segment
 
 SHORTEST = 1.0
-"""Seconds: what is left of a chapter and shorter than this goes to its neighbour."""
+"""Seconds: a rest of a chapter that is shorter than this goes to its neighbour."""
 NOTHING = 0.1
-"""Seconds: less than this before the first chapter or behind the last one belongs to it."""
+"""Seconds: a rest shorter than this before the first chapter or after the last one joins it."""
 _SAME = 0.5
-"""Of the shorter one: the overlap from which two are taken for the same opening."""
+"""Smallest overlap of a chapter and a segment that mean the same, as a fraction of the shorter
+one."""
 
 
 def merge(
@@ -25,13 +26,16 @@ def merge(
     *,
     replace_roles: bool = False,
 ) -> list[Chapter]:
-    """The chapters of a file after segments were put in; no gaps, whole milliseconds for new ones.
+    """The chapters of a file with the segments put in. No gaps; new times are whole milliseconds.
 
-    * A chapter that is there and means the same as a segment (*OP* for an opening) wins: somebody
-      set it. With ``replace_roles`` the segment wins.
-    * A segment wins over every other chapter: that one ends where the segment begins, and goes on
-      behind it under the same title. What is left and shorter than ``SHORTEST`` is no chapter.
+    * An existing chapter that means the same as a segment (*OP* for an opening) is kept in place of
+      the segment, because somebody set it. With ``replace_roles`` the segment replaces it.
+    * A segment cuts every other chapter: it ends where the segment begins, and continues after it
+      with the same title. A rest shorter than ``SHORTEST`` is dropped.
     * Gaps are filled with *Prologue*, *Part A*, …, *Epilogue*.
+
+    Args:
+        duration: of the file, in seconds.
     """
     old = [each for each in closed(existing, duration) if each.end is not None]
     marks: list[Chapter] = []
@@ -51,6 +55,7 @@ def merge(
 
 
 def _means(chapter: Chapter, segment: Segment) -> bool:
+    """True if a chapter has the role of a segment and overlaps it enough."""
     role = role_of(chapter.title)
     either = role == "theme" and segment.label in ("opening", "ending")
     span = Segment(chapter.start, chapter.end or chapter.start)
@@ -71,7 +76,7 @@ def _without_overlap(chapters: Sequence[Chapter]) -> list[Chapter]:
 
 
 def _around(chapter: Chapter, mark: Chapter) -> list[Chapter]:
-    """What a mark leaves of a chapter: nothing, a piece before, a piece behind, or both."""
+    """The rests of a chapter outside a mark: none, one before it, one after it, or both."""
     assert chapter.end is not None
     assert mark.end is not None
     if chapter.end <= mark.start or chapter.start >= mark.end:
@@ -86,21 +91,21 @@ def _around(chapter: Chapter, mark: Chapter) -> list[Chapter]:
 
 
 def _joined(kept: Sequence[Chapter], marks: Sequence[Chapter]) -> list[Chapter]:
-    """All in order; a short hole goes to an old chapter beside it, never to a mark."""
+    """All chapters in order; a short hole goes to an old chapter next to it, never to a mark."""
     ordered = sorted([*kept, *marks], key=lambda each: each.start)
     for index in range(len(ordered) - 1):
-        before, behind = ordered[index], ordered[index + 1]
+        before, after = ordered[index], ordered[index + 1]
         assert before.end is not None
-        if 0 < behind.start - before.end < SHORTEST:
+        if 0 < after.start - before.end < SHORTEST:
             if before not in marks:
-                ordered[index] = replace(before, end=behind.start)
-            elif behind not in marks:
-                ordered[index + 1] = replace(behind, start=before.end)
+                ordered[index] = replace(before, end=after.start)
+            elif after not in marks:
+                ordered[index + 1] = replace(after, start=before.end)
     return ordered
 
 
 def _to_the_edges(chapters: list[Chapter], duration: float) -> list[Chapter]:
-    """The first and last chapter reach the ends of the file where next to nothing is left."""
+    """Extend the first and last chapter to the ends of the file if they nearly reach them."""
     if chapters and chapters[0].start < NOTHING:
         chapters[0] = replace(chapters[0], start=0.0)
     if chapters and 0 < duration - (chapters[-1].end or 0.0) < NOTHING:

@@ -1,4 +1,8 @@
-"""Read a cut back: every picture is there at its time, and the copied ones are the source's."""
+"""Check a written cut: every picture is at its time, and copied ones equal the source's.
+
+Joining may fail for unusual or damaged streams, so each written file is checked. All its packets
+are read; pictures are decoded only near each seam, where copied and encoded parts meet.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +21,21 @@ from clipping.cutting.source import Picture, frames_from, open_stream, packet_pt
 from clipping.media.container import open_media, packets
 
 _LOOK_SECONDS = Fraction(1, 4)
-"""How much is decoded on both sides of every place where copied and encoded pictures meet."""
+"""Seconds decoded on both sides of each seam (where copied and encoded pictures meet)."""
 _PRIMING = Fraction(1, 10)
-"""Seconds: more than any sound encoder's delay."""
+"""Seconds: longer than the delay (priming) of any sound encoder."""
 _ROUNDING = Fraction(2, 1000)
-"""Seconds: two roundings to the millisecond, the coarsest time base (Matroska)."""
+"""Seconds: the error of two roundings to the millisecond, the coarsest time base (Matroska)."""
 
 
 def check_cut(result: Path, picture: Picture, spans: Sequence[CutSpan], *, encoded: bool) -> int:
-    """Read a result back; how many pictures of a damaged source it had to leave out.
+    """Read a result back; return the number of damaged source pictures that it leaves out.
 
     Args:
-        encoded: all pictures were encoded, whatever the plans say.
+        encoded: all pictures were encoded, also those that the plans copy.
 
     Raises:
-        SpliceError: where a picture is missing, at a wrong time, or a copied one not the source's.
+        SpliceError: if a picture is missing or at a wrong time, or a copied one has changed.
     """
     made = read_picture_info(result)
     if made is None:
@@ -51,12 +55,12 @@ def check_cut(result: Path, picture: Picture, spans: Sequence[CutSpan], *, encod
             ]
         offset += span.end - span.start
     found = _packet_times(made)
-    # Where a container cannot say that the encoder's first sound packet is only priming (MPEG-TS),
-    # media time begins with that packet, and all pictures are that much later.
+    # A sound encoder's first packet may hold only priming samples, before time 0. MPEG-TS cannot
+    # mark it, so media time begins with it and all pictures are a little later.
     late = found[0] - times[0][0] if found else Fraction(0)
     late = late if abs(late) <= _PRIMING else Fraction(0)
     times = [(time + late, pts) for time, pts in times]
-    # What the decoder could not read cannot have been encoded.
+    # Damaged pictures of the source were not decoded, so they cannot have been encoded.
     present = [item for item in times if _is_near(item[0], found)] if encoded else times
     if not found or len(found) != len(present):
         raise SpliceError(f"it has {len(found)} pictures, not {len(times)}")
@@ -72,7 +76,7 @@ def check_cut(result: Path, picture: Picture, spans: Sequence[CutSpan], *, encod
 def _check_seam(
     seam: Fraction, times: Sequence[tuple[Fraction, int | None]], picture: Picture, made: Picture
 ) -> None:
-    """Decode on both sides of a place where parts meet."""
+    """Decode on both sides of a seam and compare copied pictures with the source's."""
     near = [item for item in times if abs(item[0] - seam) <= _LOOK_SECONDS]
     if not near:
         return
@@ -84,7 +88,7 @@ def _check_seam(
     originals = dict(_decode(picture, Fraction(min(kept)), Fraction(max(kept)))) if kept else {}
     for time, pts in near:
         if pts is not None and pts not in originals:
-            continue  # damaged in the source already
+            continue  # damaged in the source
         luma = next((each for at, each in decoded if abs(at - time) <= _ROUNDING), None)
         if luma is None:
             raise SpliceError(f"the picture at {float(time):.3f} s cannot be decoded")
@@ -93,7 +97,7 @@ def _check_seam(
 
 
 def _decode(picture: Picture, first: Fraction, last: Fraction) -> Iterator[tuple[int, np.ndarray]]:
-    """The brightness (first plane) of the pictures shown from ``first`` to ``last`` ticks."""
+    """(tick, brightness plane) of the pictures shown from ``first`` to ``last`` ticks."""
     rounding = _ROUNDING / picture.time_base
     with closing(frames_from(picture, math.floor(first + rounding))) as frames:
         for pts, frame in frames:
@@ -112,6 +116,6 @@ def _packet_times(picture: Picture) -> list[Fraction]:
 
 
 def _is_near(time: Fraction, found: Sequence[Fraction]) -> bool:
-    """Whether a picture is at this time; ``found`` is sorted."""
+    """True if a time of ``found`` (sorted) equals ``time`` up to rounding."""
     place = bisect.bisect_left(found, time - _ROUNDING)
     return place < len(found) and found[place] <= time + _ROUNDING

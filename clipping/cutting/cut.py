@@ -1,15 +1,16 @@
-"""Cut segments out of media files, or leave them out, with sound in sync.
+"""Cut segments out of media files, or remove them, with sound in sync.
 
-``exact`` cuts are exact to the picture and the sound sample. H.264, HEVC, VP8 and VP9 are cut
-smartly: only the pictures from a cut to the next keyframe, and the few at the end that a copy
-would leave a hole in, are encoded again; all others are copied bit by bit. Where that cannot be
-done, or the check of the written file fails, the whole picture is encoded again, and the result
-says so. Sound is always encoded again: its packets overlap.
+Mode ``exact`` is exact to the picture and the sound sample. In H.264, HEVC, VP8 and VP9 only few
+pictures are encoded again: those from the cut to the next keyframe, and some at the end
+(:mod:`clipping.cutting.plan`). All others are copied bit by bit. If that is not possible, or the
+check of the written file fails, all pictures are encoded again and a note says so. Sound is always
+encoded again, because its packets overlap.
 
-``copy`` cuts encode nothing. They begin at the keyframe before the wanted start and say where.
+Mode ``copy`` encodes nothing. A cut begins at the keyframe before the wanted start;
+``Cut.actual`` says where.
 
-Both ends of a cut fall where a picture begins: at the first one that begins at or after the wanted
-time, rounded to a millisecond. So neighbouring cuts share no picture and lose none.
+Both ends of a cut fall on the first picture that begins at or after the wanted time, rounded to a
+millisecond. So neighbouring cuts share no picture and lose none.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ __all__ = ["Cut", "CutConfig", "cut", "main", "remove"]
 _KEPT_SUFFIXES = frozenset(
     ".m4a .m4v .mka .mkv .mov .mp3 .mp4 .ogg .opus .ts .wav .webm .flac".split()
 )
-"""Suffixes that a result keeps; what else a source is called, the result is .mkv."""
+"""Suffixes of sources that the result also gets; after any other suffix it is .mkv."""
 _LEFT = "cut"
-"""What names the result of :func:`remove`."""
+"""The label in the file name of a result of :func:`remove`."""
 _PROG = "python -m clipping cut"
 
 
@@ -59,23 +60,24 @@ def cut(
     """Cut each segment into a file of its own.
 
     Args:
-        segments: seconds of media time.
-        output: a folder, or a file (told by its suffix) where there is one segment. In a folder
-            the files are called ``NAME.LABEL.SUFFIX``, or after their times without a label.
-        mode: see the head of this module.
+        segments: in seconds of media time.
+        output: a folder; or, for one segment, a file with a media suffix. In a folder the files
+            are called ``NAME.LABEL.SUFFIX``; a segment without a label is called by its times.
+        mode: ``"exact"`` or ``"copy"``; see the head of this module.
         overwrite: replace files that exist.
-        name: what to call the files in place of the source's name.
+        name: replaces the source's name in the file names.
+        progress: called with the seconds written so far.
 
     Raises:
-        MediaError: where the source cannot be read, a segment lies behind its end, or the
-            container named by the suffix cannot hold its streams.
-        ClippingError: where a result exists, is the source, or cannot be written. Results that
-            were finished stay.
+        MediaError: if the source cannot be read or ends before a segment, or if the container of
+            the suffix cannot hold its streams.
+        ClippingError: if a result exists, is the source, or cannot be written. Results finished
+            before stay.
     """
     job = Job(Path(source), mode, overwrite, progress)
-    chosen = _list(segments)
-    targets = _targets(job.source, chosen, Path(output), name)
-    wanted = [job.inside(segment) for segment in chosen]
+    listed = _list(segments)
+    targets = _targets(job.source, listed, Path(output), name)
+    wanted = [job.inside(segment) for segment in listed]
     job.refuse(targets)
     return [
         job.make(target, [segment], segment)
@@ -93,10 +95,11 @@ def remove(
     name: str | None = None,
     progress: Progress | None = None,
 ) -> Cut:
-    """Write the source without these segments, joined with sound in sync.
+    """Write the source without these segments; the rest is joined with sound in sync.
 
-    The arguments and errors are :func:`cut`'s; in a folder the file is called ``NAME.cut.SUFFIX``.
-    With ``mode="copy"`` less is left out than was asked for: each joint moves to a keyframe.
+    Arguments and errors are those of :func:`cut`; in a folder the file is called
+    ``NAME.cut.SUFFIX``. With ``mode="copy"`` less is removed than was asked for, because each joint
+    moves to a keyframe.
     """
     job = Job(Path(source), mode, overwrite, progress)
     target = _targets(job.source, [Segment(0, 1, _LEFT)], Path(output), name)[0]
@@ -117,16 +120,16 @@ def remove(
 def _list(segments: Segment | Timeline | Iterable[Segment]) -> list[Segment]:
     if isinstance(segments, Timeline):
         segments = segments.segments
-    chosen = [segments] if isinstance(segments, Segment) else list(segments)
-    if not chosen:
+    listed = [segments] if isinstance(segments, Segment) else list(segments)
+    if not listed:
         raise ClippingError("there are no segments to cut")
-    return chosen
+    return listed
 
 
 def _targets(
     source: Path, segments: Sequence[Segment], output: Path, name: str | None
 ) -> list[Path]:
-    """The file of each segment; names never leave the folder that was given."""
+    """The file of each segment; labels and names cannot lead outside the output folder."""
     if output.suffix.lower() in MEDIA_SUFFIXES and not output.is_dir():
         if len(segments) > 1:
             raise ClippingError(f"{output}: is one file; {len(segments)} segments need a folder")
@@ -140,7 +143,7 @@ def _targets(
         uses[part] += 1
         part = part if uses[part] == 1 else f"{part}.{uses[part]}"
         folder, last = os.path.split(stem)
-        # A file name holds 255 bytes.
+        # Most file systems allow 255 bytes; the rest is for the suffix and dots.
         room = 240 - len(part.encode())
         last = last.encode(errors="surrogateescape")[:room].decode(errors="ignore")
         targets.append(output / folder / f"{last}.{part}{suffix}")
@@ -148,7 +151,7 @@ def _targets(
 
 
 def _safe(label: str) -> str:
-    """A label as a piece of a file name: no separators, no dots at its ends."""
+    """A label as part of a file name: no separators, no dots at its ends, 60 characters at most."""
     return re.sub(r"[^\w.,+-]+", "_", label).strip("._")[:60]
 
 
@@ -156,21 +159,21 @@ def _safe(label: str) -> str:
 class CutConfig(SelectionConfig):
     """Cut segments out of media files, with sound in sync.
 
-    A file that cannot be cut is reported, the rest is done; the exit code is then 1.
+    A file that cannot be cut is reported and the others are still cut; the exit code is then 1.
     """
 
     mode: Mode = "exact"
-    """exact: to the picture, encoding only what must be; copy: from the keyframe before"""
+    """exact: to the picture, encoding as little as possible; copy: from the keyframe before"""
     remove: bool = False
-    """write the files without the segments"""
+    """remove the segments: write the files without them"""
     output: Path = Path(".")
-    """a folder, or a file where there is one result"""
+    """a folder; or a file, if there is one result"""
     overwrite: bool = False
     """replace files that exist"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Cut what a command line says; 1 where some file failed."""
+    """Cut the files of a command line; return 1 if a file failed."""
     settings = config.parse(CutConfig, argv, prog=_PROG, positional="files")
     return config.run(lambda: _run(settings), _PROG)
 

@@ -1,4 +1,4 @@
-"""One source, and the results that are cut from it: planned, written, read back."""
+"""Cut results from one source: plan, write and check each of them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import av
 
 from clipping.cutting.check import check_cut
 from clipping.cutting.picture import JOINABLE, SpliceError
-from clipping.cutting.plan import CutSpan, plan_copy, plan_cut, read_picture_packets, snap
+from clipping.cutting.plan import CutSpan, cut_pts, plan_copy, plan_cut, read_picture_packets
 from clipping.cutting.sound import Seconds
 from clipping.cutting.source import Picture, read_picture_info
-from clipping.cutting.write import write
+from clipping.cutting.write import write_cut
 from clipping.errors import ClippingError, MediaError
 from clipping.files import atomic_path, require_replaceable
 from clipping.media.probe import MediaInfo, probe
@@ -24,38 +24,38 @@ from clipping.segments import Segment, format_time
 
 Mode = Literal["exact", "copy"]
 Progress = Callable[[float], None]
-"""Called with the seconds of the result that are written."""
+"""Called with the seconds of the result that are written so far."""
 
 _LATE = 0.5
-"""Seconds: an end this little behind the file's end is taken for it."""
+"""Seconds by which a segment may end after the file; it is then cut off at the file's end."""
 _TICK = 1e-3
-"""Seconds: a gap up to this is a rounding between time bases."""
+"""Seconds: a gap up to this long comes from rounding between time bases."""
 _LOOK_AHEAD = 2
-"""Seconds behind an end in which the next pictures are looked for."""
+"""Seconds after an end that are read to find the next picture."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A file that was cut, as it was found when it was read back."""
+    """A result that was written and read back."""
 
     path: Path
     mode: Mode
     wanted: Segment
-    """What was asked for; for :func:`remove` the whole source."""
+    """The segment that was asked for; for :func:`remove` the whole source."""
     actual: Segment
-    """The first and last instant of the source that the file holds."""
+    """The first and last instant of the source that the result holds (media time)."""
     duration: float
     """Seconds, as probed."""
     reencoded_seconds: float
-    """How much of the picture was encoded again; 0 where all of it was copied."""
+    """Seconds of picture that were encoded again; 0 if all of it was copied."""
     removed: tuple[Segment, ...] = ()
-    """What of ``actual`` the file leaves out, where the cuts really fell."""
+    """The stretches of ``actual`` that the result leaves out, as they were really cut."""
     notes: tuple[str, ...] = ()
-    """What had to change: another codec, a stream that the container cannot hold."""
+    """Sentences on what differs from the source: another codec, a stream that is left out."""
 
 
 class Job:
-    """A source that is read once and the ways its results are made."""
+    """A source file and the settings with which its results are made."""
 
     def __init__(
         self, source: Path, mode: Mode, overwrite: bool, progress: Progress | None
@@ -67,7 +67,11 @@ class Job:
         self.picture: Picture | None = read_picture_info(source)
 
     def inside(self, segment: Segment) -> Segment:
-        """The segment, its end brought back to the source's where it is a little behind."""
+        """The segment, cut off at the end of the source if it ends a little later.
+
+        Raises:
+            MediaError: if it begins or ends after the end of the source.
+        """
         end = self.info.duration
         if segment.start >= end or segment.end > end + _LATE:
             raise MediaError(
@@ -76,7 +80,7 @@ class Job:
         return Segment(segment.start, min(segment.end, end), segment.label)
 
     def refuse(self, targets: Sequence[Path]) -> None:
-        """Check that the results may be written before the first one is."""
+        """Raise ClippingError if a result may not be written; called before the first one is."""
         for target in targets:
             require_replaceable(target, overwrite=True)
             if target.exists() and os.path.samefile(target, self.source):
@@ -86,7 +90,12 @@ class Job:
     def make(
         self, target: Path, wanted: Sequence[Segment], whole: Segment, *, removing: bool = False
     ) -> Cut:
-        """Write the wanted spans, joined, and read the result back."""
+        """Write the wanted segments, joined, and read the result back.
+
+        Args:
+            whole: the segment of the source that the result stands for.
+            removing: ``wanted`` is everything but the segments to remove.
+        """
         spans = self._spans(wanted)
         times = [(Fraction(each.start), Fraction(each.end)) for each in wanted]
         if self.picture is not None:
@@ -114,26 +123,26 @@ class Job:
 
     @property
     def _joins(self) -> bool:
-        """Whether copied and encoded pictures can stand in one stream."""
+        """True if copied and encoded pictures can be in one stream."""
         return (
             self.picture is not None and self.picture.progressive and self.picture.codec in JOINABLE
         )
 
     def _spans(self, wanted: Sequence[Segment]) -> list[CutSpan]:
-        """Where each wanted span falls among the pictures, and what of it is copied."""
+        """The plan of each wanted segment; [] if there is no picture."""
         if self.picture is None:
             return []
         picture, spans = self.picture, []
         for segment in wanted:
             start, end = (picture.ticks(Fraction(time)) for time in (segment.start, segment.end))
-            marks = read_picture_packets(picture, start, end + _LOOK_AHEAD / picture.time_base)
-            first, last = (snap(marks, edge, picture.time_base) for edge in (start, end))
+            packets = read_picture_packets(picture, start, end + _LOOK_AHEAD / picture.time_base)
+            first, last = (cut_pts(packets, edge, picture.time_base) for edge in (start, end))
             if first >= last:
                 raise MediaError(f"{self.source}: no picture begins in {segment}")
             if self.mode == "exact":
-                spans.append(plan_cut(marks, first, last, join=self._joins))
+                spans.append(plan_cut(packets, first, last, join=self._joins))
                 continue
-            span = plan_copy(marks, first, last, behind=bool(spans))
+            span = plan_copy(packets, first, last, follows=bool(spans))
             if span is None or (spans and span.start < spans[-1].end):
                 where = f"what is to be removed before {segment}" if spans else str(segment)
                 raise MediaError(
@@ -146,10 +155,15 @@ class Job:
     def _write(
         self, path: Path, spans: Sequence[CutSpan], times: Sequence[Seconds]
     ) -> tuple[float, list[str]]:
-        """Write a result and check it; seconds of picture that were encoded, and notes."""
+        """Write a result and check it; return the seconds of picture encoded, and notes.
+
+        Copy what can be copied; if that fails or the written file is wrong, encode all pictures.
+        """
         picture, copy = self.picture, self.mode == "copy"
         if picture is None:
-            notes = write(self.source, path, times, None, copy_sound=copy, progress=self.progress)
+            notes = write_cut(
+                self.source, path, times, None, copy_sound=copy, progress=self.progress
+            )
             return 0.0, notes
         parts = [part for span in spans for part in span.parts]
         reason: str | None = None
@@ -167,15 +181,19 @@ class Job:
             notes = self._write_picture(path, spans, times, encode=True)
         except SpliceError as error:
             raise MediaError(f"{self.source}: the result is wrong: {error}") from error
-        why = f"all of the picture was encoded: {reason or _why_encoded(picture)}"
-        return float(sum(b - a for a, b in times)), [why, *notes]
+        note = f"all of the picture was encoded: {reason or _why_encoded(picture)}"
+        return float(sum(b - a for a, b in times)), [note, *notes]
 
     def _write_picture(
         self, path: Path, spans: Sequence[CutSpan], times: Sequence[Seconds], *, encode: bool
     ) -> list[str]:
-        """One attempt; SpliceError where the result is not what it should be."""
+        """Write and check one attempt.
+
+        Raises:
+            SpliceError: if the written file is not the planned one.
+        """
         assert self.picture is not None
-        notes = write(
+        notes = write_cut(
             self.source,
             path,
             times,

@@ -1,4 +1,10 @@
-"""The picture of a cut: pictures copied packet by packet, the rest encoded like its neighbours."""
+"""Make the picture stream of a cut: copy packets where planned, encode the rest to match them.
+
+The hard part is one stream with pictures of two encoders: the source's and ours. A decoder needs
+the right parameter sets (SPS, PPS) for each picture. In H.264 our encoder gets a number that the
+source does not use, and the header holds the sets of both. In HEVC (x265) the number cannot be
+chosen, so the sets are repeated before each keyframe and replace each other there.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +31,11 @@ ENCODERS = {
     "vp8": "libvpx",
     "vp9": "libvpx-vp9",
 }
-"""What re-encodes each codec; any other becomes H.264."""
+"""Codec → encoder for pictures that are encoded again; other codecs become H.264."""
 FALLBACK = "libx264"
 JOINABLE = ("h264", "hevc", "vp8", "vp9")
-"""Codecs of which pictures from two encoders can stand in one stream."""
-# Near the source's quality: what is encoded is short, and will often be encoded once more.
+"""Codecs whose streams may hold pictures of two encoders."""
+# High quality, near the source's: these parts are short, and later cuts may encode them again.
 _QUALITY = {
     "libsvtav1": {"preset": "8", "crf": "20"},
     "libvpx": {"deadline": "good", "cpu-used": "4", "crf": "6", "b": "8M"},
@@ -42,15 +48,15 @@ _QUALITY = {
     },
 }
 _PROFILES = {"Baseline": "baseline", "Constrained Baseline": "baseline", "Main": "main"}
-"""Profiles that rule tools out; the others follow from the pixel format."""
+"""H.264 profiles to ask for, since they forbid some tools; x264 chooses others by pixel format."""
 
 
 class SpliceError(ClippingError):
-    """Copied and encoded pictures cannot be told apart in one stream."""
+    """Copied and encoded pictures cannot be put into one stream, or the result is wrong."""
 
 
 class VideoPacket(NamedTuple):
-    """A packet of the result; times in ticks of the source, from the result's start."""
+    """A packet of the result; times in the source's ticks, from the start of the result."""
 
     pts: int
     dts: int
@@ -61,29 +67,31 @@ class VideoPacket(NamedTuple):
 
 @dataclass(frozen=True)
 class _Splice:
-    """How pictures of two encoders share a stream."""
+    """The settings for pictures of two encoders in one stream."""
 
     length_size: int
+    """Bytes of the length before each NAL unit of the source; see :mod:`clipping.media.nal`."""
     sets: list[bytes]
     """The source's parameter sets."""
     options: dict[str, str]
-    """What keeps the encoder's own apart from them."""
+    """Encoder options that give the new parameter sets a number of their own."""
 
 
 def joined(
     picture: Picture, spans: Sequence[CutSpan]
 ) -> tuple[bytes | None, Iterator[VideoPacket]]:
-    """The spans one behind the other, with everything copied that their plans copy.
+    """The packets of the spans, one span after the other, copied and encoded as planned.
 
-    The parts that are encoded are held in memory; they are at most a group of pictures long.
+    The encoded parts are held in memory; they are at most a group of pictures long.
 
     Returns:
-        The stream header's parameter sets (Annex B), or None where they stay the source's, and
-        the packets.
+        The parameter sets for the stream's header (with start codes, Annex B), or None if the
+        source's header is kept; and the packets.
 
     Raises:
-        SpliceError: where copied and encoded pictures cannot be told apart in one stream.
+        SpliceError: if copied and encoded pictures cannot be put into one stream.
     """
+    # A single copied part needs no change to its packets.
     plain = len(spans) == 1 and len(spans[0].parts) == 1 and spans[0].parts[0].copy is not None
     splice = None if plain or picture.codec not in nal.SPLICEABLE else _splice(picture)
     made: dict[CutPart, list[VideoPacket]] = {}
@@ -111,9 +119,11 @@ def joined(
         dts = iter(decoding_times(times))
         for span, offset in _offsets(spans):
             for part in span.parts:
-                behind = part.start - span.start + offset > 0
+                follows = part.start - span.start + offset > 0
                 copied = part.copy is not None
-                found = _copy(picture, span, part, offset, splice, behind) if copied else made[part]
+                found = (
+                    _copy(picture, span, part, offset, splice, follows) if copied else made[part]
+                )
                 yield from (packet._replace(dts=next(dts)) for packet in found)
 
     return (nal.annex_b(dict.fromkeys(sets)) if sets else None), packets()
@@ -122,7 +132,11 @@ def joined(
 def encode_all(
     context: av.VideoCodecContext, picture: Picture, spans: Sequence[CutSpan]
 ) -> Iterator[VideoPacket]:
-    """The spans one behind the other, every picture encoded anew (see :func:`configure`)."""
+    """The packets of the spans, one after the other, with every picture encoded again.
+
+    Args:
+        context: the encoder, set up by :func:`configure`.
+    """
     durations: dict[int, int] = {}
     for span, offset in _offsets(spans):
         durations |= _durations(span, offset)
@@ -134,10 +148,17 @@ def encode_all(
 
 
 def decoding_times(times: Sequence[int]) -> list[int]:
-    """Rising times to decode packets at, given when each is shown: never later than that."""
+    """Rising decoding times (DTS) for packets in decoding order; none is later than its showing.
+
+    Args:
+        times: when each packet is shown (PTS), in decoding order.
+    """
     shown = sorted(times)
     rank = {pts: place for place, pts in enumerate(shown)}
-    # A packet decoded at place k is shown at place rank; the largest lead is the delay needed.
+    # The packet decoded as number k is shown as number rank[pts]. If some packet is decoded d
+    # places after its place in the order of showing, all decoding must run d pictures ahead. So
+    # take the sorted times of showing, delayed by the largest such d, and put d earlier times
+    # before them.
     delay = max((place - rank[pts] for place, pts in enumerate(times)), default=0)
     step = min((b - a for a, b in itertools.pairwise(shown)), default=1)
     return [shown[0] - (delay - place) * step for place in range(min(delay, len(shown)))] + shown[
@@ -146,7 +167,7 @@ def decoding_times(times: Sequence[int]) -> list[int]:
 
 
 def _offsets(spans: Sequence[CutSpan]) -> Iterator[tuple[CutSpan, int]]:
-    """Each span and where it begins in the result."""
+    """Each span, and the tick of the result at which it begins."""
     offset = 0
     for span in spans:
         yield span, offset
@@ -154,12 +175,13 @@ def _offsets(spans: Sequence[CutSpan]) -> Iterator[tuple[CutSpan, int]]:
 
 
 def _durations(span: CutSpan, offset: int) -> dict[int, int]:
-    """How long each picture of a span is shown, by when (in the result)."""
+    """Tick of the result → duration in ticks, for each picture of a span."""
     times = [*span.times, span.end]
     return {a - span.start + offset: b - a for a, b in itertools.pairwise(times)}
 
 
 def _splice(picture: Picture) -> _Splice:
+    """Prepare to join pictures of two encoders in an H.264 or HEVC stream."""
     try:
         sets = nal.parameter_sets(picture.codec, picture.extradata)
     except ValueError as error:
@@ -181,9 +203,13 @@ def _copy(
     part: CutPart,
     offset: int,
     splice: _Splice | None,
-    behind: bool,
+    follows: bool,
 ) -> Iterator[VideoPacket]:
-    """The packets of a copied part; ``behind``: other pictures come before it."""
+    """The packets of a copied part.
+
+    Args:
+        follows: other pictures come before it in the result.
+    """
     durations = _durations(span, offset)
     assert part.copy is not None
     count = part.copy.stop - part.copy.start
@@ -192,27 +218,35 @@ def _copy(
         for number, packet in enumerate(itertools.islice(packets, count)):
             data = bytes(packet)
             if splice is not None:
-                data = _spliced(picture.codec, splice, packet, behind and number == 0)
-            if packet_pts(packet) >= part.start:
+                data = _spliced(picture.codec, splice, packet, follows and number == 0)
+            if packet_pts(packet) >= part.start:  # leading pictures are left out
                 pts = packet_pts(packet) - span.start + offset
                 yield VideoPacket(pts, 0, durations[pts], packet.is_keyframe, data)
 
 
 def _spliced(codec: str, splice: _Splice, packet: av.Packet, first: bool) -> bytes:
-    """A copied packet in the form (Annex B) that the joined stream has."""
+    """A copied packet with start codes (Annex B), as all packets of the joined stream have.
+
+    Args:
+        first: it is the first picture after encoded ones.
+    """
     try:
-        units = nal.split(bytes(packet), splice.length_size)
+        units = nal.split_units(bytes(packet), splice.length_size)
     except ValueError as error:
         raise SpliceError(f"a damaged packet: {error}") from error
     if first:
         units = nal.splice(codec, units)
-    # The numbers of HEVC's sets cannot be chosen, so the right ones are repeated.
+    # The numbers of x265's parameter sets cannot be chosen and may be the source's. Repeating the
+    # source's sets here makes them valid again for the copied pictures.
     repeated = splice.sets if codec == "hevc" and packet.is_keyframe else []
     return nal.annex_b([*repeated, *units])
 
 
 def _frames(picture: Picture, span: CutSpan, part: CutPart, offset: int) -> Iterator[av.VideoFrame]:
-    """The decoded pictures of a part, at their times in the result."""
+    """The decoded pictures of a part, at their ticks in the result.
+
+    A picture that began before the part and is still shown at its start comes first.
+    """
     shift = offset - span.start
     held = None
     with closing(frames_from(picture, part.start)) as frames:
@@ -232,7 +266,7 @@ def _frames(picture: Picture, span: CutSpan, part: CutPart, offset: int) -> Iter
 
 def _at(frame: av.VideoFrame, pts: int, picture: Picture) -> av.VideoFrame:
     frame.pts, frame.time_base = pts, picture.time_base
-    frame.pict_type = 0  # the encoder chooses the kinds of pictures
+    frame.pict_type = 0  # let the encoder choose I, P or B; the decoder has set the source's type
     return frame
 
 
@@ -258,7 +292,7 @@ def _new_encoder(picture: Picture, options: dict[str, str]) -> av.VideoCodecCont
 def configure(
     context: av.VideoCodecContext, picture: Picture, options: Mapping[str, str] | None = None
 ) -> None:
-    """Set an encoder up so that its pictures look like the source's to a decoder."""
+    """Set an encoder up like the source: size, pixel format, colour, rate, profile, field order."""
     name = context.codec.name
     quality = {**_QUALITY[name], **(options or {})}
     with open_media(picture.path) as container:
@@ -280,14 +314,14 @@ def configure(
 
 
 def _pixel_format(source: av.VideoCodecContext, codec: av.Codec) -> str:
-    """The source's pixel format, or the nearest that the encoder takes."""
+    """The source's pixel format if the encoder takes it, else yuv420p or the encoder's first."""
     taken = [each.name for each in codec.video_formats or []]
     wanted = source.pix_fmt
     if wanted is None:
         raise MediaError("the picture's pixel format is unknown")
     odd = source.width % 2 or source.height % 2
     if codec.name == "libx264" and odd and "444" not in wanted:
-        return "yuv444p"  # H.264 halves colour in whole pixels only
+        return "yuv444p"  # 4:2:0 and 4:2:2 need even sides
     if not taken or wanted in taken:
         return wanted
     return "yuv420p" if "yuv420p" in taken else taken[0]

@@ -1,4 +1,4 @@
-"""A segment at a glance: a contact sheet (PNG, JPEG) or an animation (WebP, GIF)."""
+"""Show a segment at a glance: as a contact sheet (PNG, JPEG) or an animation (WebP, GIF)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clipping.segments import Segment, format_time, parse_time
 SHEETS = (".png", ".jpg", ".jpeg")
 ANIMATIONS = (".webp", ".gif")
 MAX_PICTURES = 1000
-"""More would be no glance, and would not fit in memory."""
+"""Most pictures of a preview; all of them are held in memory."""
 _SHEET_PICTURES = 20
 _ANIMATION_SECONDS = 0.1
 _GAP_PIXELS = 4
@@ -37,20 +37,20 @@ def preview(
     width: int = 320,
     overwrite: bool = False,
 ) -> Path:
-    """Write pictures of a segment; the suffix of ``output`` tells sheet or animation.
+    """Write pictures of a segment to ``output``; its suffix chooses sheet or animation.
 
     Args:
-        segment: None: the whole file.
-        every: seconds between pictures; None: 20 pictures on a sheet, 10 a second in an animation
-            (which then plays as fast as the film).
-        columns: pictures side by side on a sheet.
-        width: of one picture in pixels; its height follows from the film's shape.
+        segment: in media time; None: the whole file.
+        every: seconds between pictures; None: 20 pictures on a sheet, 10 per second in an
+            animation, which then plays at normal speed.
+        columns: pictures in a row of a sheet.
+        width: pixels of one picture; its height follows from the film's shape.
 
     Raises:
-        MediaError: where the source cannot be read, has no picture, or ends before the segment.
-        ClippingError: where ``output`` exists, cannot be written or has another suffix, the extra
-            ``video`` is missing, or there would be more than 1000 pictures.
-        ValueError: for values that cannot be.
+        MediaError: if the source cannot be read, has no picture, or ends before the segment.
+        ClippingError: if ``output`` exists, cannot be written or has another suffix; if the extra
+            ``video`` is not installed; if there would be more than 1000 pictures.
+        ValueError: if columns, width or every is out of range.
     """
     source, output = Path(source), Path(output)
     suffix = output.suffix.lower()
@@ -127,17 +127,17 @@ class PreviewConfig:
 
     file: tuple[str, ...] = field(default=(), metadata={"help": "one media file"})
     start: str = ""
-    """where the segment starts: 83.5 or 1:23.5; left out: where the file does"""
+    """start of the segment: 83.5 or 1:23.5; default: the start of the file"""
     end: str = ""
-    """where the segment ends; left out: where the file does"""
+    """end of the segment; default: the end of the file"""
     output: Path = Path("preview.png")
-    """the file to write; its suffix tells the kind"""
+    """the file to write; its suffix chooses the kind"""
     every: float | None = None
-    """seconds between pictures; left out: 20 pictures on a sheet, 10 a second in an animation"""
+    """seconds between pictures; default: 20 pictures on a sheet, 10 per second in an animation"""
     columns: int = 5
-    """pictures side by side on a sheet"""
+    """pictures in a row of a sheet"""
     width: int = 320
-    """of one picture, in pixels"""
+    """width of one picture in pixels"""
     overwrite: bool = False
     """replace a file that exists"""
 
@@ -147,7 +147,7 @@ class PreviewConfig:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Preview what a command line says."""
+    """Write the preview that a command line asks for."""
     settings = config.parse(PreviewConfig, argv, prog=_PROG, positional="file")
     return config.run(lambda: _run(settings), _PROG)
 

@@ -1,7 +1,7 @@
-"""Join chosen segments of one or more files into one film, with crossfades and titles.
+"""Join segments of one or more files into one film, with crossfades and titles.
 
-Everything is encoded anew by moviepy; pictures and sound are read by this library, so variable
-frame rates, rotation and start times are right. Segments of another shape get black borders.
+moviepy encodes everything again. Pictures and sound are read by this library, so variable frame
+rates, rotation and start times are right. Segments of another shape get black borders.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ CODECS = {
 }
 """Picture and sound encoder for each suffix."""
 MAX_RATE = 60
+"""Most pictures per second of a reel."""
 _SOUND = SoundFormat("fltp", "stereo", 48000)
 _TITLE_SECONDS = 3.0
 _FADE_SECONDS = 0.3
@@ -44,11 +45,12 @@ _PROG = "python -m clipping reel"
 
 @dataclass(frozen=True)
 class Shot:
-    """A segment of a file as a reel shows it; no title where it is empty."""
+    """A segment of a file, to be shown in a reel."""
 
     path: Path
     segment: Segment
     title: str = ""
+    """Text shown at its start; empty: none."""
 
 
 def reel(
@@ -60,17 +62,19 @@ def reel(
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Path:
-    """Write the shots one behind the other.
+    """Write the shots to ``output``, one after the other.
 
     Args:
         crossfade: seconds that neighbours overlap; 0: hard cuts.
-        size: width and height; None: the first shot's. Made even, as H.264 wants it.
-        progress: called with the share of the pictures that are written, 0 to 1.
+        size: width and height in pixels, rounded up to even numbers, which H.264 needs; None: the
+            first shot's.
+        progress: called with the fraction of pictures written, 0 to 1.
 
     Raises:
-        MediaError: where a file cannot be read, has no picture, or ends before its segment.
-        ClippingError: where ``output`` exists, cannot be written or has a suffix that is not in
-            ``CODECS``, the extra ``video`` is missing, or a shot is too short for its crossfades.
+        MediaError: if a file cannot be read, has no picture, or ends before its segment.
+        ClippingError: if ``output`` exists, cannot be written or has a suffix that is not in
+            ``CODECS``; if the extra ``video`` is not installed; if a shot is too short for its
+            crossfades.
     """
     output = Path(output)
     if output.suffix.lower() not in CODECS:
@@ -160,7 +164,7 @@ def _title(moviepy: Any, shot: Shot, size: tuple[int, int]) -> Any:
 
 
 class _Pictures:
-    """The pictures of a shot at any time, quick where times ascend."""
+    """The pictures of a shot at any time; quick if times ascend, else it reads from the start."""
 
     def __init__(self, shot: Shot, info: MediaInfo, size: tuple[int, int], rate: Fraction) -> None:
         self._shot, self._rate, self._canvas = shot, rate, size
@@ -226,10 +230,10 @@ def _sound(shot: Shot) -> np.ndarray | None:
 
 
 def _write(film: Any, path: Path, rate: Fraction, progress: Callable[[float], None] | None) -> None:
-    """Encode; moviepy's own temporary sound file lies beside the result and is removed.
+    """Encode the film; moviepy's temporary sound file is written next to it and removed.
 
     Raises:
-        OSError: where FFmpeg failed; moviepy's page of advice is cut down to FFmpeg's last line.
+        OSError: if FFmpeg failed, with FFmpeg's last line in place of moviepy's page of advice.
     """
     picture_codec, sound_codec = CODECS[path.suffix.lower()]
     sound = path.with_name(f"{path.stem}-sound.mka")
@@ -252,7 +256,7 @@ def _write(film: Any, path: Path, rate: Fraction, progress: Callable[[float], No
 
 
 def _logger(progress: Callable[[float], None] | None) -> Any:
-    """What moviepy reports its progress to."""
+    """A logger that passes moviepy's progress on; None if nobody wants it."""
     if progress is None:
         return None
     proglog = extra_module("proglog")
@@ -265,14 +269,14 @@ def _logger(progress: Callable[[float], None] | None) -> Any:
                 report(value / total)
 
         def callback(self, **_: Any) -> None:
-            """Nothing is printed."""
+            """Print nothing."""
 
     return Logger()
 
 
 @dataclass(frozen=True)
 class ReelConfig(SelectionConfig):
-    """Join chosen segments into one film, with crossfades and titles."""
+    """Join segments into one film, with crossfades and titles."""
 
     output: Path = Path("reel.mp4")
     """the film to write: .mp4, .m4v, .mov, .mkv or .webm"""
@@ -290,7 +294,7 @@ class ReelConfig(SelectionConfig):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make the reel that a command line says; 1 where a file had to be left out."""
+    """Write the reel that a command line asks for; return 1 if a file had to be left out."""
     settings = config.parse(ReelConfig, argv, prog=_PROG, positional="files")
     return config.run(lambda: _run(settings), _PROG)
 
@@ -323,7 +327,7 @@ def _run(settings: ReelConfig) -> int:
             settings.output,
             crossfade=settings.crossfade,
             overwrite=settings.overwrite,
-            progress=lambda share: bar.update(task, completed=share),
+            progress=lambda fraction: bar.update(task, completed=fraction),
         )
     info = probe(written)
     print(f"{written}: {len(shots)} segments, {format_time(info.duration)}")

@@ -1,4 +1,4 @@
-"""Which segments of which files a command line means: ``cut`` and ``reel`` share it."""
+"""Find the files and segments that a command line of ``cut`` or ``reel`` selects."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from clipping.segments import Segment, Timeline, parse_time
 
 @dataclass(frozen=True)
 class Selection:
-    """The segments of one file that a user chose; ``error`` says why there are none."""
+    """The selected segments of one file; ``error`` is the reason if there are none."""
 
     path: Path
     name: str
-    """What results are called after; unique among the files of one call, may hold ``/``."""
+    """Begin of the names of its results; unique among the files of one call, may hold ``/``."""
     segments: tuple[Segment, ...] = ()
     error: str | None = None
 
 
 @dataclass(frozen=True)
 class SelectionConfig:
-    """What a user chooses; the settings that ``cut`` and ``reel`` have in common."""
+    """The settings that ``cut`` and ``reel`` have in common: which segments of which files."""
 
     files: tuple[str, ...] = field(
         default=(),
-        metadata={"help": "media files or folders; may be left out where --segments names them"},
+        metadata={"help": "media files or folders; may be left out if --segments names them"},
     )
     start: str = ""
-    """where the segment of each file starts: 83.5 or 1:23.5; left out: where the file does"""
+    """start of the segment in each file: 83.5 or 1:23.5; default: the start of the file"""
     end: str = ""
-    """where it ends; left out: where the file does"""
+    """end of the segment in each file; default: the end of the file"""
     segments: Path | None = None
-    """a table of segments (JSON or CSV, as avtnet locate writes it) in place of --start, --end"""
+    """a table of segments (JSON or CSV, as avtnet locate writes it) instead of --start and --end"""
     labels: str = ""
-    """the labels to take from the table, as in opening,ending; left out: all"""
+    """labels to take from the table, separated by commas (opening,ending); default: all"""
 
     def __post_init__(self) -> None:
         if self.segments is not None:
@@ -55,7 +55,7 @@ class SelectionConfig:
 
 
 def select_segments(config: SelectionConfig) -> list[Selection]:
-    """The choice of each file, in their order.
+    """The selection of each file, in the order of the files.
 
     Raises:
         ClippingError: for a wrong time, table or path.
@@ -79,26 +79,26 @@ def _from_times(path: Path, name: str, begin: float, stop: float | None) -> Sele
     from clipping.media.probe import probe
 
     try:
-        until = probe(path).duration if stop is None else stop
-        if until <= begin:
-            raise ClippingError(f"{path}: the end ({until:.3f} s) is not after {begin:.3f} s")
-        return Selection(path, name, (Segment(begin, until),))
+        end = probe(path).duration if stop is None else stop
+        if end <= begin:
+            raise ClippingError(f"{path}: the end ({end:.3f} s) is not after {begin:.3f} s")
+        return Selection(path, name, (Segment(begin, end),))
     except ClippingError as error:
         return Selection(path, name, error=str(error))
 
 
 def _from_table(files: Sequence[str], table: Path, wanted: set[str]) -> list[Selection]:
     timelines = read_timelines(table)
-    known = {segment.label for timeline in timelines for segment in timeline.segments}
-    if wanted - known:
+    labels = {segment.label for timeline in timelines for segment in timeline.segments}
+    if wanted - labels:
         raise ClippingError(
-            f"{table}: no segment is labelled {', '.join(sorted(wanted - known))}; "
-            f"there are {', '.join(sorted(known)) or 'none'}"
+            f"{table}: no segment is labelled {', '.join(sorted(wanted - labels))}; "
+            f"there are {', '.join(sorted(labels)) or 'none'}"
         )
     if files:
         rows = [(path, name, row_of(path, timelines)) for name, path in _find(files).items()]
     else:
-        paths = [_place(timeline, table) for timeline in timelines]
+        paths = [_media_path(timeline, table) for timeline in timelines]
         uses = Counter(path.stem for path in paths)
         rows = [
             (
@@ -118,14 +118,14 @@ def _from_row(
         return Selection(path, name, error=f"{path}: {table} has no row for this file")
     if timeline.error is not None:
         return Selection(path, name, error=f"{path}: {table} says: {timeline.error}")
-    chosen = [each for each in timeline.segments if not wanted or each.label in wanted]
-    if not chosen:
+    selected = [each for each in timeline.segments if not wanted or each.label in wanted]
+    if not selected:
         return Selection(path, name, error=f"{path}: {table} has no such segment for this file")
-    return Selection(path, name, tuple(chosen))
+    return Selection(path, name, tuple(selected))
 
 
 def row_of(path: Path, timelines: Sequence[Timeline]) -> Timeline | None:
-    """The row whose file is this one: by path, else by a name that is unique."""
+    """The row of a file: by its path, else by its file name if only one row has that name."""
     for timeline in timelines:
         if Path(timeline.source) == path or Path(timeline.source).resolve() == path.resolve():
             return timeline
@@ -133,11 +133,11 @@ def row_of(path: Path, timelines: Sequence[Timeline]) -> Timeline | None:
     return same[0] if len(same) == 1 else None
 
 
-def _place(timeline: Timeline, table: Path) -> Path:
-    """Where a row's file is: as written, else beside the table."""
+def _media_path(timeline: Timeline, table: Path) -> Path:
+    """The path of a row's file: as written, or relative to the table's folder if it is there."""
     path = Path(timeline.source)
-    beside = table.parent / path
-    return beside if not path.exists() and beside.exists() else path
+    near_table = table.parent / path
+    return near_table if not path.exists() and near_table.exists() else path
 
 
 def _time(option: str, text: str) -> float:

@@ -1,7 +1,8 @@
-"""The sound of a cut: exact to the sample, encoded anew with the source's codec where that can be.
+"""Make the sound of a cut, exact to the sample, by encoding it again.
 
-Sound packets overlap their neighbours (a codec's window reaches into the next packet), so a cut at
-their edges would be neither exact nor clean; encoding them anew is both, and costs little.
+Sound packets cannot be cut: a packet covers some 20 ms, and its window overlaps the next packet's
+(MDCT codecs such as AAC, Opus, Vorbis), so at a packet's edge samples would be missing. Encoding
+sound again is exact and costs little. The source's codec is used if the container takes it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
 
-from clipping.media.container import decode, open_media, origin, packets, seek
+from clipping.media.container import decode_packet, open_media, origin, packets, seek
 
 _ENCODERS = {
     "aac": "aac",
@@ -32,14 +33,15 @@ _ENCODERS = {
     "truehd": "flac",
     "vorbis": "libopus",
 }
-"""What encodes each codec; PCM is kept as it is, any other becomes AAC or Opus."""
+"""Codec → encoder. PCM stays PCM; any other codec becomes the first of ``_FALLBACKS`` that fits."""
 _FALLBACKS = ("aac", "libopus", "flac", "pcm_s16le")
 _BITS_PER_CHANNEL = 96_000
-"""The least bit rate of a lossy encoder, so that a second generation is not heard."""
+"""Smallest bit rate of a lossy encoder, so that the second encoding is not heard."""
 _PREROLL_SECONDS = 1
-"""What is decoded before a cut: Opus asks for 80 ms, MP3's bit reservoir reaches some packets."""
+"""Seconds decoded before a cut. Decoders need earlier packets to give exact samples: 80 ms for Opus
+(RFC 7845, section 4.6), some packets for MP3 (its bit reservoir)."""
 _JITTER_SECONDS = 0.03
-"""A timestamp this far from the sample count is rounded (Matroska: to 1 ms), not a gap."""
+"""A timestamp that differs less than this from the count of samples is rounded, not a gap."""
 
 _TYPES = {"u8p": "u1", "s16p": "i2", "s32p": "i4", "s64p": "i8", "fltp": "f4", "dblp": "f8"}
 
@@ -47,10 +49,10 @@ Seconds = tuple[Fraction, Fraction]
 
 
 def add_sound(output: OutputContainer, source: av.AudioStream) -> tuple[av.AudioStream, str | None]:
-    """A stream of the result that can hold the source's sound, and a note where it had to change.
+    """Add a stream for the source's sound to the result; return it, and a note on a new codec.
 
     Raises:
-        ValueError: where the container takes none of our encoders.
+        ValueError: if the container takes none of our encoders.
     """
     codec = source.codec_context.name
     first = codec if codec.startswith("pcm_") else _ENCODERS.get(codec, _FALLBACKS[0])
@@ -78,17 +80,20 @@ def add_sound(output: OutputContainer, source: av.AudioStream) -> tuple[av.Audio
 
 @dataclass(frozen=True)
 class SoundFormat:
-    """How decoded sound is wanted: FFmpeg's names of a planar sample format and a layout."""
+    """A format of decoded sound."""
 
     samples: str
+    """FFmpeg's name of a planar sample format (``"fltp"``)."""
     layout: str
+    """FFmpeg's name of the channels' layout (``"stereo"``)."""
     rate: int
+    """Samples per second."""
 
 
 def sound_packets(
     path: Path, index: int, spans: Sequence[Seconds], stream: av.AudioStream
 ) -> Iterator[av.Packet]:
-    """The encoded sound of the spans (media time) one behind the other, without drift."""
+    """The encoded sound of the spans (media time), one after the other, without drift."""
     context = stream.codec_context
     form = SoundFormat(context.format.planar.name, context.layout.name, context.rate)
     position = 0
@@ -104,11 +109,15 @@ def sound_packets(
 def samples(
     path: Path, index: int, spans: Sequence[Seconds], form: SoundFormat
 ) -> Iterator[np.ndarray]:
-    """Samples (channels, n) of every span; silence where the source has none, save at the end."""
+    """The samples of the spans, one after the other, in blocks (channels, n).
+
+    Gaps in the source become silence, except after its sound has ended in the last span.
+    """
     length, written = Fraction(0), 0
     for number, (start, end) in enumerate(spans):
         length += end - start
-        count = round(length * form.rate) - written  # rounded once, over all spans
+        # Round the sum of all spans, not each: rounding errors would add up and sound would drift.
+        count = round(length * form.rate) - written
         done = 0
         with closing(_decoded(path, index, start, form)) as blocks:
             for at, block in blocks:
@@ -132,7 +141,10 @@ def samples(
 def _decoded(
     path: Path, index: int, start: Fraction, form: SoundFormat
 ) -> Generator[tuple[int, np.ndarray]]:
-    """Decoded sound in the wanted form: the sample (from ``start``) of each block's begin."""
+    """(index of the first sample, samples (channels, n)) of each decoded block.
+
+    Sample 0 is at ``start`` (media time), so early blocks have negative indices.
+    """
     following: int | None = None
     with open_media(path) as container:
         zero = origin(container) + start
@@ -149,7 +161,7 @@ def _decoded(
 
 
 def _converted(frames: Iterable[av.AudioFrame], form: SoundFormat) -> Iterator[av.AudioFrame]:
-    """Frames in the wanted form, whatever changes in the source."""
+    """Frames in the wanted format; the source's format may change on the way."""
     resampler, shape = None, None
     for frame in frames:
         if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
@@ -166,25 +178,32 @@ def _converted(frames: Iterable[av.AudioFrame], form: SoundFormat) -> Iterator[a
 def _frames(
     container: InputContainer, source: av.AudioStream, start: Fraction
 ) -> Iterator[av.AudioFrame]:
-    """Decoded frames from a little before ``start`` (seconds of the stream)."""
-    # A seek to the very start can miss the packet before 0 that primes the decoder.
+    """Decoded frames from a little before ``start`` on.
+
+    Args:
+        start: seconds of the file's own timestamps.
+    """
+    # Do not seek to the very start: it may miss a packet with a negative timestamp, which only
+    # fills the decoder (priming).
     begin = start - _PREROLL_SECONDS
     if source.time_base is not None and begin > (source.start_time or 0) * source.time_base:
         seek(container, source, begin)
     for packet in itertools.chain(packets(container, source), [None]):
-        for frame in decode(source, packet):
+        for frame in decode_packet(source, packet):
             if isinstance(frame, av.AudioFrame) and frame.pts is not None:
                 yield frame
 
 
 def _rate(encoder: av.Codec, rate: int) -> int:
-    """The source's sample rate, or the next one up that the encoder takes."""
+    """The source's sample rate, or the next higher one that the encoder takes."""
     taken = sorted(encoder.audio_rates or [rate])
     return next((each for each in taken if each >= rate), taken[-1])
 
 
 def _layout(encoder: str, source: av.AudioStream) -> str:
+    """The name of the source's channel layout, as the encoder knows it."""
     layout = source.codec_context.layout
-    # libopus knows the orders of Vorbis only, where 5.1 has its back speakers behind, not beside.
+    # libopus only has Vorbis's layouts. Its 5.1 has the rear speakers at the back, not at the
+    # sides; the order of the channels is the same.
     renamed = {"5.1(side)": "5.1"} if encoder == "libopus" else {}
     return renamed.get(layout.name, layout.name)

@@ -1,4 +1,4 @@
-"""What cutting reads: the packets and pictures of a file from a given time on."""
+"""Read the packets and pictures of a file from a given time on, for cutting."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ from pathlib import Path
 import av
 
 from clipping.errors import MediaError
-from clipping.media.container import best_video, decode, fraction, open_media, origin, packets, seek
+from clipping.media.container import (
+    best_video,
+    decode_packet,
+    fraction,
+    open_media,
+    origin,
+    packets,
+    seek,
+)
 
 _BACK_SECONDS = (0, 2, 10, 60)
-"""How far before the wanted time a keyframe is looked for, one after the other."""
+"""Seconds to seek before the wanted time, one after the other, until a keyframe is early enough."""
 _CODECS = {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}
-"""The codecs whose decoders have other names."""
+"""Decoder → codec, if the two have different names."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The picture stream of a file, as far as cutting needs it."""
+    """The facts about a file's picture stream that cutting needs."""
 
     path: Path
     index: int
@@ -30,8 +38,9 @@ class Picture:
     extradata: bytes
     time_base: Fraction
     origin: Fraction
-    """Media time 0, in seconds of the stream."""
+    """Media time 0, in seconds of the stream's own timestamps."""
     progressive: bool
+    """False for interlaced video."""
 
     def ticks(self, time: Fraction) -> Fraction:
         """Seconds of media time → ticks of the stream."""
@@ -43,10 +52,10 @@ class Picture:
 
 
 def read_picture_info(path: Path) -> Picture | None:
-    """The picture stream that a player shows; None where there is only sound.
+    """The picture stream that a player shows; None for a file with sound only.
 
     Raises:
-        MediaError: where the file cannot be read.
+        MediaError: if the file cannot be read.
     """
     with open_media(path) as container:
         stream = best_video(tuple(container.streams))
@@ -65,16 +74,16 @@ def read_picture_info(path: Path) -> Picture | None:
 
 
 def open_stream(container: av.container.InputContainer, picture: Picture) -> av.VideoStream:
-    """The picture stream in an opened file, ready to decode with several threads."""
+    """The picture stream of an open file, set up to decode with several threads."""
     stream = next(each for each in container.streams.video if each.index == picture.index)
     stream.thread_type = "AUTO"
     return stream
 
 
 def packets_from(picture: Picture, pts: float | Fraction) -> Generator[av.Packet[av.VideoStream]]:
-    """The packets from the last keyframe at or before ``pts``, in the order of decoding.
+    """The packets from the last keyframe at or before ``pts`` on, in decoding order.
 
-    A file whose first keyframe is later gives all its packets from there.
+    If the file's first keyframe is later, they begin there.
     """
     for back in _BACK_SECONDS:
         with open_media(picture.path) as container:
@@ -91,9 +100,9 @@ def packets_from(picture: Picture, pts: float | Fraction) -> Generator[av.Packet
 
 
 def frames_from(picture: Picture, pts: float | Fraction) -> Generator[tuple[int, av.VideoFrame]]:
-    """When each picture is shown and the picture, from the last keyframe at or before ``pts``.
+    """(tick, picture) of each decoded picture from the last keyframe at or before ``pts`` on.
 
-    Damaged packets are left out, as a player does.
+    Damaged packets are skipped, as a player does.
     """
     with closing(packets_from(picture, pts)) as found:
         stream: av.VideoStream | None = None
@@ -105,16 +114,16 @@ def frames_from(picture: Picture, pts: float | Fraction) -> Generator[tuple[int,
 
 
 def _shown(stream: av.VideoStream, packet: av.Packet | None) -> Iterator[tuple[int, av.VideoFrame]]:
-    for frame in decode(stream, packet):
+    for frame in decode_packet(stream, packet):
         if isinstance(frame, av.VideoFrame) and frame.pts is not None:
             yield frame.pts, frame
 
 
 def packet_pts(packet: av.Packet) -> int:
-    """When a packet is shown, in ticks.
+    """The tick at which a packet is shown (its decoding timestamp if that is all it has).
 
     Raises:
-        MediaError: where the file does not say.
+        MediaError: if the packet has no timestamp at all.
     """
     pts = packet.dts if packet.pts is None else packet.pts
     if pts is None:
@@ -133,12 +142,12 @@ def _from_keyframe(
 
 
 def _from_nearest(found: Iterator[av.Packet], pts: float | Fraction) -> Iterator[av.Packet]:
-    """Leave out the groups of pictures that end before ``pts``."""
+    """Leave out the groups of pictures before the last keyframe at or before ``pts``."""
     waiting: list[av.Packet] = []
     for packet in found:
         time = packet_pts(packet)
         if packet.is_keyframe and time <= pts:
-            waiting = []
+            waiting = []  # a later keyframe will do: the packets before it are not needed
         waiting.append(packet)
         if time > pts:
             break

@@ -1,4 +1,4 @@
-"""Write a cut: the streams of the source go into a new file, all shifted by the same time."""
+"""Write a cut: all streams of the source into a new file, shifted by the same time."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from clipping.errors import MediaError
 from clipping.media.container import open_media, origin, packets, seek
 
 _STATISTICS = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS_")
-"""Tags of Matroska streams that would be wrong after a cut."""
+"""Begins of names of Matroska tags that count packets or bytes: they would be wrong after a cut."""
 _LONGEST_SUBTITLE = 30
-"""Seconds: how long before a span its first subtitle can have begun."""
+"""Seconds before a span that are searched for a subtitle still shown in it."""
 
 Timed = Iterator[tuple[Fraction, av.Packet]]
+"""Packets with their decoding times in seconds, rising."""
 
 
-def write(
+def write_cut(
     source: Path,
     output: Path,
     spans: Sequence[Seconds],
@@ -36,17 +37,18 @@ def write(
     copy_sound: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> list[str]:
-    """Write the spans (media time) one behind the other; what had to change, as notes.
+    """Write the spans (media time) one after the other; return notes on what had to change.
 
     Args:
-        picture: the picture stream and the plan of every span; None for sound alone.
-        encode: encode every picture, whatever the plans say.
-        copy_sound: keep the sound's packets as they are, to the nearest one.
+        picture: the picture stream and the plan of each span; None for sound alone.
+        encode: encode every picture, also those that the plans copy.
+        copy_sound: copy the sound's packets; cuts then fall on the edge of a packet.
+        progress: called with the seconds written so far.
 
     Raises:
-        MediaError: where the container cannot hold the streams.
-        SpliceError: where copied and encoded pictures cannot stand in one stream.
-        OSError: where the file cannot be written.
+        MediaError: if the container cannot hold the streams.
+        SpliceError: if copied and encoded pictures cannot be put into one stream.
+        OSError: if the file cannot be written.
     """
     notes: list[str] = []
     with ExitStack() as stack:
@@ -81,7 +83,11 @@ def _add(
     encode: bool,
     copy_sound: bool,
 ) -> tuple[Timed | None, str | None]:
-    """A stream of the result for one of the source: its packets in order, and what changed."""
+    """Add a stream to the result for one of the source; its packets (None: none), and a note.
+
+    Raises:
+        ValueError: if the container cannot hold the stream.
+    """
     if isinstance(stream, av.VideoStream):
         if picture is None or stream.index != picture[0].index:
             return None, f"stream {stream.index} (another picture) is left out"
@@ -103,13 +109,16 @@ def _add(
 def _joined(
     result: OutputContainer, stream: av.VideoStream, picture: Picture, spans: Sequence[CutSpan]
 ) -> tuple[Timed, None]:
+    """Add a picture stream with the packets copied and encoded as planned."""
     extradata, found = joined(picture, spans)
     out = result.add_stream_from_template(stream, opaque=True)
     context = out.codec_context
     if extradata is not None:
         context.extradata = extradata
     elif stream.codec_context.codec_tag == "hvc1" and "mp4" in result.format.name:
-        context.codec_tag = "hvc1"  # some players insist; it forbids parameter sets in packets
+        # Apple's players want hvc1. It allows parameter sets in the header only (ISO/IEC 14496-15),
+        # so it is not kept if they are repeated in the packets.
+        context.codec_tag = "hvc1"
     _keep_tags(out, stream)
     return _timed(_to_packets(found, out, picture.time_base)), None
 
@@ -117,6 +126,7 @@ def _joined(
 def _encoded(
     result: OutputContainer, stream: av.VideoStream, picture: Picture, spans: Sequence[CutSpan]
 ) -> tuple[Timed, str | None]:
+    """Add a picture stream whose pictures are all encoded again."""
     name = ENCODERS.get(picture.codec, FALLBACK)
     out = result.add_stream(name, rate=stream.average_rate)
     assert isinstance(out, av.VideoStream)
@@ -144,7 +154,7 @@ def _to_packets(
 
 
 def _timed(found: Iterable[av.Packet]) -> Timed:
-    """Each packet with its time of decoding in seconds, which streams are interleaved by."""
+    """Each packet with its decoding time in seconds; the streams are merged in this order."""
     for packet in found:
         yield (packet.dts or 0) * packet.time_base, packet
 
@@ -152,7 +162,7 @@ def _timed(found: Iterable[av.Packet]) -> Timed:
 def _copied(
     source: Path, index: int, spans: Sequence[Seconds], out: av.stream.Stream
 ) -> Iterator[av.Packet]:
-    """Packets as they are, those that begin inside a span; subtitles are clipped to it."""
+    """Copy the packets that begin inside a span; subtitles are clipped to the span."""
     offset, last = Fraction(0), None
     for start, end in spans:
         with open_media(source) as container:
@@ -184,7 +194,7 @@ def _copied(
 
 
 def _keep_tags(out: av.stream.Stream, stream: av.stream.Stream) -> None:
-    """Language, title and role; not what counted the source's packets."""
+    """Copy language, title and flags, but no tags that count the source's packets."""
     tags = {key: text for key, text in stream.metadata.items() if not key.startswith(_STATISTICS)}
     out.metadata.update(tags)
     out.disposition = stream.disposition
@@ -193,10 +203,11 @@ def _keep_tags(out: av.stream.Stream, stream: av.stream.Stream) -> None:
 def _keep_chapters(
     container: InputContainer, result: OutputContainer, spans: Sequence[Seconds]
 ) -> None:
-    """The chapters that the spans touch, at their new times."""
+    """Copy the chapters that lie in the spans, moved to their new times."""
     zero, chapters = origin(container), []
     for chapter in container.chapters():
         base = chapter["time_base"] or Fraction(1, av.time_base)
+        # The new time of an edge: the kept seconds before it, summed over all spans.
         start, end = (
             sum((min(max(edge * base - zero, a), b) - a for a, b in spans), Fraction(0))
             for edge in (chapter["start"], chapter["end"])
@@ -210,10 +221,10 @@ def _keep_chapters(
 
 @contextmanager
 def _create(path: Path) -> Iterator[OutputContainer]:
-    """A new file in the container that its suffix names.
+    """Create a file in the container that its suffix names, and close it at the end of the block.
 
     Raises:
-        MediaError: for an unknown suffix.
+        MediaError: if the suffix is unknown.
     """
     try:
         result = av.open(f"file:{path}", "w")

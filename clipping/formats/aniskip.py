@@ -1,4 +1,7 @@
-"""What AniSkip's API answers (version 2; version 1 is read too): openings and endings of anime."""
+"""Answers of the AniSkip API, a database of openings and endings of anime.
+
+Version 2 is written; versions 1 and 2 are read.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ LABELS = {
     "mixed-op": "mixed",
     "mixed-ed": "mixed",
 }
-"""What each type is to us: the mixed ones play over story and are never to be jumped over."""
+"""AniSkip's type → our label. Mixed songs play over story, so a player must not skip them."""
 _EARLY = 720.0
-"""Seconds: a song over story that begins before is an opening, where the length is unknown."""
+"""Seconds: if the length is unknown, a song over story that begins earlier counts as an opening."""
 _NAMES = {
     "v2": ("startTime", "endTime", "skipType", "episodeLength"),
     "v1": ("start_time", "end_time", "skip_type", "episode_length"),
@@ -28,9 +31,9 @@ _NAMES = {
 
 
 def to_text(timeline: Timeline) -> str:
-    """The answer for an episode, to the millisecond; labels that AniSkip has no type for stay out.
+    """The answer for an episode, to the millisecond; labels without an AniSkip type are left out.
 
-    ``skipId`` is made from type, times and length: the same segment has the same one.
+    ``skipId`` is made from type, times and length, so equal segments have equal ids.
     """
     length = round(timeline.duration, 3)
     results = []
@@ -60,11 +63,11 @@ def to_text(timeline: Timeline) -> str:
 
 
 def from_text(content: str, about: About) -> Timeline:
-    """The segments of an answer; the length is that of its first result, where none is told.
+    """The segments of an answer; if ``about`` has no duration, it is that of the first result.
 
     Raises:
-        ValueError: naming the result that is wrong.
-        TableError: for what is no JSON.
+        ValueError: for a wrong value; the message names the result.
+        TableError: if ``content`` is no JSON.
     """
     results = listed(some_fields(parse_json(about.path, content), ("results",)), "results")
     bounded(len(results))

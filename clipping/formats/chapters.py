@@ -1,7 +1,7 @@
-"""Chapters: what lies between two marks, with a title; and how segments become chapters.
+"""Turn segments into chapters (titled spans) and chapters into segments.
 
-A list of chapters covers a file from its start to its end without a gap (MP4 knows no gaps), so
-what lies between the segments gets a chapter too: *Prologue*, *Part A* …, *Epilogue*.
+Chapters cover a file from its start to its end without a gap, because MP4 cannot hold gaps. So the
+stretches between segments become chapters too: *Prologue*, *Part A* …, *Epilogue*.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from clipping.formats.titles import TITLES, role_of
 from clipping.segments import Segment, Timeline
 
 TICK = 0.001
-"""Seconds: the finest that every chapter format and both containers keep."""
+"""Seconds: the smallest unit that every chapter format and both containers can store."""
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """A titled span in seconds; ``end`` is None where only the next chapter tells it.
+    """A titled span in seconds of media time.
+
+    ``end`` is None if the format has no ends: the chapter then ends where the next one begins.
 
     Raises:
         ValueError: unless ``0 <= start < end``, both finite.
@@ -36,10 +38,10 @@ class Chapter:
 
 
 def chapters_of(timeline: Timeline) -> list[Chapter]:
-    """The chapters of a timeline, whole milliseconds, each beginning where the last one ended.
+    """The chapters of a timeline, in whole milliseconds; each begins where the last one ends.
 
-    Where segments overlap, the earlier one ends where the later begins. The end of the last one
-    is None where the duration is unknown.
+    If segments overlap, the earlier one ends where the later one begins. The end of the last
+    chapter is None if the duration is unknown.
     """
     whole = [
         replace(each, start=_round(each.start), end=_round(each.end))
@@ -54,7 +56,12 @@ def chapters_of(timeline: Timeline) -> list[Chapter]:
 
 
 def filled(marks: Sequence[Chapter], duration: float) -> list[Chapter]:
-    """Chapters in order, with one more in each gap; titled by where it lies."""
+    """Add a chapter in each gap, titled by its place (*Prologue*, *Part A* …, *Epilogue*).
+
+    Args:
+        marks: chapters in order, without overlap.
+        duration: of the file, in seconds; 0 if unknown.
+    """
     gaps: list[tuple[float, float | None]] = []
     reached = 0.0
     for mark in marks:
@@ -71,14 +78,11 @@ def filled(marks: Sequence[Chapter], duration: float) -> list[Chapter]:
 
 
 def segments_of(chapters: Sequence[Chapter], duration: float = 0.0) -> tuple[Segment, ...]:
-    """The segments that chapters name; those of the story are left out.
+    """The segments of chapters; chapters of the story are left out.
 
-    A label is the role of the title (:func:`clipping.formats.titles.role_of`), else the title
-    itself. A chapter without an end runs to the next one, or to ``duration``; the last one of a
-    file of unknown length is left out.
-
-    Raises:
-        ValueError: for an end that is not behind its start.
+    The label is the role of the title (:func:`clipping.formats.titles.role_of`), or the title
+    itself if it has no role. A chapter without an end lasts to the next one, or to ``duration``;
+    the last one is left out if the duration is unknown (0).
     """
     segments = []
     for chapter in closed(chapters, duration):
@@ -89,7 +93,7 @@ def segments_of(chapters: Sequence[Chapter], duration: float = 0.0) -> tuple[Seg
 
 
 def closed(chapters: Sequence[Chapter], duration: float = 0.0) -> list[Chapter]:
-    """Chapters in order, each with an end where one can be known; empty ones are left out."""
+    """Chapters in order, with their ends filled in where known; empty ones are left out."""
     ordered = sorted(chapters, key=lambda chapter: chapter.start)
     starts = [chapter.start for chapter in ordered]
     found = []
@@ -106,7 +110,7 @@ def closed(chapters: Sequence[Chapter], duration: float = 0.0) -> list[Chapter]:
 
 
 def one_line(title: str) -> str:
-    """A title as every format can hold it: one line, no control characters, no lone surrogates."""
+    """A title that every format can hold: one line, no control characters, no lone surrogates."""
     kept = "".join(
         " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else "�" if _is_no_text(c) else c
         for c in title
@@ -115,7 +119,7 @@ def one_line(title: str) -> str:
 
 
 def _is_no_text(character: str) -> bool:
-    """Whether it is a surrogate, a mark of byte order, or what Unicode calls a noncharacter."""
+    """True for a surrogate, a byte order mark, or a noncharacter (Unicode, chapter 23)."""
     code = ord(character)
     return (
         0xD800 <= code <= 0xDFFF or code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
@@ -127,6 +131,7 @@ def _round(seconds: float) -> float:
 
 
 def _gap_titles(gaps: Sequence[tuple[float, float | None]], marks: Sequence[Chapter]) -> list[str]:
+    """The title of each gap: *Prologue* before the opening, *Epilogue* after the last ending."""
     roles = [(role_of(mark.title), mark.start) for mark in marks]
     opening = next((start for role, start in roles if role == "opening"), None)
     endings = [start for role, start in roles if role == "ending"]

@@ -1,16 +1,16 @@
 """EDL as MPlayer and Kodi read it: ``start end action``, one edit a line.
 
 =======  =======================================================================================
-action   what the player does
+action   meaning for the player
 =======  =======================================================================================
-0, 1     leaves the span out; plays it without sound
-2        a place to jump to (the second time is the mark; a line of one time means the same)
-3        jumps over the span once: what we write for an opening, ending, recap, commercial
+0, 1     0: leave the span out; 1: play it without sound
+2        a mark to jump to (the second time is the mark; a line of one time means the same)
+3        jump over the span once: written for an opening, ending, recap or commercial
 4, 5     opening and ending in the dialect of the Notrobro add-on; Kodi itself refuses them
 =======  =======================================================================================
 
-Everything else of a timeline (a preview, a song over story) only gets a mark where it begins.
-Kodi refuses edits that touch, so a millisecond is left between them.
+For other segments (a preview, a song over story) only a mark is written where they begin. Kodi
+refuses edits that touch, so a millisecond is left between them.
 """
 
 from __future__ import annotations
@@ -34,38 +34,43 @@ from clipping.segments import Segment, Timeline
 SKIPPED = ("opening", "ending", "recap", "commercial")
 """Labels whose spans a player jumps over."""
 LABELS = {0: "cut", 1: "mute", 3: "commercial", 4: "opening", 5: "ending"}
-"""What a span is called that was read from a file: it holds no names."""
+"""Action → label of a span that is read; the format holds no labels of its own."""
 _ACTIONS = {"opening": 4, "ending": 5}
+"""Label → action in Notrobro's dialect."""
 _GAP = 0.001
+"""Seconds between two edits."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One line: seconds, and a number of 0 to 5; a mark (2) has one time twice."""
+    """One line of an EDL."""
 
     start: float
+    """Seconds."""
     end: float
+    """Seconds; for a mark (action 2) the same as ``start``."""
     action: int
+    """0 to 5; see the head of this module."""
 
 
 def to_text(timeline: Timeline) -> str:
-    """Kodi's own actions."""
+    """The EDL of a timeline, with the actions that Kodi knows."""
     return edits_text(edits_of(timeline))
 
 
 def to_dialect_text(timeline: Timeline) -> str:
-    """With 4 and 5 for openings and endings."""
+    """The EDL of a timeline, with actions 4 and 5 for openings and endings."""
     return edits_text(edits_of(timeline, _ACTIONS))
 
 
 def from_text(text: str, about: About) -> Timeline:
-    """The spans of an EDL, called as :data:`LABELS` says; marks are left out.
+    """The spans of an EDL, labelled by :data:`LABELS`; marks are left out.
 
     Raises:
         LineError: for a line that is no edit.
     """
     segments = []
-    for line, edit in parse(text, about.frame_rate):
+    for line, edit in parse_edits(text, about.frame_rate):
         if edit.action != 2:
             try:
                 segments.append(Segment(edit.start, edit.end, LABELS[edit.action]))
@@ -75,7 +80,11 @@ def from_text(text: str, about: About) -> Timeline:
 
 
 def edits_of(timeline: Timeline, actions: dict[str, int] | None = None) -> list[Edit]:
-    """The edits of a timeline in order of time; ``actions`` beat 3 for the labels they name."""
+    """The edits of a timeline in order of time.
+
+    Args:
+        actions: label → action, for labels that get another action than 3.
+    """
     skipped = tuple(each for each in timeline.segments if each.label in SKIPPED)
     edits = []
     for segment in apart(_milliseconds(skipped), _GAP):
@@ -86,18 +95,21 @@ def edits_of(timeline: Timeline, actions: dict[str, int] | None = None) -> list[
 
 
 def edits_text(edits: Iterable[Edit]) -> str:
-    """One line an edit, three decimals."""
+    """One line per edit, times with three decimals."""
     return "".join(f"{edit.start:.3f} {edit.end:.3f} {edit.action}\n" for edit in edits)
 
 
-def parse(text: str, frame_rate: Fraction | None = None) -> list[tuple[int, Edit]]:
-    """The edits of a text and their lines, in order of the file.
+def parse_edits(text: str, frame_rate: Fraction | None = None) -> list[tuple[int, Edit]]:
+    """(line number, edit) for each edit of a text, in file order.
 
-    Times are seconds, ``HH:MM:SS.sss``, or ``#`` and a number of frames. Blanks or tabs part the
-    fields, and may end a line; ``##`` begins a comment.
+    A time is seconds, ``HH:MM:SS.sss``, or ``#`` and a number of frames. Fields are separated by
+    blanks or tabs, which may also end a line; ``##`` begins a comment.
+
+    Args:
+        frame_rate: of the media, in frames per second; needed for times in frames.
 
     Raises:
-        LineError: for a line that is no edit, or frames without a frame rate.
+        LineError: for a line that is no edit, or a time in frames without a frame rate.
     """
     edits: list[tuple[int, Edit]] = []
     for line, content in numbered(text):
@@ -130,7 +142,7 @@ def _time(word: str, frame_rate: Fraction | None) -> float:
         if not re.fullmatch(r"#\d{1,12}", word, re.ASCII):
             raise ValueError(f"a frame is # and its number, got {word[:80]!r}")
         if frame_rate is None or frame_rate <= 0:
-            raise ValueError(f"{word} counts frames; say the frame rate of the media")
+            raise ValueError(f"{word} is a number of frames; give the frame rate of the media")
         return float(int(word[1:]) / frame_rate)
     return parse_clock(word) if ":" in word else plain_number(word)
 

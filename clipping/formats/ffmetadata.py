@@ -14,11 +14,11 @@ _SPECIAL = re.compile(r"([=;#\\\n])")
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 _BASE = re.compile(r"(\d{1,9})/(\d{1,9})", re.ASCII)
 _NANOSECOND = Fraction(1, 10**9)
-"""FFmpeg's unit where a chapter names none."""
+"""FFmpeg's time base for a chapter that names none."""
 
 
 def to_text(chapters: Sequence[Chapter], title: str = "") -> str:
-    """A file of whole milliseconds; a chapter whose end is unknown is left out."""
+    """The chapters in whole milliseconds; a chapter without an end is left out."""
     blocks = [";FFMETADATA1\n" + (f"title={_escaped(title)}\n" if title else "")]
     for chapter in chapters:
         if chapter.end is not None:
@@ -32,7 +32,7 @@ def to_text(chapters: Sequence[Chapter], title: str = "") -> str:
 
 @dataclass
 class _Open:
-    """A chapter that is being read."""
+    """A chapter whose end has not been read yet."""
 
     line: int
     base: Fraction = _NANOSECOND
@@ -41,10 +41,10 @@ class _Open:
 
 
 def from_text(text: str) -> list[Chapter]:
-    """The chapters of a file, in its order; other sections and keys are passed over.
+    """The chapters of a file in file order; other sections and keys are skipped.
 
     Raises:
-        LineError: for a file of another kind, or a chapter with wrong times.
+        LineError: if the file is of another format, or a chapter has wrong times.
     """
     lines = _lines(text)
     line, head = next(lines, (1, ""))
@@ -100,11 +100,12 @@ def _closed(chapter: _Open | None) -> list[Chapter]:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank; one that ends in a backslash goes on in the next."""
+    """(number, line) of each line that is not blank; a final backslash continues it in the next."""
     begun, parts = 0, list[str]()
     for number, line in enumerate([*re.split(r"\r\n|\n|\r", text), ""], start=1):
         begun = begun or number
         parts.append(line)
+        # An even number of final backslashes is that of escaped backslashes.
         if (len(line) - len(line.rstrip("\\"))) % 2:
             continue
         if (whole := "\n".join(parts)).strip():
@@ -113,7 +114,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _pair(line: int, content: str) -> tuple[str, str]:
-    """Both sides of the first ``=`` that no backslash stands before, without the backslashes."""
+    """The two sides of the first ``=`` that is not escaped, without the escaping backslashes."""
     match = re.match(r"((?:[^\\=]|\\.)*)=(.*)", content, re.DOTALL)
     if match is None:
         raise LineError(line, f"a line is key=value, got {content[:80]!r}")

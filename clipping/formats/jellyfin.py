@@ -1,4 +1,4 @@
-"""Media segments of Jellyfin 10.10 and later: what GET /MediaSegments/{itemId} answers."""
+"""Media segments of Jellyfin 10.10 and later: the answer of GET /MediaSegments/{itemId}."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clipping.json_values import entry, kind, listed, parse_json, show, some_fie
 from clipping.segments import Segment, Timeline
 
 TICKS = 10_000_000
-"""A second; whole numbers of 100 ns."""
+"""Ticks per second: Jellyfin counts in units of 100 ns."""
 TYPES = {
     "opening": "Intro",
     "ending": "Outro",
@@ -20,13 +20,18 @@ TYPES = {
 }
 _LABELS = {name: label for label, name in TYPES.items()}
 _NUMBERED = ("Unknown", "Commercial", "Preview", "Recap", "Outro", "Intro")
+"""The types in the order of their numbers (Jellyfin's MediaSegmentType)."""
 _LAST_TICK = 2**63 - 1
 NO_ITEM = "00000000000000000000000000000000"
-"""In place of the server's own name of the episode, which we do not know."""
+"""Stands for the server's id of the episode, which we do not know."""
 
 
 def to_text(timeline: Timeline, item: str = NO_ITEM) -> str:
-    """The segments whose labels Jellyfin has a type for, one a line."""
+    """The segments whose labels Jellyfin has a type for, one per line.
+
+    Args:
+        item: the server's id of the episode.
+    """
     rows: list[str] = []
     for segment in timeline.segments:
         start, end = _ticks(segment.start), _ticks(segment.end)
@@ -47,8 +52,8 @@ def from_text(content: str, about: About) -> Timeline:
     """The segments of an answer; those of the type Unknown are left out.
 
     Raises:
-        ValueError: naming the item that is wrong.
-        TableError: for what is no JSON.
+        ValueError: for a wrong value; the message names the item.
+        TableError: if ``content`` is no JSON.
     """
     items = listed(some_fields(parse_json(about.path, content), ("Items",)), "Items")
     bounded(len(items))

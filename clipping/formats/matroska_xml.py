@@ -19,12 +19,13 @@ _HEAD = """\
 """
 _TAIL = "  </EditionEntry>\n</Chapters>\n"
 _DEEPEST = 64
+"""Most levels of nested elements."""
 _LONGEST_TEXT = 10_000
-"""Characters in one element."""
+"""Most characters in one element."""
 
 
 def to_text(chapters: Sequence[Chapter]) -> str:
-    """One edition; the numbers that name its parts count from 1, so that reruns are the same."""
+    """One edition. Its UIDs count from 1, so that the same chapters give the same text."""
     return _HEAD + "".join(map(_atom, range(2, len(chapters) + 2), chapters)) + _TAIL
 
 
@@ -45,21 +46,24 @@ def _atom(uid: int, chapter: Chapter) -> str:
 
 @dataclass
 class _Open:
-    """A ChapterAtom that is being read."""
+    """A ChapterAtom whose end has not been read yet."""
 
     line: int
+    """Line of its start."""
     texts: dict[str, str] = field(default_factory=dict)
 
 
 def from_text(text: str) -> list[Chapter]:
-    """The chapters of all editions but hidden or disabled ones; nested ones beside their parents.
+    """The chapters of all editions, in order of time, except hidden or disabled ones.
 
-    The first title of each counts. Entities are refused: no chapter file declares any.
+    Nested chapters are listed like others. Of several titles the first one counts. Entities are
+    refused: no chapter file needs them, and nested ones can grow without bound ("billion laughs").
 
     Raises:
-        LineError: for XML that is damaged, or a chapter with wrong times.
+        LineError: for damaged XML, or a chapter with wrong times.
     """
-    parser = expat.ParserCreate("UTF-8")  # whatever encoding the head names, this is decoded
+    # Set the encoding: the text is decoded already, whatever the file's head names.
+    parser = expat.ParserCreate("UTF-8")
     parser.buffer_text = True
     path: list[str] = []
     atoms: list[_Open] = []
@@ -106,7 +110,7 @@ def from_text(text: str) -> list[Chapter]:
 
 
 def _closed(atom: _Open) -> Chapter | None:
-    """The chapter of a finished element; None for one that is not to be shown."""
+    """The chapter of a finished element; None if it is hidden or disabled."""
     texts = atom.texts
     if texts.get("ChapterFlagHidden") == "1" or texts.get("ChapterFlagEnabled") == "0":
         return None

@@ -1,6 +1,6 @@
-"""Options for mpv's skip script (``skip-op_start`` …), as they stand on its command line.
+"""Options of mpv's skip script (``skip-op_start`` …), written as arguments of a command line.
 
-``mpv $(cat ep01.mpv.txt) ep01.mkv`` plays with them.
+``mpv $(cat ep01.mpv.txt) ep01.mkv`` uses them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _KEY = re.compile(r"skip-(op|ed)_(start|end)=(.*)", re.ASCII)
 
 
 def to_text(timeline: Timeline) -> str:
-    """The first opening and the first ending, to the millisecond; nothing where there is none."""
+    """The first opening and the first ending, to the millisecond; "" if there is neither."""
     options = []
     for label, name in _NAMES.items():
         segment = timeline.find(label)
@@ -27,10 +27,10 @@ def to_text(timeline: Timeline) -> str:
 
 
 def from_text(text: str, about: About) -> Timeline:
-    """The segments in lines of options, with ``--`` or without; other scripts' are passed over.
+    """The segments of lines of options, with ``--`` or without; other scripts' keys are skipped.
 
     Raises:
-        LineError: for a line that is no such option, or a wrong time.
+        LineError: for a line that is not ``script-opts``, or a wrong time.
     """
     times: dict[str, float] = {}
     last = 1

@@ -1,4 +1,4 @@
-"""The skip file of needle: one opening, one ending, and what tells the video."""
+"""The skip file of needle: one opening, one ending, and a hash that identifies the video."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from clipping.json_values import kind, number, parse_json, show, some_fields
 from clipping.segments import Segment, Timeline
 
 HEAD_BYTES = 8192
-"""What needle hashes of a video, to see that it is still the same one."""
+"""Bytes at the start of a video that needle hashes, to see whether it is still the same file."""
 _LABELS = ("opening", "ending")
 
 
 def to_text(timeline: Timeline) -> str:
-    """The first opening and the first ending, to the millisecond; the video itself is read.
+    """The first opening and the first ending, to the millisecond; reads the video for its hash.
 
     Raises:
-        MediaError: where it cannot be.
+        MediaError: if the video cannot be read.
     """
     spans = {label: _span(timeline.find(label)) for label in _LABELS}
     whole = {**spans, "md5": digest(Path(timeline.source))}
@@ -28,11 +28,11 @@ def to_text(timeline: Timeline) -> str:
 
 
 def from_text(content: str, about: About) -> Timeline:
-    """The segments of a skip file; older ones, without md5, are read too.
+    """The segments of a skip file; older files without md5 are read too.
 
     Raises:
-        ValueError: for a value of another kind.
-        TableError: for what is no JSON.
+        ValueError: for a value of the wrong type.
+        TableError: if ``content`` is no JSON.
     """
     found = some_fields(parse_json(about.path, content), _LABELS)
     md5 = found.get("md5")
@@ -50,10 +50,10 @@ def from_text(content: str, about: About) -> Timeline:
 
 
 def digest(path: Path) -> str:
-    """MD5 of a file's first bytes, in hexadecimal.
+    """MD5 of a file's first ``HEAD_BYTES`` bytes, in hexadecimal.
 
     Raises:
-        MediaError: where it cannot be read.
+        MediaError: if the file cannot be read.
     """
     try:
         with open(path, "rb") as stream:

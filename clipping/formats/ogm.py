@@ -1,4 +1,4 @@
-"""Simple chapters (OGM): ``CHAPTER01=00:00:43.000`` and ``CHAPTER01NAME=Opening``; no ends."""
+"""Simple chapters (OGM): ``CHAPTER01=00:00:43.000`` and ``CHAPTER01NAME=Opening``, without ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LINE = re.compile(r"CHAPTER(\d{1,9})(NAME)?\s*=\s*(.*)", re.IGNORECASE | re.ASC
 
 
 def to_text(chapters: Sequence[Chapter]) -> str:
-    """Two lines a chapter; numbers of two digits or more."""
+    """Two lines per chapter; its number has at least two digits."""
     return "".join(
         f"CHAPTER{number:02d}={clock_text(chapter.start)}\n"
         f"CHAPTER{number:02d}NAME={chapter.title}\n"
@@ -21,10 +21,10 @@ def to_text(chapters: Sequence[Chapter]) -> str:
 
 
 def from_text(text: str) -> list[Chapter]:
-    """The chapters in order of time; each ends where the next begins.
+    """The chapters in order of time; their ends are None, since the format has none.
 
     Raises:
-        LineError: for a line of another kind, a number that comes twice, or a wrong time.
+        LineError: for a line of another form, a number that comes twice, or a wrong time.
     """
     starts: dict[int, float] = {}
     titles: dict[int, str] = {}

@@ -1,7 +1,7 @@
 """OpenTimelineIO: markers on one clip, for editing programs.
 
-Written by the OpenTimelineIO library (the extra ``otio``). Read without it: it ends the process on
-hostile files (0.18.1, on deeply nested brackets).
+The OpenTimelineIO library (the extra ``otio``) writes the files. It does not read them, because a
+hostile file makes it end the process (0.18.1, with deeply nested brackets).
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from clipping.json_values import entry, listed, number, parse_json, show, some_f
 from clipping.segments import Segment, Timeline
 
 RATE = 1000.0
-"""Ticks a second: whole milliseconds."""
+"""Ticks per second: times are whole milliseconds."""
 _COLORS = {"opening": "GREEN", "ending": "BLUE", "recap": "ORANGE", "preview": "PURPLE"}
 _OTHER_COLOR = "YELLOW"
 _SCHEMAS = {"Marker": 2, "Clip": 1}
-"""Versions that also older programs read."""
+"""Versions of these objects to write, which older programs can read too."""
 _DEEPEST = 100
+"""Most levels of nested tracks."""
 
 
 def to_text(timeline: Timeline) -> str:
-    """One timeline, one track, one clip of the media, a marker a segment.
+    """A timeline with one track and one clip (the media), and one marker per segment.
 
     Raises:
-        ClippingError: where the library is not installed.
+        ClippingError: if the library is not installed.
     """
     otio = _library()
 
@@ -69,11 +70,11 @@ def to_text(timeline: Timeline) -> str:
 
 
 def from_text(content: str, about: About) -> Timeline:
-    """The markers of the first clip that has any; a label is the marker's type, else its name.
+    """The markers of the first clip that has any. The label is the marker's type, else its name.
 
     Raises:
-        ValueError: naming the marker that is wrong.
-        TableError: for what is no JSON.
+        ValueError: for a wrong value; the message names the marker.
+        TableError: if ``content`` is no JSON.
     """
     whole = some_fields(parse_json(about.path, content), ("OTIO_SCHEMA",))
     if not text(whole, "OTIO_SCHEMA").startswith("Timeline."):
@@ -103,7 +104,7 @@ def _clips(item: object, depth: int) -> Iterator[dict[str, Any]]:
 
 
 def _available(clip: dict[str, Any]) -> tuple[float, float]:
-    """Where the clip's media begins, in its own time, and how long it is; (0, 0) if unsaid."""
+    """(start in the media's own time, duration) of a clip's media in seconds; (0, 0) if missing."""
     several = clip.get("media_references")
     media = clip.get("media_reference")
     if isinstance(several, dict):
@@ -125,7 +126,7 @@ def _segment(marker: object, start: float) -> list[Segment]:
     found = some_fields(marker, ("marked_range",))
     begin, length = _range(found["marked_range"])
     if not length:
-        return []  # a point
+        return []  # a marker without length is a point in time
     metadata = found.get("metadata")
     label = metadata.get("type") if isinstance(metadata, dict) else None
     if not isinstance(label, str):
@@ -139,12 +140,12 @@ def _range(span: object) -> tuple[float, float]:
     return _seconds(found["start_time"], "start_time"), _seconds(found["duration"], "duration")
 
 
-def _seconds(time: object, what: str) -> float:
+def _seconds(time: object, name: str) -> float:
     found = some_fields(time, ("value", "rate"))
-    rate = number(found["rate"], f"{what}: rate")
+    rate = number(found["rate"], f"{name}: rate")
     if rate <= 0:
-        raise ValueError(f"{what}: rate is above 0, got {rate}")
-    return number(number(found["value"], f"{what}: value") / rate, what)
+        raise ValueError(f"{name}: rate is above 0, got {rate}")
+    return number(number(found["value"], f"{name}: value") / rate, name)
 
 
 def _ticks(seconds: float) -> int:
@@ -152,7 +153,7 @@ def _ticks(seconds: float) -> int:
 
 
 def _url(source: str) -> str:
-    """``file:///…``, with what a URL may not hold in escapes; a URL stays as it is."""
+    """The source as ``file:///…``, escaped where a URL needs it; a URL stays as it is."""
     if "://" in source:
         return one_line(source)
     path = Path(source).as_posix().encode("utf-8", "surrogateescape")

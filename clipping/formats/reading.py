@@ -1,4 +1,4 @@
-"""What every reader of a format knows about its file, and how it says that a line is wrong."""
+"""Parts that the readers of all formats share: facts about the file, errors with a line, times."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pathlib import Path
 from clipping.segments import Segment
 
 MOST_ENTRIES = 10_000
-"""Segments or chapters in one file; no real one comes near."""
+"""Most segments or chapters in one file; real files have far fewer."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What a reader is told beside the text."""
+    """Facts about a file that a reader gets in addition to its text."""
 
     path: Path
-    """The file, for messages."""
+    """The file itself, for messages."""
     source: str
-    """The media that it is about, where the file does not say it."""
+    """The media file that the segments belong to; most formats do not name it."""
     duration: float = 0.0
-    """Of that media, in seconds; 0 where unknown."""
+    """Seconds of the media file; 0 if unknown."""
     frame_rate: Fraction | None = None
-    """Of that media; EDL files may count frames."""
+    """Frames per second of the media file; EDL files may give times in frames."""
 
 
 class LineError(ValueError):
-    """A wrong line; the number counts from 1."""
+    """An error in a line of a file; lines are counted from 1."""
 
     def __init__(self, line: int, message: object) -> None:
         super().__init__(str(message))
@@ -37,17 +37,17 @@ class LineError(ValueError):
 
 
 def numbered(text: str) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, without the blanks around them, and their numbers."""
+    """(number from 1, line without surrounding blanks) of each line that is not blank."""
     for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
         if stripped := line.strip():
             yield number, stripped
 
 
 def bounded(count: int, line: int | None = None) -> None:
-    """See that a file does not go on for ever.
+    """Check that a file has not more than ``MOST_ENTRIES`` entries.
 
     Raises:
-        ValueError: above ``MOST_ENTRIES``.
+        ValueError: if it has; a LineError if ``line`` is given.
     """
     if count > MOST_ENTRIES:
         message = f"more than {MOST_ENTRIES} entries; is it a file of this format?"
@@ -55,7 +55,7 @@ def bounded(count: int, line: int | None = None) -> None:
 
 
 def plain_number(cell: str) -> float:
-    """Seconds as plain decimals; float() alone would take nan, 1_0 and other scripts.
+    """Parse seconds as plain decimals; float() would also take "nan", "1_0" and other digits.
 
     Raises:
         ValueError: for anything else.
@@ -66,12 +66,12 @@ def plain_number(cell: str) -> float:
 
 
 _SHORTEST = 0.0005
-"""Seconds: what is left of a segment and shorter than this is nothing."""
+"""Seconds: a rest of a segment that is not longer than this is dropped."""
 _CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,30}))?", re.ASCII)
 
 
 def parse_clock(cell: str) -> float:
-    """``00:02:12.950``, with or without hours, any number of decimals → seconds.
+    """Parse ``00:02:12.950``, with or without hours, to seconds.
 
     Raises:
         ValueError: for anything else.
@@ -84,7 +84,7 @@ def parse_clock(cell: str) -> float:
 
 
 def clock_text(seconds: float, decimals: int = 3) -> str:
-    """``132.95`` → ``00:02:12.950``."""
+    """Write seconds as a clock time: ``132.95`` → ``00:02:12.950``."""
     unit = 10**decimals
     ticks = round(Fraction(seconds) * unit)
     minutes, ticks = divmod(ticks, 60 * unit)
@@ -93,10 +93,10 @@ def clock_text(seconds: float, decimals: int = 3) -> str:
 
 
 def apart(segments: tuple[Segment, ...], gap: float = 0.0) -> list[Segment]:
-    """Segments that do not overlap: where two do, the earlier one ends where the later begins.
+    """Remove overlaps: of two segments that overlap, the earlier ends where the later begins.
 
     Args:
-        gap: seconds that must lie between two of them.
+        gap: seconds to leave between two segments.
     """
     kept: list[Segment] = []
     for segment in sorted(segments, key=lambda each: (each.start, each.end)):

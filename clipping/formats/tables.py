@@ -1,4 +1,4 @@
-"""Tables of segments: timelines as JSON or CSV."""
+"""Read and write tables of segments: timelines as JSON or CSV."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ SEGMENT_COLUMNS = ("file", "label", "start", "end", "confidence", "evidence")
 
 
 def read_timelines(path: Path | str) -> list[Timeline]:
-    """The timelines of a JSON or CSV file (told by its suffix, else by its first character).
+    """The timelines of a JSON or CSV file (recognized by its suffix, else by its first character).
 
-    A CSV knows no durations: they are 0. Its times may also be written 1:23.5.
+    A CSV file has no durations: they are 0. Its times may also be written 1:23.5.
 
     Raises:
-        TableError: see the head of this module.
+        TableError: if the file cannot be read, is neither JSON nor CSV of segments, or has a wrong
+            value; the message names the line or the item.
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".json" or (suffix != ".csv" and read_text(path).lstrip()[0] in "[{"):
@@ -30,14 +31,15 @@ def read_timelines(path: Path | str) -> list[Timeline]:
 
 
 def write_timelines(path: Path | str, timelines: Iterable[Timeline]) -> None:
-    """Write timelines as JSON, or as CSV where ``path`` ends in ``.csv``.
+    """Write timelines as JSON, or as CSV if ``path`` ends in ``.csv``.
 
-    JSON keeps everything. CSV is for spreadsheets: durations and errors are left out, a file
-    without segments has no row, and the sentences of the evidence are joined by `` | ``.
+    JSON keeps everything. CSV is for spreadsheets: durations and errors are left out, a media file
+    without segments has no row, and the sentences of evidence are joined by `` | ``.
     """
     csv_wanted = Path(path).suffix.lower() == ".csv"
     text = timelines_csv(timelines) if csv_wanted else list_text(timelines)
-    # A file name that is no UTF-8 reaches Python as lone surrogates: "\udc80", valid JSON.
+    # Python holds a file name that is no UTF-8 as lone surrogates, which UTF-8 cannot encode.
+    # Written as the escape "\udc80" they are valid JSON.
     write_text(Path(path), text.encode("utf-8", "backslashreplace").decode())
 
 
@@ -83,5 +85,5 @@ def _timelines_from_csv(path: Path | str) -> list[Timeline]:
     return [Timeline(file, 0.0, tuple(found)) for file, found in segments.items()]
 
 
-def _time(cell: str, what: str) -> float:
-    return parse_time(cell) if ":" in cell else cell_number(cell, what)
+def _time(cell: str, column: str) -> float:
+    return parse_time(cell) if ":" in cell else cell_number(cell, column)

@@ -1,4 +1,4 @@
-"""Our own JSON: whole timelines of many files, nothing lost.
+"""Our own JSON format: complete timelines of many files.
 
 Version 1::
 
@@ -8,23 +8,23 @@ Version 1::
       "timelines": [
         {
           "file": "S01E02.mkv",
-          "duration": 1435.0,                  seconds, 0 where unknown
+          "duration": 1435.0,                  seconds; 0 if unknown
           "segments": [
             {
               "label": "opening",
-              "start": 43.0,                   seconds from the first presented instant
+              "start": 43.0,                   seconds of media time (0 is the first shown instant)
               "end": 132.95,
               "confidence": 0.98,              0..1, or null
-              "evidence": ["why, one sentence a source"]
+              "evidence": ["the reasons, one sentence per source"]
             }
           ],
-          "error": null                        or why the file could not be analysed
+          "error": null                        or the reason why the file could not be analysed
         }
       ]
     }
 
-Any change raises the version. The list of timelines alone is what ``avtnet locate --json`` writes,
-for scripts and pipes; both are read.
+Any change of the format raises the version. ``avtnet locate --json`` writes only the list of
+timelines, for scripts and pipes; both forms are read.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ FORMAT, VERSION = "avtnet timelines", 1
 
 
 def json_text(timelines: Iterable[Timeline]) -> str:
-    """Timelines as a file of their own; the same ones give the same bytes."""
+    """The text of a file with these timelines; equal timelines give equal bytes."""
     items = [timeline_to_dict(timeline) for timeline in timelines]
     return _dumped({"format": FORMAT, "version": VERSION, "timelines": items})
 
 
 def list_text(timelines: Iterable[Timeline]) -> str:
-    """The list of timelines alone, as JSON."""
+    """The list of timelines as JSON, without format and version."""
     return _dumped([timeline_to_dict(timeline) for timeline in timelines])
 
 
@@ -67,7 +67,7 @@ def _dumped(value: object) -> str:
 
 
 def timeline_to_dict(timeline: Timeline) -> dict[str, Any]:
-    """One item of the list."""
+    """A timeline as JSON values: one item of the list."""
     return {
         "file": timeline.source,
         "duration": timeline.duration,
@@ -86,10 +86,13 @@ def timeline_to_dict(timeline: Timeline) -> dict[str, Any]:
 
 
 def timelines_from_json(path: Path | str, content: str) -> list[Timeline]:
-    """The timelines of a JSON text; ``path`` is what messages call it.
+    """The timelines of a JSON text, in either form.
+
+    Args:
+        path: the file's name in messages.
 
     Raises:
-        TableError: for what is no JSON, of a later version, or has a wrong item.
+        TableError: if ``content`` is no JSON, of another version, or has a wrong item.
     """
     timelines = []
     try:
@@ -112,7 +115,7 @@ def _items(whole: object) -> list[Any]:
     version = number(found["version"], "version")
     if version != VERSION:
         raise ValueError(
-            f"is of version {show(found['version'])}, this program reads {VERSION}; "
+            f"is version {show(found['version'])}, this program reads {VERSION}; "
             "a later release may read it"
         )
     return listed(found, "timelines")

@@ -1,7 +1,7 @@
-"""What a chapter's title means: ``"NCOP 2"``, ``"次回予告"``, ``"Generique de fin"`` → a role.
+"""Find the role that a chapter's title means: ``"NCOP 2"``, ``"次回予告"``, ``"Generique de fin"``.
 
-A title counts where the whole of it is a known name, with a number or a song's name behind it at
-most: *Opening: Tank!* is an opening, *Opening Night*, *Operation* and *Edge* are none.
+A title has a role only if all of it is a known name, which a number or the name of a song may
+follow: *Opening: Tank!* is an opening; *Opening Night*, *Operation* and *Edge* have no role.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 TitleKind = Literal[
     "opening", "ending", "theme", "recap", "preview", "mixed", "commercial", "story"
 ]
-"""``theme`` is an opening or an ending, as its place tells; ``mixed`` a song over story."""
+"""``theme`` is an opening or an ending, depending on its place; ``mixed`` is a song over story."""
 
 TITLES = {
     "opening": "Opening",
@@ -25,12 +25,12 @@ TITLES = {
     "commercial": "Commercial",
     "story": "Episode",
 }
-"""How we write a role as a title: names that players' own patterns take for the same thing.
+"""Role → title that we write. Players with patterns of their own understand these names.
 
 Not *Intro*, which mpv's chapterskip takes for a prologue."""
 
 _LONGEST = 300
-"""Characters of a title that are looked at."""
+"""Characters of a title that are read; the rest is ignored."""
 
 _NAMES: dict[TitleKind, str] = {
     "opening": """
@@ -103,11 +103,13 @@ _NAMES: dict[TitleKind, str] = {
 
 
 def _fold(title: str) -> str:
-    """Without case, accents, widths, underscores, or hyphens inside words."""
-    apart = unicodedata.normalize("NFKD", title[:_LONGEST])
-    plain = unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", apart)).casefold()
-    plain = re.sub(r"(?<=\w)-(?=\w)|_", " ", plain.replace("’", "'"))
-    return " ".join(plain.split())
+    """A title without case, accents, full-width forms, underscores and hyphens inside words."""
+    # NFKD separates accents from letters (and maps full-width letters to usual ones); NFC joins
+    # the other marks again (Japanese, Korean).
+    decomposed = unicodedata.normalize("NFKD", title[:_LONGEST])
+    folded = unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", decomposed)).casefold()
+    folded = re.sub(r"(?<=\w)-(?=\w)|_", " ", folded.replace("’", "'"))
+    return " ".join(folded.split())
 
 
 _ROLES: dict[str, TitleKind] = {
@@ -118,7 +120,7 @@ _ROLES: dict[str, TitleKind] = {
 }
 
 _BEFORE = re.compile(r"(?:#?\d{1,3}\s*[.:)\]-]\s*)?(?:(?:the|an?)\s+)?")
-"""``01. ``, ``The ``."""
+"""A number or article before the name: ``01. ``, ``The ``."""
 _CLEAN = r"(?:nc|creditless|clean|textless|ノンクレジット|ノンテロップ)\s*"
 _MARKS = {"(": ")", "[": "]", "【": "】", "「": "」", "『": "』", "<": ">", '"': '"', "«": "»"}
 _NUMBER = re.compile(r"\s*(?:[#№]?\s*\d{1,2}|(?<=[\s\d])(?:[a-d]|i{1,3}|iv|vi{0,3}))?(?:\s*v\d)?")
@@ -129,7 +131,7 @@ _OPEN = re.compile(
     r"(?P<recap>(?:previously|last (?:time|week)|earlier) (?:on|in)\b)"
     r"|(?P<preview>next on\b|(?:next (?:time|week|episode)|coming up) (?:on|of|in)\b)"
 )
-"""Names behind which a show's own may stand."""
+"""Beginnings that the name of the show follows: ``Previously on Lost``."""
 _PART = re.compile(
     r"(?P<letter>[a-d])[ -]?(?:part|パート|파트)"
     r"|第\s*[\d一二三四五六七八九十]+\s*[話话集回]"
@@ -139,10 +141,10 @@ _PART = re.compile(
 
 
 def role_of(title: str) -> TitleKind | None:
-    """The role that a chapter's title names, or None where it names none.
+    """The role that a chapter's title means, or None.
 
-    Numbers such as ``Chapter 3`` name none, and neither do words that only look alike
-    (``Edition``, ``Happy Ending``).
+    Numbers (``Chapter 3``) have no role, nor have words that only look similar (``Edition``,
+    ``Happy Ending``).
     """
     plain = _fold(title)
     while len(plain) > 1 and _MARKS.get(plain[0]) == plain[-1]:
@@ -154,18 +156,18 @@ def role_of(title: str) -> TitleKind | None:
     if found is not None:
         return found
     if _OVER.search(plain) and _named(_OVER.sub("", plain)) is not None:
-        return "story"  # what begins where an opening ends
+        return "story"  # "Opening End": here the opening ends and the story begins
     if open_ended := _OPEN.match(plain):
         return "recap" if open_ended["recap"] else "preview"
     if re.search(r"\s(?:preview|次回予告|予告)$", plain):
         return "preview"
-    # A show's name before them: only in capitals, or "Uncle Ed" were an ending.
+    # The name of the show before OP or ED; only in capitals, or "Uncle Ed" would be an ending.
     code = re.search(r"\s(?:NC)?(OP|ED)\s?\d{0,2}$", title.strip())
     return None if code is None else ("opening" if code[1] == "OP" else "ending")
 
 
 def _named(plain: str) -> TitleKind | None:
-    """The role of a folded title that is a known name, with what may stand behind it."""
+    """The role of a folded title: a known name, which a number or a song's name may follow."""
     plain = re.sub(rf"^{_CLEAN}", "", plain)
     if plain in _ROLES:
         return _ROLES[plain]

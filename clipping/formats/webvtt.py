@@ -13,7 +13,7 @@ _TAG = re.compile(r"<[^<>]*>")
 
 
 def to_text(chapters: Sequence[Chapter]) -> str:
-    """A numbered cue each; a chapter whose end is unknown is left out."""
+    """One numbered cue per chapter; a chapter without an end is left out."""
     cues = [
         f"{number}\n{clock_text(chapter.start)} --> {clock_text(chapter.end)}\n"
         f"{html.escape(chapter.title, quote=False)}\n"
@@ -24,10 +24,10 @@ def to_text(chapters: Sequence[Chapter]) -> str:
 
 
 def from_text(text: str) -> list[Chapter]:
-    """The cues of a file in its order; notes, styles, settings and tags are passed over.
+    """The cues of a file in file order; notes, styles, cue settings and tags are skipped.
 
     Raises:
-        LineError: for a file of another kind, or a cue with wrong times.
+        LineError: if the file is no WebVTT, or a cue has wrong times.
     """
     lines = re.split(r"\r\n|\n|\r", text)
     if not re.fullmatch(r"WEBVTT(?:[ \t].*)?", lines[0]):
@@ -41,11 +41,11 @@ def from_text(text: str) -> list[Chapter]:
             continue
         bounded(len(chapters) + 1, number)
         at = number
-        words: list[str] = []
+        payload: list[str] = []  # the lines up to a blank one or the next cue
         while number < len(lines) and lines[number].strip() and "-->" not in lines[number]:
-            words.append(lines[number])
+            payload.append(lines[number])
             number += 1
-        title = one_line(html.unescape(_TAG.sub("", " ".join(words))))
+        title = one_line(html.unescape(_TAG.sub("", " ".join(payload))))
         chapters.append(_cue(at, line, title))
     return chapters
 

@@ -1,7 +1,7 @@
-"""Open a media file safely and read its packets: what frames, sound and probe share.
+"""Open a media file safely, choose its streams and read its packets (for frames, sound, probe).
 
-Media time counts from the container's start (the earliest timestamp of its streams, as FFmpeg
-reports it), so that 0 is what a player shows as 0. :func:`origin` is that start.
+Media time is seconds from the container's start: the earliest timestamp of its streams, as FFmpeg
+reports it. So media time 0 is what a player shows as 0. :func:`origin` returns that start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from av.stream import Disposition
 from clipping.errors import MediaError
 from clipping.storage import Ranges, url_of
 
-# What a broken or hostile file may ask of us.
+# Upper bounds, so that a broken or hostile file cannot take all memory.
 MAX_SIDE = 16384
 MAX_PIXELS = 2**26
 """8192x8192: twice the pixels of 8K."""
@@ -28,22 +28,23 @@ MAX_STREAMS = 1000
 MAX_SAMPLE_RATE = 768_000
 MAX_CHANNELS = 64
 PACKET_BYTES = 2048
-"""What a packet that is kept counts beside its content (1.2 KB measured): a second of a hostile
-file may have a million of one byte."""
+"""Bytes that a packet held in memory counts in addition to its content (1.2 KB were measured): one
+second of a hostile file may have a million packets of one byte."""
 MAX_PACKET_SAMPLES = 2**22
-"""Samples that one packet may hold, each of all channels; real codecs stay below 2**18."""
+"""Most samples (of all channels at one instant) in one packet; real codecs stay below 2**18."""
 
-# What FFmpeg refuses by itself: a header is seen before decoding, the rest of a file is not.
+# Bounds that FFmpeg itself holds while it decodes. We check the header when a file is opened, but
+# a stream may change its size later.
 _DECODER_BOUNDS = {"max_pixels": str(MAX_PIXELS), "max_samples": str(MAX_PACKET_SAMPLES)}
 _BOUNDS = {"max_streams": str(MAX_STREAMS + 1), **_DECODER_BOUNDS}
 
 MAX_JUMP = 3600.0
-"""Seconds that timestamps may jump ahead at once; a longer jump is a damaged timestamp."""
+"""Longest jump ahead, in seconds, between neighbouring timestamps; a longer one is damage."""
 
 _READ_FAILURES = 100
-"""Reads in a row that may fail before the rest of a file is given up."""
+"""Failed reads in a row after which the rest of a file is not read."""
 
-# Tags may be in any old encoding. PyAV 19 copes by itself and knows the argument no more.
+# Tags may be in any old encoding. PyAV 19 handles that itself and has no such argument any more.
 _ANY_TAGS: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
@@ -53,12 +54,13 @@ _FORMATS = (
     "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,"
     "ogg,rm,tak,truehd,tta,vc1,vob,voc,w64,wav,wtv,wv,yuv4mpegpipe"
 )
-"""Files with picture or sound inside. Playlists, which name other files, are not among them."""
+"""FFmpeg's names of the formats that hold picture or sound. Playlists are left out on purpose:
+they name other files, which FFmpeg would then open."""
 
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn FFmpeg's errors (which are OSErrors, ValueErrors, …) into a MediaError."""
+    """Turn errors of FFmpeg (subclasses of OSError, ValueError, …) into a MediaError."""
     try:
         yield
     except av.error.FFmpegError as error:
@@ -67,15 +69,15 @@ def translated(path: Path) -> Iterator[None]:
 
 @contextmanager
 def open_media(path: Path | str) -> Iterator[InputContainer]:
-    """The opened file, closed when the block ends; nothing but this one file is ever opened.
+    """Open a media file and close it when the block ends; FFmpeg opens no other file for it.
 
     Raises:
-        MediaError: where the file is missing, unreadable, empty, no media (a still picture or a
-            playlist is none), or larger in some dimension than any real media. What becomes too
-            large only later does not decode.
+        MediaError: if the file is missing, unreadable or empty; if it is no media file (still
+            pictures and playlists are none); or if its header asks for more than any real media
+            (see the bounds of this module). A stream that becomes too large later does not decode.
     """
     path = Path(path)
-    # "file:", or a name like "concat:a|b" would be taken for a protocol.
+    # Without "file:" FFmpeg would take a name like "concat:a|b" for a protocol.
     source: str | Ranges = f"file:{path}"
     protocols = "file"
     if (url := url_of(path)) is not None:
@@ -89,7 +91,7 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
             **_ANY_TAGS,
         )
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:
-        # The second is a format that is not among ours.
+        # ArgumentError: the format is not on our list.
         raise MediaError(
             f"{path}: is no media file, or its header is damaged or cut off"
         ) from error
@@ -104,9 +106,10 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
 
 
 def origin(container: InputContainer) -> Fraction:
-    """The container's start in seconds, exact where a stream starts there.
+    """The container's start, in seconds of the file's own timestamps.
 
-    FFmpeg rounds the container's start to microseconds; the stream that it came from knows better.
+    FFmpeg rounds the container's start to microseconds. The start of the stream that it was taken
+    from is exact, so that one is used.
     """
     if container.start_time is None:
         return Fraction(0)
@@ -120,33 +123,33 @@ def origin(container: InputContainer) -> Fraction:
 
 
 def is_decodable(stream: av.stream.Stream) -> bool:
-    """Whether its codec is known; without one PyAV streams lack most attributes."""
+    """True if the codec is known; PyAV's streams without a codec lack most attributes."""
     return stream.codec_context is not None
 
 
 def is_picture(stream: av.stream.Stream) -> TypeGuard[av.VideoStream]:
-    """Whether a stream is decodable video and no cover art or thumbnail."""
+    """True for decodable video that is neither cover art nor a thumbnail."""
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     is_cover = bool(stream.disposition & cover)
     return isinstance(stream, av.VideoStream) and is_decodable(stream) and not is_cover
 
 
 def is_sound(stream: av.stream.Stream) -> TypeGuard[av.AudioStream]:
-    """Whether a stream is decodable sound."""
+    """True for decodable sound."""
     return isinstance(stream, av.AudioStream) and is_decodable(stream)
 
 
 def best_video(streams: Iterable[av.stream.Stream]) -> av.VideoStream | None:
-    """The video to show: one with the default flag, then the largest, then the first."""
+    """The video stream to show: default flag first, then most pixels, then file order."""
     videos = [stream for stream in streams if is_picture(stream)]
     return max(videos, key=lambda s: (_is_default(s), s.width * s.height), default=None)
 
 
 def choose_audio(path: Path, container: InputContainer, wanted: int | str | None) -> av.AudioStream:
-    """The sound to hear, by stream index or language; None: the default one, else the first.
+    """The sound stream of an index or language; None: the default stream, else the first.
 
     Raises:
-        MediaError: where there is no such stream; it names those that there are.
+        MediaError: if there is no such stream; the message lists the streams that exist.
     """
     streams = [stream for stream in container.streams if is_sound(stream)]
     if not streams:
@@ -159,9 +162,9 @@ def choose_audio(path: Path, container: InputContainer, wanted: int | str | None
 
 
 def packets(container: InputContainer, *streams: av.stream.Stream) -> Iterator[av.Packet]:
-    """The packets from here to the end, without FFmpeg's empty flush packets.
+    """The packets from the current position to the end, without FFmpeg's empty flush packets.
 
-    Damaged stretches are stepped over.
+    Damaged stretches are skipped.
     """
     failures = 0
     while failures < _READ_FAILURES:
@@ -172,19 +175,23 @@ def packets(container: InputContainer, *streams: av.stream.Stream) -> Iterator[a
                     yield packet
             return
         except IndexError:
-            return  # PyAV at the end of a file in which a stream appeared on the way
+            return  # PyAV raises it at the end of a file in which a stream appeared late
         except av.error.FFmpegError:
             failures += 1
 
 
 @overload
-def decode(stream: av.VideoStream, packet: av.Packet | None) -> list[av.VideoFrame]: ...
+def decode_packet(stream: av.VideoStream, packet: av.Packet | None) -> list[av.VideoFrame]: ...
 @overload
-def decode(stream: av.AudioStream, packet: av.Packet | None) -> list[av.AudioFrame]: ...
-def decode(
+def decode_packet(stream: av.AudioStream, packet: av.Packet | None) -> list[av.AudioFrame]: ...
+def decode_packet(
     stream: av.VideoStream | av.AudioStream, packet: av.Packet | None
 ) -> list[av.VideoFrame] | list[av.AudioFrame]:
-    """The frames that come out when ``packet`` goes in (None: the last ones); damage gives none."""
+    """Give the decoder a packet and return the frames that come out; [] for a damaged packet.
+
+    A decoder holds frames back, so they need not be those of this packet. ``None`` flushes it: the
+    frames that it still holds come out.
+    """
     try:
         return stream.decode(packet)
     except av.error.FFmpegError:
@@ -192,17 +199,21 @@ def decode(
 
 
 def tick(stream: av.stream.Stream) -> Fraction:
-    """The unit of a stream's timestamps, in seconds."""
+    """Seconds of one unit of a stream's timestamps (its time base)."""
     return fraction(stream.time_base) or Fraction(1, av.time_base)
 
 
 def fraction(value: Any) -> Fraction:
-    """A ratio of PyAV's as a Fraction: 19 has a type of its own. None is 0."""
+    """PyAV's ratio as a Fraction (PyAV 19 has a type of its own); None becomes 0."""
     return Fraction(value) if value else Fraction(0)
 
 
 def seek(container: InputContainer, stream: av.stream.Stream, time: Fraction) -> bool:
-    """Go to the last keyframe at or before a time of the stream; False where FFmpeg cannot."""
+    """Go to the last keyframe at or before ``time``; return False if FFmpeg cannot.
+
+    Args:
+        time: seconds of the file's own timestamps (media time plus :func:`origin`).
+    """
     try:
         container.seek(int(time / tick(stream)), stream=stream)
     except av.error.FFmpegError:
@@ -223,8 +234,8 @@ def _check_file(path: Path) -> None:
             raise MediaError(f"{path}: is not a regular file")
         path.open("rb").close()
     except FileNotFoundError as error:
-        what = "is a link to a missing file" if path.is_symlink() else "there is no such file"
-        raise MediaError(f"{path}: {what}") from error
+        reason = "is a link to a missing file" if path.is_symlink() else "there is no such file"
+        raise MediaError(f"{path}: {reason}") from error
     except OSError as error:
         raise MediaError(f"{path}: cannot be read: {error.strerror}") from error
     if status.st_size == 0:

@@ -1,7 +1,7 @@
-"""The plain way to the pictures of a video: decode all of them in order, seek over far gaps.
+"""Read frames the plain way: decode all of them in order, and seek across long gaps.
 
-It asks nothing of the stream; :mod:`clipping.media.decode_needed` is quicker where a stream
-keeps its word.
+It works on any stream. :mod:`clipping.media.decode_needed` is quicker, for streams whose packets
+tell which of them can be skipped.
 """
 
 from __future__ import annotations
@@ -15,21 +15,30 @@ from pathlib import Path
 import av
 
 from clipping.errors import MediaError
-from clipping.media.container import MAX_JUMP, best_video, decode, open_media, origin, packets, seek
+from clipping.media.container import (
+    MAX_JUMP,
+    best_video,
+    decode_packet,
+    open_media,
+    origin,
+    packets,
+    seek,
+)
 from clipping.media.picture import Clock, Frame, use_threads
 
 LATE_START = 0.5
-"""Seconds: a picture that begins this little after the wanted time is taken for it."""
+"""Seconds that the first frame may begin after a wanted time and still be returned for it."""
 
 EPSILON = 1e-6
-"""Seconds: a wanted time is a rounded float, a timestamp is exact."""
+"""Seconds added to a wanted time: it is a rounded float, while a timestamp is exact."""
 
 _FAR = 10.0
-"""Seconds between wanted times from which seeking beats decoding on, until GOPs prove longer."""
+"""Seconds: across a longer gap a seek is cheaper than decoding on; twice the longest group of
+pictures seen so far, if that is longer."""
 
 
-class Sequential:
-    """A video stream with the frame that is shown now and the one that follows it."""
+class FrameReader:
+    """Reads a video stream in order and keeps two frames: the one shown now and the next one."""
 
     def __init__(self, path: Path, stack: ExitStack, threads: int | None = None) -> None:
         self._path, self._stack, self._threads = path, stack, threads
@@ -41,7 +50,7 @@ class Sequential:
             raise MediaError(f"{path}: no frame of its video can be decoded")
 
     def shown_at(self, time: float) -> Frame | None:
-        """The frame shown at ``time``; times ascend from call to call."""
+        """The frame shown at ``time`` (media time); times must ascend from call to call."""
         if self._following is not None and time - self._following.time > self._far:
             self._jump(time)
         while self._following is not None and self._following.time <= time + EPSILON:
@@ -58,7 +67,7 @@ class Sequential:
         return max(_FAR, 2 * self._longest_gop)
 
     def _open(self) -> None:
-        """Begin at the first frame of the file."""
+        """Start again at the first frame of the file."""
         self._stack.close()
         self._container = self._stack.enter_context(open_media(self._path))
         stream = best_video(self._container.streams)
@@ -78,10 +87,12 @@ class Sequential:
         self._floor = floor
 
     def _jump(self, time: float) -> None:
-        """Begin at a keyframe from which the frame at ``time`` can be decoded exactly.
+        """Go to a keyframe from which the frame at ``time`` can be decoded exactly.
 
-        What a seek finds may start after ``time`` in presentation (its leading pictures need the
-        GOP before: open GOPs), or not decode; then an earlier one is tried.
+        The keyframe that a seek finds may be shown only after ``time``. In an open GOP (group of
+        pictures), pictures stored after the keyframe but shown before it ("leading" pictures) also
+        refer to the group before, so they cannot be decoded from here. It may also be damaged. In
+        both cases an earlier keyframe is tried: 1, 2, 4 … seconds further back.
         """
         back = 0.0
         while time - back > 0:
@@ -98,13 +109,14 @@ class Sequential:
         source = self._stream_packets()
         for packet in source:
             if packet.is_keyframe and packet.pts is not None:
-                # Frames before this one would lack their references.
+                # Leading pictures, shown before this keyframe, lack their references: the floor
+                # drops them.
                 self._begin(_chain(packet, source), floor=self._clock.time(packet.pts))
                 return
         self._begin(iter(()), floor=None)
 
     def _stream_packets(self) -> Iterator[av.Packet]:
-        """The packets of the stream; notes how far apart keyframes are."""
+        """The packets of the stream; records the longest distance between keyframes on the way."""
         last_key: float | None = None
         for packet in packets(self._container, self._stream):
             if packet.is_keyframe and packet.pts is not None:
@@ -115,7 +127,7 @@ class Sequential:
             yield packet
 
     def _read(self) -> Frame | None:
-        """The next frame in order of presentation, or None at the end."""
+        """The next frame in the order they are shown, or None at the end."""
         while True:
             while self._ready:
                 frame = self._to_frame(self._ready.popleft())
@@ -125,10 +137,10 @@ class Sequential:
                 return None
             packet = next(self._packets, None)
             self._drained = packet is None
-            self._ready.extend(decode(self._stream, packet))
+            self._ready.extend(decode_packet(self._stream, packet))
 
     def _to_frame(self, picture: av.VideoFrame) -> Frame | None:
-        """None for a picture that must not be shown: before the floor, or out of time."""
+        """Wrap a picture; None if it must not be shown: before the floor, or time went back."""
         if picture.pts is not None:
             time = self._clock.time(picture.pts)
         else:  # a raw stream without timestamps

@@ -1,9 +1,17 @@
-"""The quick way to the pictures of a video: decode only what the wanted ones need.
+"""Read frames the quick way: decode only the packets that the wanted frames need.
 
-Packets are read ahead, not decoded, until it is known which of them holds the picture that is
-shown at each wanted time. Then only its group of pictures is decoded, from the key frame to it,
-without the pictures that no other one refers to. Nothing is guessed: where a stream breaks a
-promise that this rests on, :class:`NeedsAllFrames` says so and every picture has to be decoded.
+The time of a picture stands in its packet, so it can be read without decoding:
+
+1. Read packets ahead, without decoding them, until the picture shown at a wanted time is certain
+   (``_Plan``).
+2. Decode from the last keyframe before it up to it. Whole groups of pictures between two wanted
+   times are skipped.
+3. On that way, skip the pictures that no other picture refers to ("unreferenced", usually B
+   pictures): nothing else needs them. FFmpeg does this itself (``skip_frame = NONREF``).
+
+The result must equal decoding everything, bit for bit. So nothing is guessed: if a stream breaks
+one of the rules that these steps rely on, :class:`NeedsAllFrames` is raised and the caller decodes
+every picture (:mod:`clipping.media.decode_all`).
 """
 
 from __future__ import annotations
@@ -21,27 +29,32 @@ from clipping.media.decode_all import EPSILON, LATE_START
 from clipping.media.picture import Clock, Frame
 
 Begin = Callable[[float | None], Iterator[av.Packet]]
-"""Packets of the stream from a keyframe near a media time on; None: from the first packet."""
+"""Reads the packets of the stream from a keyframe near a media time on; None: from the first."""
 
 _REORDER = 17
-"""Packets of later pictures after which none of an earlier one can follow.
+"""Packets of later pictures after which no packet of an earlier picture can follow.
 
-H.264 (A.3) and HEVC (A.4) hold back 16 pictures at most, all other codecs fewer.
+Packets are stored in decoding order, which is not the order they are shown in. But a decoder holds
+back at most 16 pictures in H.264 (ITU-T H.264, A.3) and HEVC (H.265, A.4), fewer in other codecs.
+So once 17 packets lie after a wanted time, the picture shown at that time is certain.
 """
 _MAX_PENDING_BYTES = 1 << 27
+"""Most bytes of packets that wait to be decoded."""
 NEAR = 10.0
-"""Seconds from the file's start up to which reading from there beats seeking."""
+"""Seconds from the file's start within which reading from there is cheaper than a seek."""
 _BACK = (0.0, 1.0, 3.0, 7.0, 15.0, 31.0)
-"""Seconds further back to look for a keyframe where a seek finds one that is too late."""
+"""Seconds to go back, one after the other, if a seek finds a keyframe that is too late."""
 
-# Codecs by what their packets promise. Of all others every picture is decoded.
-_STARTS_AFRESH = frozenset("h264 hevc vp8 vp9 av1 mpeg1video mpeg2video mjpeg prores".split())
-_SKIPS_UNREFERRED = frozenset("h264 hevc mpeg1video mpeg2video".split())
+# Codecs by what their packets tell. With any other codec every picture is decoded.
+_KEYFRAME_RESETS = frozenset("h264 hevc vp8 vp9 av1 mpeg1video mpeg2video mjpeg prores".split())
+"""A keyframe can be decoded without anything before it (H.264, HEVC: seen from its NAL units)."""
+_UNREFERENCED_MARKED = frozenset("h264 hevc mpeg1video mpeg2video".split())
+"""FFmpeg sees from a packet's header that no other picture refers to it, and can skip it."""
 _PROGRESSIVE = (0, 1)  # FFmpeg's AV_FIELD_UNKNOWN and AV_FIELD_PROGRESSIVE
 
 
 class NeedsAllFrames(Exception):
-    """What a wanted picture needs cannot be told; the plain way has to be taken."""
+    """The packets do not tell what a wanted picture needs; every picture has to be decoded."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +63,26 @@ class _Waiting:
 
     packet: av.Packet
     time: float
-    fresh: bool
-    """Whether decoding can start here."""
+    """Media time of its picture, in seconds."""
+    is_entry: bool
+    """True if decoding can start at this packet."""
 
 
 def decode_needed(
     stream: av.VideoStream, clock: Clock, begin: Begin, times: Sequence[float]
 ) -> Iterator[Frame | None]:
-    """The frame shown at each of the ascending ``times``, as :func:`frames_at` defines it.
+    """The frame shown at each of the ascending ``times``, as ``frames_at`` defines it.
 
     The times should lie close together: all packets between them are read.
 
     Raises:
-        Unplannable: at the first time for which the stream does not tell; those before are right.
+        NeedsAllFrames: at the first time whose frame cannot be found this way; the frames
+            returned before are right.
     """
     reader = _Reader(stream, clock)
     plan = _Plan(times)
     for waiting in reader.read(begin, times[0]):
-        plan.see(waiting.time)
+        plan.add(waiting.time)
         reader.hold(waiting)
         yield from reader.answer(plan, plan.resolve())
         if plan.done:
@@ -77,23 +92,24 @@ def decode_needed(
 
 
 class _Plan:
-    """Which picture is wanted for each time, told from the times of the packets alone."""
+    """Finds the picture that is shown at each wanted time, from the times of the packets alone."""
 
     def __init__(self, times: Sequence[float]) -> None:
         self.times = times
         self._next = 0
         self._ahead: list[float] = []
+        """Times of the pictures that were read and may be shown at the next wanted time, sorted."""
         self.decided = float("-inf")
-        """Of pictures up to here it is known whether they are wanted."""
+        """Media time up to which it is decided which pictures are wanted."""
         self.last: float | None = None
-        """The time of the stream's last picture, once that is known."""
+        """Media time of the stream's last picture, once that is known."""
 
     @property
     def done(self) -> bool:
         return self._next == len(self.times)
 
-    def see(self, time: float) -> None:
-        """Take note of a packet."""
+    def add(self, time: float) -> None:
+        """Add the time of the next packet."""
         if time <= self.decided:
             raise NeedsAllFrames("a packet comes too late")
         place = bisect.bisect_left(self._ahead, time)
@@ -104,7 +120,11 @@ class _Plan:
         self._ahead.insert(place, time)
 
     def resolve(self, *, ended: bool = False) -> list[tuple[int, float | None]]:
-        """(index of a wanted time, time of its picture or None), as far as can be told by now."""
+        """(index of a wanted time, time of its picture or None), as far as is certain by now.
+
+        Args:
+            ended: there are no more packets, so everything is certain.
+        """
         if ended and self._ahead and not self.done:
             self.last = self._ahead[-1]
         resolved: list[tuple[int, float | None]] = []
@@ -125,30 +145,32 @@ class _Plan:
 
 
 class _Reader:
-    """The decoder, and the packets and pictures that wait on both sides of it."""
+    """The decoder with its two queues: packets that wait to be decoded, pictures to be returned."""
 
     def __init__(self, stream: av.VideoStream, clock: Clock) -> None:
         self._stream, self._clock = stream, clock
         self._codec = stream.codec_context.codec.canonical_name
         interlaced = stream.codec_context.field_order not in _PROGRESSIVE
-        if self._codec not in _STARTS_AFRESH or interlaced:
-            # The two fields of a picture may lie in two packets.
+        if self._codec not in _KEYFRAME_RESETS or interlaced:
+            # Interlaced: the two fields of one picture may lie in two packets.
             raise NeedsAllFrames("not a codec or a scan that can be planned")
-        self._skips = self._codec in _SKIPS_UNREFERRED
+        self._skips = self._codec in _UNREFERENCED_MARKED
         self._length_size = nal.length_size(self._codec, stream.codec_context.extradata or b"")
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._floor = float("-inf")
+        """Time of the keyframe that decoding began at. Pictures shown before it but stored after
+        it (leading pictures of an open GOP) refer to the group before and are dropped."""
         self._made: deque[Frame] = deque()
-        self._answers: deque[tuple[int, float | None]] = deque()
+        self._resolved: deque[tuple[int, float | None]] = deque()
 
     def read(self, begin: Begin, first: float) -> Iterator[_Waiting]:
-        """The packets from a fresh start at or before ``first``."""
+        """The packets from an entry point (``is_entry``) at or before ``first`` on."""
         source: Iterator[_Waiting]
         if first <= NEAR:
-            source = (self._look(packet) for packet in begin(None))
+            source = (self._inspect(packet) for packet in begin(None))
             head = next(source, None)
-            if head is None or not head.fresh:
+            if head is None or not head.is_entry:
                 raise NeedsAllFrames("the first packet is no keyframe")
             start = head
         else:
@@ -162,43 +184,52 @@ class _Reader:
                 raise NeedsAllFrames("pictures before the first keyframe")
 
     def _seek(self, begin: Begin, first: float) -> tuple[Iterator[_Waiting], _Waiting]:
+        """The last keyframe at or before ``first``, and the packets after it."""
         for back in _BACK:
             source = begin(max(0.0, first - back))
             key = next((packet for packet in source if packet.is_keyframe), None)
             if key is None:
                 continue
-            start = self._look(key)
+            start = self._inspect(key)
             if start.time <= first + EPSILON:
-                if not start.fresh:
+                if not start.is_entry:
                     break
-                return (self._look(packet) for packet in source), start
+                return (self._inspect(packet) for packet in source), start
         raise NeedsAllFrames("no keyframe before the first wanted time")
 
-    def _look(self, packet: av.Packet) -> _Waiting:
+    def _inspect(self, packet: av.Packet) -> _Waiting:
+        """The time of a packet, and whether decoding can start there; it must be undamaged."""
         if packet.pts is None:
             raise NeedsAllFrames("a packet without a time")
         if packet.is_corrupt:
             raise NeedsAllFrames("a damaged packet")
-        fresh = packet.is_keyframe
+        is_entry = packet.is_keyframe
         if self._codec in nal.SPLICEABLE:
-            fresh = self._look_inside(packet)
-        return _Waiting(packet, self._clock.time(packet.pts), fresh)
+            is_entry = self._is_entry(packet)
+        return _Waiting(packet, self._clock.time(packet.pts), is_entry)
 
-    def _look_inside(self, packet: av.Packet) -> bool:
-        """Whether decoding can start at an H.264 or HEVC packet."""
+    def _is_entry(self, packet: av.Packet) -> bool:
+        """True if decoding can start at an H.264 or HEVC packet; its NAL units tell.
+
+        The container's keyframe flag is not enough: writers also set it for I pictures after which
+        pictures still refer to earlier ones.
+        """
         if not packet.is_keyframe and self._codec == "h264":
             return False
         try:
-            units = nal.split(bytes(packet), self._length_size)
+            units = nal.split_units(bytes(packet), self._length_size)
         except ValueError as error:
             raise NeedsAllFrames("a damaged packet") from error
         if self._codec == "hevc" and any(nal.is_upper_layer(unit) for unit in units):
-            self._skips = False  # upper layers may refer to what lower ones do not
+            # FFmpeg takes a picture for unreferenced if its own sub-layer does not refer to it;
+            # pictures of an upper sub-layer may. So skip nothing in such streams.
+            self._skips = False
         return packet.is_keyframe and (
             nal.is_clean_start(self._codec, units) or nal.recovers_at_once(self._codec, units)
         )
 
     def hold(self, waiting: _Waiting) -> None:
+        """Put a packet into the queue of those that wait to be decoded."""
         self._waiting.append(waiting)
         self._waiting_bytes += waiting.packet.size + PACKET_BYTES
         if self._waiting_bytes > _MAX_PENDING_BYTES:
@@ -207,8 +238,8 @@ class _Reader:
     def answer(
         self, plan: _Plan, resolved: Sequence[tuple[int, float | None]]
     ) -> Iterator[Frame | None]:
-        """Decode up to the pictures that are wanted; what comes out of it by now."""
-        self._answers.extend(resolved)
+        """Decode up to the wanted pictures; return the frames that the decoder gives by now."""
+        self._resolved.extend(resolved)
         targets = {target for _, target in resolved if target is not None}
         for target in sorted(targets):
             self._feed(target, targets, plan)
@@ -216,23 +247,27 @@ class _Reader:
         yield from self._deliver(plan)
 
     def drain(self, plan: _Plan) -> Iterator[Frame | None]:
-        """What the decoder still holds."""
+        """Flush the decoder and return the frames that it still holds."""
         self._decode(None, plan)
         yield from self._deliver(plan)
-        if self._answers:
+        if self._resolved:
             raise NeedsAllFrames("a wanted picture did not come out")
 
     def _feed(self, target: float, targets: set[float], plan: _Plan) -> None:
-        """Decode the packets up to the one of ``target``, from the last fresh start before it."""
+        """Decode the packets up to the one of ``target``, from the last entry point before it.
+
+        If there is none among the waiting packets, go on where the decoder stands.
+        """
         times = [waiting.time for waiting in self._waiting]
         if target not in times:
             return  # it was decoded on the way to another one
         end = times.index(target) + 1
         start = max(
-            (i for i in range(end) if self._waiting[i].fresh and times[i] <= target), default=0
+            (i for i in range(end) if self._waiting[i].is_entry and times[i] <= target), default=0
         )
         if start > 0:
-            # Pictures that are left out would be missed: the decoder has to begin anew.
+            # The packets before ``start`` are skipped. Empty the decoder first, or it would look
+            # for references in pictures that it never got.
             self._decode(None, plan)
             self._stream.codec_context.flush_buffers()
             self._floor = times[start]
@@ -241,18 +276,20 @@ class _Reader:
             self._waiting_bytes -= waiting.packet.size + PACKET_BYTES
             if index < start or waiting.time < self._floor:
                 continue
+            # A picture after ``decided`` may still turn out to be wanted. Of the others only the
+            # references of wanted pictures matter.
             needed = waiting.time in targets or waiting.time > plan.decided
             skip = self._skips and not needed
             self._stream.codec_context.skip_frame = "NONREF" if skip else "DEFAULT"
             self._decode(waiting.packet, plan)
 
     def _decode(self, packet: av.Packet | None, plan: _Plan) -> None:
-        """Keep the pictures that are wanted, or may turn out to be."""
+        """Decode a packet (None: flush) and keep the pictures that are or may become wanted."""
         try:
             pictures = self._stream.decode(packet)
         except av.error.FFmpegError as error:
             raise NeedsAllFrames("a packet does not decode") from error
-        targets = {target for _, target in self._answers}
+        targets = {target for _, target in self._resolved}
         for picture in pictures:
             if picture.pts is None or picture.is_corrupt or picture.interlaced_frame:
                 raise NeedsAllFrames("a picture that cannot be trusted")
@@ -261,10 +298,11 @@ class _Reader:
                 self._made.append(self._clock.frame(picture, time))
 
     def _deliver(self, plan: _Plan) -> Iterator[Frame | None]:
-        while self._answers:
-            index, target = self._answers[0]
+        """The frames of the resolved times, in order, as far as they are decoded."""
+        while self._resolved:
+            index, target = self._resolved[0]
             if target is None:
-                self._answers.popleft()
+                self._resolved.popleft()
                 yield None
                 continue
             while self._made and self._made[0].time < target:
@@ -274,6 +312,7 @@ class _Reader:
             frame = self._made[0]
             if frame.time > target:
                 raise NeedsAllFrames("a wanted picture did not come out")
-            self._answers.popleft()
-            over = target == plan.last and plan.times[index] >= target + frame.duration - EPSILON
-            yield None if over else frame
+            self._resolved.popleft()
+            # Nothing is shown after the stream's last picture has ended.
+            ended = target == plan.last and plan.times[index] >= target + frame.duration - EPSILON
+            yield None if ended else frame

@@ -1,4 +1,4 @@
-"""Pictures of a video at given times, by their timestamps."""
+"""Read the frames of a video that are shown at given times, by their timestamps."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import av
 
 from clipping.errors import MediaError
 from clipping.media.container import best_video, open_media, origin, packets, seek, translated
-from clipping.media.decode_all import Sequential
+from clipping.media.decode_all import FrameReader
 from clipping.media.decode_needed import NeedsAllFrames, decode_needed
 from clipping.media.picture import Clock, Frame, use_threads
 
 _FAR = 30.0
-"""Seconds between wanted times from which a seek is cheaper than reading the packets between."""
+"""Seconds: across a longer gap between wanted times, a seek is cheaper than reading packets."""
 
 
 def frames_at(
@@ -25,20 +25,20 @@ def frames_at(
 ) -> Iterator[Frame | None]:
     """The frame that is shown at each time: the one with the last PTS at or before it.
 
-    None where no picture is shown: after the last frame has ended, and before the first one, save
-    that a picture which begins at most ``LATE_START`` s after the time is taken for it. Damaged
-    stretches keep showing the last good frame.
+    None if no picture is shown: after the last frame has ended and before the first one. One
+    exception: if the first frame begins at most ``LATE_START`` seconds after a time, it is
+    returned. In damaged stretches the last good frame is still shown.
 
-    Only what these frames need is decoded where the stream tells what that is, else every frame;
-    the result is the same.
+    If the stream tells which packets these frames need, only those are decoded
+    (:mod:`clipping.media.decode_needed`), else every frame; the result is the same.
 
     Args:
-        times: media times in seconds, ascending; far gaps are skipped by seeking.
-        threads: of the decoder; None: one a core. One needs the least work for all in all.
+        times: media times in seconds, ascending; long gaps are skipped by seeking.
+        threads: of the decoder; None: one per core. One thread takes the least CPU time in total.
 
     Raises:
-        MediaError: where the file cannot be read, has no video, or no frame of it decodes.
-        ValueError: where ``times`` is not ascending.
+        MediaError: if the file cannot be read, has no video, or no frame of it decodes.
+        ValueError: if ``times`` is not ascending.
     """
     if any(later < earlier for earlier, later in itertools.pairwise(times)):
         raise ValueError("frames_at needs ascending times")
@@ -57,9 +57,9 @@ def _frames_at(path: Path, times: Sequence[float], threads: int | None) -> Itera
 
 
 def decode_all(path: Path, times: Sequence[float], threads: int | None) -> Iterator[Frame | None]:
-    """What :func:`frames_at` gives, by decoding every frame between times that are not far."""
+    """The result of :func:`frames_at`, by decoding every frame except in long gaps."""
     with translated(path), ExitStack() as stack:
-        reader = Sequential(path, stack, threads)
+        reader = FrameReader(path, stack, threads)
         for time in times:
             yield reader.shown_at(time)
 
@@ -84,7 +84,7 @@ def _decode_needed(
 
 
 def regions(times: Sequence[float]) -> Iterator[Sequence[float]]:
-    """The times, parted where they lie far apart."""
+    """Split the times at long gaps."""
     first = 0
     for index in range(1, len(times) + 1):
         if index == len(times) or times[index] - times[index - 1] > _FAR:

@@ -1,7 +1,7 @@
-"""Picture and sound of a region from one reading of the file, opened once.
+"""Read picture and sound of a region together, in one pass over the file.
 
-A region's packets are read in the order of the file and dealt to the picture and the sound. Each
-second is handed over before the next one is read, so memory does not grow with the length.
+The packets of a region are read in file order and handed out to the picture and to the sound. Each
+second is returned before the next one is read, so memory does not grow with the region's length.
 """
 
 from __future__ import annotations
@@ -33,21 +33,22 @@ from clipping.media.container import (
 from clipping.media.decode_needed import NEAR, NeedsAllFrames, decode_needed
 from clipping.media.frames import decode_all
 from clipping.media.picture import Clock, Frame, use_threads
-from clipping.media.probe import MediaInfo, describe
+from clipping.media.probe import MediaInfo, probe_container
 from clipping.media.sound import PREROLL, OutOfStep, sound_blocks
 
 Second = tuple[Frame | None, np.ndarray]
-"""The frame shown at a wanted time, and the samples from it to the next wanted time."""
+"""The frame shown at a wanted time, and the samples from there to the next wanted time."""
 
 _MAX_QUEUED_BYTES = 1 << 26
+"""Most bytes of packets that wait for one stream while the other one is read."""
 
 
 @contextmanager
-def open_scan(path: Path | str, *, threads: int | None = None) -> Iterator[OnePass]:
+def open_one_pass(path: Path | str, *, threads: int | None = None) -> Iterator[OnePass]:
     """Open a media file for :meth:`OnePass.seconds`.
 
     Args:
-        threads: of the picture's decoder; None: one a core.
+        threads: of the picture's decoder; None: one per core.
 
     Raises:
         MediaError: as :func:`clipping.media.container.open_media`.
@@ -58,20 +59,24 @@ def open_scan(path: Path | str, *, threads: int | None = None) -> Iterator[OnePa
 
 
 class OnePass:
-    """An open media file. A region at its start is cheapest before anything else is asked."""
+    """An open media file whose regions are read one after another.
+
+    Ask for a region at the start of the file first: anything else moves the position, and the file
+    must be opened again to go back.
+    """
 
     def __init__(self, path: Path, stack: ExitStack, threads: int | None) -> None:
         self.path, self._stack, self._threads = path, stack, threads
         self._info: MediaInfo | None = None
-        self._fresh = self._heard = False
+        self._at_start = self._sound_decoded = False
         self._open()
 
     @property
     def info(self) -> MediaInfo:
-        """What :func:`clipping.media.probe` says of the file."""
+        """The result of :func:`clipping.media.probe.probe` for this file."""
         if self._info is None:
-            self._fresh = False
-            self._info = describe(self.path, self._container)
+            self._at_start = False
+            self._info = probe_container(self.path, self._container)
         return self._info
 
     def seconds(
@@ -82,53 +87,61 @@ class OnePass:
         rate: int = 22050,
         audio: int | str | None = None,
     ) -> Iterator[Second]:
-        """Frame and sound at each of the ascending ``times`` from one pass over their region.
+        """Frame and sound at each of the ascending ``times``, in one pass over their region.
 
-        The frames are those of :func:`clipping.media.frames.frames_at`; all samples together are
-        those of :func:`clipping.media.sound.read_audio` from the first time to ``end``, less the
-        zeros after the sound has ended. No samples where there is no sound, no frames where no
-        picture.
+        The frames equal those of :func:`clipping.media.frames.frames_at`. All samples together
+        equal those of :func:`clipping.media.sound.read_audio` from the first time to ``end``,
+        without the zeros after the sound has ended. A file without sound gives no samples, one
+        without picture None for each frame.
 
         Args:
-            end: seconds of media time up to which the sound is wanted.
-            rate, audio: as for ``read_audio``.
+            times: media times in seconds.
+            end: media time, in seconds, at which the sound of the last second ends.
+            rate: samples per second of the result.
+            audio: index or language of the sound stream, as for ``read_audio``.
 
         Raises:
-            MediaError: where nothing can be decoded of a stream that is there.
+            MediaError: if a stream exists but nothing of it can be decoded.
         """
-        if self._heard or (times[0] <= NEAR and not self._fresh):
+        if self._sound_decoded or (times[0] <= NEAR and not self._at_start):
             self._open()
-            # A container and its streams hold each other: the last decoder and its pictures,
-            # 220 MB of 10-bit 4K, would stay until Python happens to look for such rings.
+            # A container and its streams refer to each other. Without this call the old decoder
+            # and its pictures (220 MB for 10-bit 4K) would stay in memory until Python's collector
+            # of such cycles runs by itself.
             gc.collect()
-        self._fresh = False
+        self._at_start = False
         streams = self._container.streams
         video, sound = best_video(streams), None
         if any(map(is_sound, streams)):
             sound = choose_audio(self.path, self._container, audio)
-            self._heard = True
+            self._sound_decoded = True
         region = _Region(self.path, self._container, video, sound, times, self._threads)
         with closing(region.frames()) as frames:
             samples: _Samples | None = None
             ends = [round((time - times[0]) * rate) for time in (*times[1:], end)]
             for frame, until in zip(frames, ends, strict=True):
-                if samples is None:  # after the first frame: it has found where to begin
+                if samples is None:  # only now: reading the first frame has done the seek
                     samples = _Samples(region.sound(rate, end))
                 yield frame, samples.up_to(until)
 
     def _open(self) -> None:
         self._stack.close()
         self._container = self._stack.enter_context(open_media(self.path))
-        self._fresh = True
-        # Sound decoders carry a random state on (AAC's noise substitution): one that was used
-        # would give samples that hang on what was read before.
-        self._heard = False
+        self._at_start = True
+        # Some sound decoders have a random state (AAC fills bands with noise). A decoder that was
+        # used before would give samples that depend on what it decoded, so each region gets a new
+        # one.
+        self._sound_decoded = False
         for stream in filter(is_picture, self._container.streams):
             use_threads(stream, self._threads)
 
 
 class _Region:
-    """Picture and sound of one stretch of a container, each in the plain way where it must."""
+    """Picture and sound of one stretch of a container.
+
+    Both share the packets of one reading. If one of them cannot (``NeedsAllFrames``,
+    ``OutOfStep``), it reads the file once more by itself, the plain way.
+    """
 
     def __init__(
         self,
@@ -144,7 +157,7 @@ class _Region:
         self._feed: _Feed | None = None
 
     def frames(self) -> Generator[Frame | None]:
-        """One for each time."""
+        """The frame of each wanted time, in order."""
         if self._video is None:
             yield from itertools.repeat(None, len(self._times))
             return
@@ -161,7 +174,7 @@ class _Region:
             )
 
     def sound(self, rate: int, end: float) -> Iterator[np.ndarray]:
-        """The samples in blocks."""
+        """The mono samples of the region, in blocks."""
         if self._sound is None:
             return
         done = 0
@@ -198,7 +211,7 @@ class _Region:
         )
 
     def _begin(self, time: float | None) -> Iterator[av.Packet]:
-        """The picture's packets from a keyframe on, early enough for the sound too."""
+        """The picture's packets from a keyframe on that also lies early enough for the sound."""
         assert self._video is not None
         if time is not None:
             early = Fraction(time) - 2 * PREROLL + origin(self._container)
@@ -210,7 +223,7 @@ class _Region:
 
 
 class _Feed:
-    """The packets of a container, dealt to those who read its streams."""
+    """Hands the packets of a container out to the readers of its streams."""
 
     def __init__(self, container: InputContainer, streams: Sequence[av.stream.Stream]) -> None:
         self._packets = packets(container, *streams)
@@ -218,11 +231,11 @@ class _Feed:
         self._queued_bytes = 0
 
     def of(self, stream: av.stream.Stream) -> Iterator[av.Packet]:
-        """The packets of one stream; those of the others are kept for them.
+        """The packets of one stream; packets of the other streams wait in their queues.
 
         Raises:
-            Unplannable, OutOfStep: to the picture or the sound, where the other one lies so far
-                behind in the file that too much would have to be kept.
+            NeedsAllFrames: to the reader of the picture, if too many packets of the sound wait.
+            OutOfStep: to the reader of the sound, if too many packets of the picture wait.
         """
         queue = self._queues[stream.index]
         while True:
@@ -243,19 +256,19 @@ class _Feed:
                 self._queued_bytes += following.size + PACKET_BYTES
 
     def forget(self, stream: av.stream.Stream) -> None:
-        """Keep nothing for a stream any more."""
+        """Drop the packets that wait for a stream, and keep no more for it."""
         queue = self._queues.pop(stream.index, deque())
         self._queued_bytes -= sum(packet.size + PACKET_BYTES for packet in queue)
 
 
 class _Samples:
-    """Blocks of samples, cut anew."""
+    """Cuts a sequence of sample blocks into blocks of other lengths."""
 
     def __init__(self, blocks: Iterator[np.ndarray]) -> None:
         self._blocks, self._rest, self._done = blocks, np.zeros(0, np.float32), 0
 
     def up_to(self, end: int) -> np.ndarray:
-        """The samples from the last call's end to sample ``end``; fewer where the sound ends."""
+        """The samples from the end of the last call to sample ``end``; fewer if the sound ends."""
         parts, missing = [], end - self._done
         while missing > 0:
             if not len(self._rest):

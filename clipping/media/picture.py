@@ -1,4 +1,4 @@
-"""A decoded picture with its time: upright, in RGB, at the size that is asked for."""
+"""A decoded picture with its time, converted on request: upright, RGB, at any size."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from clipping.errors import MediaError
 from clipping.media.container import MAX_PIXELS, MAX_SIDE, fraction, tick
 
 _MOST_SCALERS = 8
+"""Scalers that a thread keeps; the oldest one goes first."""
 _of_thread = threading.local()
 
 
@@ -23,16 +24,17 @@ class Frame:
     """A decoded picture; it is converted only when :meth:`rgb` is called."""
 
     time: float
-    """Media time of its PTS, in seconds."""
+    """Media time of its PTS (presentation timestamp), in seconds."""
     duration: float
-    """Seconds it asks to be shown; the next frame ends it whatever this says."""
+    """Seconds that the file says it is shown; the next frame ends it in any case."""
     picture: av.VideoFrame = field(repr=False)
-    """As decoded: its own pixel format, not rotated."""
+    """As decoded: in its own pixel format, not rotated."""
     sample_aspect: Fraction = Fraction(1)
+    """Width of a stored pixel divided by its height."""
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height as a viewer sees it: square pixels, upright."""
+        """Width and height in pixels as a viewer sees it: square pixels, upright."""
         return display_size(
             self.picture.width, self.picture.height, self.sample_aspect, clockwise(self.picture)
         )
@@ -41,8 +43,11 @@ class Frame:
         """The upright picture as uint8 (height, width, 3), area-averaged to ``size``.
 
         Args:
-            size: width and height of the upright result; None: :attr:`size`. The shape is filled
-                whatever its aspect.
+            size: width and height of the upright result; None: :attr:`size`. The picture is
+                stretched to fill it; its aspect is not kept.
+
+        Raises:
+            MediaError: if the picture cannot be converted.
         """
         turns = clockwise(self.picture) // 90
         width, height = size or self.size
@@ -55,7 +60,7 @@ class Frame:
         return np.ascontiguousarray(np.rot90(scaled.to_ndarray(), -turns))
 
     def _with_usual_colours(self, width: int, height: int) -> av.VideoFrame:
-        """Scale a picture whose header names a colour space that does not exist."""
+        """Scale a picture whose header names an unknown colour space, as if it were BT.709."""
         try:
             return scale(self.picture, width, height, Colorspace.ITU709)
         except av.error.FFmpegError as error:
@@ -70,19 +75,20 @@ def scale(
 ) -> av.VideoFrame:
     """A decoded picture as rgb24 of another size, area-averaged.
 
-    One thread, and a scaler that is kept for the next picture of that kind: a new one for each
-    costs as much as scaling, and threads for each several times that.
+    A scaler is kept for the next picture of the same format and sizes: making one costs as much as
+    scaling a picture. It uses one thread: starting threads for each picture costs several times
+    more.
 
     Args:
-        colours: the colour space to take it for; None: its own.
+        colours: the colour space to assume; None: the picture's own.
     """
-    kept: dict[tuple[Any, ...], VideoReformatter] = _of_thread.__dict__.setdefault("scalers", {})
-    kind = (picture.format.name, picture.width, picture.height, width, height, colours)
-    if kind not in kept:
-        if len(kept) == _MOST_SCALERS:
-            del kept[next(iter(kept))]
-        kept[kind] = VideoReformatter()
-    return kept[kind].reformat(
+    scalers: dict[tuple[Any, ...], VideoReformatter] = _of_thread.__dict__.setdefault("scalers", {})
+    key = (picture.format.name, picture.width, picture.height, width, height, colours)
+    if key not in scalers:
+        if len(scalers) == _MOST_SCALERS:
+            del scalers[next(iter(scalers))]
+        scalers[key] = VideoReformatter()
+    return scalers[key].reformat(
         picture,
         width,
         height,
@@ -95,27 +101,27 @@ def scale(
 
 
 def use_threads(stream: av.VideoStream, threads: int | None) -> None:
-    """Let a stream's decoder use so many threads; None: one a core."""
+    """Set the number of threads of a stream's decoder; None: one per core."""
     stream.thread_type = "AUTO"
     stream.thread_count = threads or 0
 
 
 class Clock:
-    """The times of a video stream: from its timestamps to seconds of media time."""
+    """Converts the timestamps of a video stream to seconds of media time."""
 
     def __init__(self, stream: av.VideoStream, origin: Fraction) -> None:
         self._tick, self._origin = tick(stream), origin
         rate = stream.average_rate or stream.guessed_rate
         self.interval = float(1 / rate) if rate else 1 / 25
-        """Seconds from frame to frame where the stream does not say."""
+        """Seconds from frame to frame, from the frame rate; 1/25 if that is unknown."""
         self._aspect = fraction(stream.sample_aspect_ratio) or Fraction(1)
 
     def time(self, pts: int) -> float:
-        """Media time of a timestamp."""
+        """Media time, in seconds, of a timestamp."""
         return float(pts * self._tick - self._origin)
 
     def frame(self, picture: av.VideoFrame, time: float) -> Frame:
-        """A decoded picture that is shown from ``time`` on."""
+        """Wrap a decoded picture that is shown from ``time`` (media time) on."""
         length = float(picture.duration * self._tick) if picture.duration else 0.0
         return Frame(time, length or self.interval, picture, self._aspect)
 
@@ -123,9 +129,13 @@ class Clock:
 def display_size(
     width: int, height: int, sample_aspect: Fraction, rotation: int
 ) -> tuple[int, int]:
-    """Stored size → (width, height) upright with square pixels.
+    """The (width, height) in square pixels, upright, of a picture's stored size.
 
-    An aspect that would make the picture larger than any real one is damage: it counts as square.
+    A pixel aspect that would make the picture larger than any real one is damage; then square
+    pixels are assumed.
+
+    Args:
+        rotation: degrees, a multiple of 90.
     """
     wide = max(1, round(width * sample_aspect)) if width else 0
     if wide > MAX_SIDE or wide * height > MAX_PIXELS:
@@ -134,5 +144,5 @@ def display_size(
 
 
 def clockwise(picture: av.VideoFrame) -> int:
-    """Degrees clockwise that turn the stored picture upright: 0, 90, 180 or 270."""
+    """Degrees to turn the stored picture clockwise to make it upright: 0, 90, 180 or 270."""
     return round(-picture.rotation / 90) * 90 % 360

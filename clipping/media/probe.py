@@ -1,7 +1,7 @@
-"""The streams, duration and chapters of a media file.
+"""Describe a media file: its streams, duration and chapters.
 
-All times are media time in seconds: 0 is the first presented instant, whatever the file's own
-timestamps start with.
+All times are media time in seconds: 0 is the first instant that a player shows, whatever the
+file's own timestamps start with.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from av.stream import Disposition
 
 from clipping.media.container import (
     MAX_JUMP,
-    decode,
+    decode_packet,
     fraction,
     is_decodable,
     is_picture,
@@ -32,16 +32,17 @@ from clipping.media.picture import clockwise, display_size
 from clipping.segments import Segment
 
 _TOLERANCE = 1.0
-"""Seconds by which a header's duration may miss the last packet before it is not believed."""
+"""Largest difference, in seconds, between the header's duration and the end of the last packet for
+which the header is believed."""
 
 _TAIL = 2
-"""Seconds before the promised end from which packets are looked at."""
+"""Seconds before the end that the header states, from which packets are read to check it."""
 
 _ESTIMATED = frozenset("aac ac3 dts dtshd eac3 h264 hevc mp3 mpeg mpegts mpegvideo truehd".split())
-"""Formats whose header promises no duration: FFmpeg guesses it from bit rate or timestamps."""
+"""Formats whose header states no duration: FFmpeg estimates it from bit rate or timestamps."""
 
 _FIRST_PACKETS = 200
-"""Packets that may be needed to see one frame, for its rotation."""
+"""Most packets per picture stream that are read to decode its first frame, for its rotation."""
 
 
 @dataclass(frozen=True)
@@ -50,57 +51,62 @@ class Stream:
 
     index: int
     kind: str
-    """``"video"``, ``"audio"``, ``"subtitle"``, ``"attachment"`` (cover art, fonts), or ``"data"``:
-    anything else, video and sound of an unknown codec too."""
+    """``"video"``, ``"audio"``, ``"subtitle"``, ``"attachment"`` (cover art, fonts), or ``"data"``
+    for anything else, including video and sound of an unknown codec."""
     codec: str
-    """FFmpeg's name of the format (``"h264"``); ``"unknown"`` where no decoder is known."""
+    """FFmpeg's name of the codec (``"h264"``); ``"unknown"`` if FFmpeg cannot decode it."""
     language: str | None
-    """As the file says it, mostly ISO 639-2 (``"jpn"``)."""
+    """As written in the file, mostly ISO 639-2 (``"jpn"``); None if it is missing or ``"und"``."""
     title: str | None
     default: bool
+    """True if the file marks it as the stream to play by default."""
     start: float
     """Media time at which it begins, in seconds."""
     duration: float | None
+    """Seconds; None if the file does not state it and its end was not read."""
     width: int = 0
-    """In pixels as stored, like ``height``."""
+    """Pixels as stored, like ``height``; 0 if it is no video."""
     height: int = 0
     rotation: int = 0
-    """Degrees clockwise that turn the stored picture upright: 0, 90, 180 or 270."""
+    """Degrees to turn the stored picture clockwise to make it upright: 0, 90, 180 or 270."""
     sample_aspect: Fraction = Fraction(1)
+    """Width of a stored pixel divided by its height."""
     frame_rate: Fraction | None = None
-    """The average over the stream; with a variable frame rate no frame need follow it."""
+    """Frames per second on average; with a variable frame rate single frames differ from it."""
     pixel_format: str | None = None
+    """FFmpeg's name (``"yuv420p"``)."""
     sample_rate: int = 0
+    """Samples per second; 0 if it is no sound."""
     channels: int = 0
 
     @property
     def display_size(self) -> tuple[int, int]:
-        """Width and height as a viewer sees it: upright, with square pixels."""
+        """Width and height in pixels as a viewer sees it: upright, with square pixels."""
         return display_size(self.width, self.height, self.sample_aspect, self.rotation)
 
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """What :func:`probe` found in a file."""
+    """The description of a media file; :func:`probe` makes it."""
 
     path: Path
     container: str
-    """FFmpeg's name of the format, aliases with commas (``"mov,mp4,m4a,3gp,3g2,mj2"``)."""
+    """FFmpeg's name of the format; aliases are joined by commas (``"mov,mp4,m4a,3gp,3g2,mj2"``)."""
     duration: float
-    """Seconds from the first presented instant to the end of the last picture or sound."""
+    """Seconds from media time 0 to the end of the last picture or sound."""
     start_time: float
-    """The file's own timestamp, in seconds, of media time 0."""
+    """The file's own timestamp of media time 0, in seconds."""
     size_bytes: int
     bit_rate: int | None
     """Bits per second over all streams."""
     streams: tuple[Stream, ...]
     chapters: tuple[Segment, ...]
     truncated: bool
-    """Whether the header promises more than there is; ``duration`` is then the measured one."""
+    """True if the file ends earlier than its header says; ``duration`` is then the measured one."""
 
     @property
     def video(self) -> Stream | None:
-        """The picture that ``frames_at`` shows, or None; cover art is no picture."""
+        """The video stream that ``frames_at`` shows, or None; cover art does not count."""
         videos = [stream for stream in self.streams if stream.kind == "video"]
         return max(videos, key=lambda s: (s.default, s.width * s.height), default=None)
 
@@ -113,19 +119,19 @@ class MediaInfo:
 def probe(path: Path | str) -> MediaInfo:
     """Describe a media file by its header, a few frames, and its last packets.
 
-    The header's duration is checked against the file's tail; a file that ends early is read
-    through once (not decoded) to see how long it really is.
+    The header's duration is checked against the last packets. A file that ends earlier is read
+    once to its end (not decoded) to measure its duration.
 
     Raises:
-        MediaError: where the file is missing, unreadable, empty or no media.
+        MediaError: if the file is missing, unreadable, empty or no media.
     """
     path = Path(path)
     with translated(path), open_media(path) as container:
-        return describe(path, container)
+        return probe_container(path, container)
 
 
-def describe(path: Path, container: InputContainer) -> MediaInfo:
-    """:func:`probe` in a container that is open; it is left somewhere."""
+def probe_container(path: Path, container: InputContainer) -> MediaInfo:
+    """:func:`probe` for an open container. It moves the reading position."""
     start = origin(container)
     rotations = _rotations(container)
     duration, truncated, ends = _measure(container, start)
@@ -160,7 +166,7 @@ def _describe(
         begin = stream.start_time * tick(stream) - start
     duration = _duration(stream, truncated, ends)
     language = stream.metadata.get("language")
-    told = Stream(
+    common = Stream(
         index=stream.index,
         kind=_kind(stream),
         codec=codec,
@@ -172,7 +178,7 @@ def _describe(
     )
     if isinstance(stream, av.VideoStream) and is_decodable(stream):
         return replace(
-            told,
+            common,
             width=stream.width,
             height=stream.height,
             rotation=rotation,
@@ -181,8 +187,8 @@ def _describe(
             pixel_format=stream.pix_fmt,
         )
     if is_sound(stream):
-        return replace(told, sample_rate=stream.rate or 0, channels=stream.channels or 0)
-    return told
+        return replace(common, sample_rate=stream.rate or 0, channels=stream.channels or 0)
+    return common
 
 
 def _kind(stream: av.stream.Stream) -> str:
@@ -197,7 +203,7 @@ def _kind(stream: av.stream.Stream) -> str:
 
 
 def _duration(stream: av.stream.Stream, truncated: bool, ends: dict[int, Fraction]) -> float | None:
-    """The stream's own word where it can be believed, else what was seen of its end."""
+    """The duration in the stream's header if it can be believed, else from its last packet."""
     if stream.duration is not None and not truncated:
         return float(stream.duration * tick(stream))
     if stream.index not in ends:
@@ -206,10 +212,14 @@ def _duration(stream: av.stream.Stream, truncated: bool, ends: dict[int, Fractio
 
 
 def _measure(container: InputContainer, start: Fraction) -> tuple[float, bool, dict[int, Fraction]]:
-    """(seconds, whether the header promises more, the end of each stream that was seen to end)."""
-    promised = Fraction(container.duration or 0, av.time_base)
+    """Return (duration in seconds, truncated, the time at which each stream was seen to end).
+
+    Read the packets near the end that the header states; if none of picture or sound is there, read
+    the whole file. The header is believed if it agrees with the last packet.
+    """
+    stated = Fraction(container.duration or 0, av.time_base)
     ends: dict[int, Fraction] = {}
-    if promised > _TAIL and _go_to(container, start + promised - _TAIL):
+    if stated > _TAIL and _go_to(container, start + stated - _TAIL):
         ends = _ends(container)
     shown = {s.index for s in container.streams if is_picture(s) or is_sound(s)}
     if not shown & ends.keys():
@@ -217,19 +227,23 @@ def _measure(container: InputContainer, start: Fraction) -> tuple[float, bool, d
         ends = _ends(container)
     last = max((end for index, end in ends.items() if index in shown), default=start)
     measured = max(Fraction(0), last - start)
-    claims = [promised]
+    readings = [stated]
     if "matroska" in container.format.name:
-        claims.append(promised - start)  # its writers differ on whether the start is counted
-    for claim in claims:
-        if abs(claim - measured) <= _TOLERANCE:
-            return float(claim), False, ends
-    reached = max(ends.values(), default=start) - start  # subtitles may run on
-    known = container.format.name not in _ESTIMATED
-    return float(measured), known and min(claims) > reached + _TOLERANCE, ends
+        readings.append(stated - start)  # Matroska writers differ: some count from 0, not start
+    for reading in readings:
+        if abs(reading - measured) <= _TOLERANCE:
+            return float(reading), False, ends
+    reached = max(ends.values(), default=start) - start  # subtitles may end after the picture
+    is_stated = container.format.name not in _ESTIMATED
+    return float(measured), is_stated and min(readings) > reached + _TOLERANCE, ends
 
 
 def _ends(container: InputContainer) -> dict[int, Fraction]:
-    """When the last packet of each stream ends, in the file's own time, from here on."""
+    """Read from the current position; the time at which each stream's last packet ends.
+
+    Seconds of the file's own timestamps, by stream index. Timestamps that jump far ahead are
+    damage and are not counted.
+    """
     ends: dict[int, Fraction] = {}
     for packet in packets(container):
         begin = packet.pts if packet.pts is not None else packet.dts
@@ -245,9 +259,10 @@ def _ends(container: InputContainer) -> dict[int, Fraction]:
 
 
 def _rotations(container: InputContainer) -> dict[int, int]:
-    """The rotation that the first frame of each picture stream carries, where one decodes.
+    """The rotation in degrees of each picture stream, by index, from its first frame.
 
-    One pass for all of them: a file may have hundreds.
+    Streams of which no frame decodes are missing. All streams are read in one pass: a file may
+    have hundreds.
     """
     pictures = [stream for stream in container.streams if is_picture(stream)]
     rotations: dict[int, int] = {}
@@ -256,12 +271,14 @@ def _rotations(container: InputContainer) -> dict[int, int]:
     for packet in itertools.islice(packets(container, *pictures), most) if pictures else ():
         stream = packet.stream
         if is_picture(stream) and stream.index not in rotations:
-            rotations.update((stream.index, clockwise(f)) for f in decode(stream, packet)[:1])
+            rotations.update(
+                (stream.index, clockwise(f)) for f in decode_packet(stream, packet)[:1]
+            )
             if len(rotations) == len(pictures):
                 break
     for stream in pictures:
         if stream.index not in rotations:
-            rotations.update((stream.index, clockwise(f)) for f in decode(stream, None)[:1])
+            rotations.update((stream.index, clockwise(f)) for f in decode_packet(stream, None)[:1])
     return rotations
 
 

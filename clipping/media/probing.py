@@ -1,4 +1,4 @@
-"""``python -m clipping probe``: what is in media files, as a table and as JSON."""
+"""``python -m clipping probe``: show the streams of media files as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _PROG = "python -m clipping probe"
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """Tell the streams, duration and chapters of media files.
+    """Show the streams, duration and chapters of media files.
 
-    A file that cannot be read is reported, the rest is done; the exit code is then 1.
+    A file that cannot be read is reported and the others are still shown; the exit code is then 1.
     """
 
     files: tuple[str, ...] = field(
         default=(), metadata={"help": "media files, or folders to search for them"}
     )
     json: Path | None = None
-    """write it all to this JSON file too; - writes JSON to stdout in place of the table"""
+    """also write the result to this JSON file; - writes JSON to stdout instead of the table"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Probe the files of a command line; 1 where some could not be read."""
+    """Probe the files of a command line; return 1 if a file could not be read."""
     settings = config.parse(ProbeConfig, argv, prog=_PROG, positional="files")
     return config.run(lambda: _run(settings), _PROG)
 
 
-def to_json(info: MediaInfo) -> dict[str, Any]:
-    """One file as plain JSON values; times and durations in seconds."""
+def media_info_to_json(info: MediaInfo) -> dict[str, Any]:
+    """The description of one file as JSON values; times and durations in seconds."""
     return {
         "file": str(info.path),
         "container": info.container,
@@ -63,17 +63,17 @@ def _run(settings: ProbeConfig) -> int:
     rows: list[dict[str, Any]] = []
     found: list[MediaInfo] = []
     failed = False
-    for path, missing in _expand(settings.files):
+    for path, reason in _expand(settings.files):
         try:
-            if missing is not None:
-                raise MediaError(missing)
+            if reason is not None:
+                raise MediaError(reason)
             info = probe(path)
         except MediaError as error:
             print(f"{_PROG}: {error}", file=sys.stderr)
             rows.append({"file": path, "error": str(error)})
             failed = True
         else:
-            rows.append(to_json(info))
+            rows.append(media_info_to_json(info))
             found.append(info)
     if str(settings.json) != "-":
         for info in found:
@@ -83,17 +83,20 @@ def _run(settings: ProbeConfig) -> int:
     return int(failed)
 
 
-def _expand(given: Sequence[str]) -> list[tuple[str, str | None]]:
-    """(file, None) for each file behind the words, (word, reason) for what is none."""
+def _expand(arguments: Sequence[str]) -> list[tuple[str, str | None]]:
+    """(file, None) for each media file found; (argument, reason) for an argument without any.
+
+    An argument is a file or a folder.
+    """
     files: list[tuple[str, str | None]] = []
-    for word in given:
+    for argument in arguments:
         try:
-            inside = find_media([word])
+            inside = find_media([argument])
         except ClippingError as error:
-            files.append((word, str(error)))
+            files.append((argument, str(error)))
             continue
         if not inside:
-            files.append((word, f"{word}: there are no media files in this folder"))
+            files.append((argument, f"{argument}: there are no media files in this folder"))
         files += [(str(path), None) for path in inside.values()]
     return files
 
@@ -121,7 +124,7 @@ def _print(info: MediaInfo) -> None:
     for stream in info.streams:
         length = "" if stream.duration is None else format_time(stream.duration)
         language = f"{stream.language or ''}{' *' if stream.default else ''}"
-        cells = [str(stream.index), stream.kind, stream.codec, language, _what(stream)]
+        cells = [str(stream.index), stream.kind, stream.codec, language, _details(stream)]
         table.add_row(*map(escape, cells), f"{stream.start:.3f}", length)
     console = Console()
     console.print(table)
@@ -129,8 +132,8 @@ def _print(info: MediaInfo) -> None:
         console.print(f"  {escape(str(chapter))}", highlight=False)
 
 
-def _what(stream: Stream) -> str:
-    """The size or rate of a stream in words."""
+def _details(stream: Stream) -> str:
+    """The title, size and rate of a stream in words."""
     parts = [stream.title or ""]
     if stream.kind == "video":
         width, height = stream.display_size
@@ -148,7 +151,7 @@ def _what(stream: Stream) -> str:
 
 
 def _stream_to_json(stream: Stream) -> dict[str, Any]:
-    plain: dict[str, Any] = {
+    values: dict[str, Any] = {
         "index": stream.index,
         "kind": stream.kind,
         "codec": stream.codec,
@@ -159,7 +162,7 @@ def _stream_to_json(stream: Stream) -> dict[str, Any]:
         "duration": stream.duration,
     }
     if stream.kind == "video":
-        plain |= {
+        values |= {
             "width": stream.width,
             "height": stream.height,
             "display_size": list(stream.display_size),
@@ -169,5 +172,5 @@ def _stream_to_json(stream: Stream) -> dict[str, Any]:
             "pixel_format": stream.pixel_format,
         }
     elif stream.kind == "audio":
-        plain |= {"sample_rate": stream.sample_rate, "channels": stream.channels}
-    return plain
+        values |= {"sample_rate": stream.sample_rate, "channels": stream.channels}
+    return values

@@ -1,4 +1,10 @@
-"""Where the picture changes at once: cuts, and the edges of black, to the frame."""
+"""Find abrupt changes of the picture, to the frame: cuts, and where black begins and ends.
+
+A cut is a jump of brightness from one frame to the next that is large by itself and large compared
+with the other steps of the region. The second test keeps a pan or a flicker, in which every step is
+large, from being taken for a row of cuts. Content-aware thresholds of this kind are usual (for
+example PySceneDetect's AdaptiveDetector).
+"""
 
 from __future__ import annotations
 
@@ -12,31 +18,34 @@ import numpy as np
 from clipping.media.frames import frames_at
 
 _GRID = 0.01
-"""Seconds: no frame is shown for less."""
+"""Seconds between looks; no frame of real media is shown for less, so none is missed."""
 _CUT = 18.0
-"""Mean difference of brightness (of 255) from frame to frame, from which it may be a cut."""
+"""Smallest mean difference of brightness (of 255) between the two frames of a cut."""
 _STANDS_OUT = 3.0
-"""Times the usual difference about it."""
+"""Smallest ratio of a cut's difference to the median difference of the region."""
 _BLACK = 20.0
-"""Brightness up to which a picture is black, letterbox and all."""
+"""Highest brightness (of 255) of a black picture; 2 % of its pixels may be brighter."""
 _SIZE = (48, 27)
+"""Width and height, in pixels, at which pictures are compared."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """The time of the first frame behind a change."""
+    """An abrupt change of the picture."""
 
     time: float
+    """Media time, in seconds, of the first frame after the change."""
     kind: Literal["cut", "black", "light"]
-    """A cut; from here on black; from here on no longer black."""
+    """``"cut"``; ``"black"``: black begins here; ``"light"``: black ends here."""
 
 
 def changes(path: Path | str, start: float, end: float) -> list[Change]:
-    """The changes of the picture between two media times, in order; those at ``start`` included.
+    """The changes of the picture in ``[start, end]`` (media time), in order.
 
     Raises:
-        MediaError: where the file cannot be read or has no picture.
+        MediaError: if the file cannot be read or has no picture.
     """
+    # Begin a little earlier, so that a change at ``start`` itself has a frame before it.
     times = np.arange(max(0.0, start - 0.2), end + _GRID, _GRID)
     pictures: list[tuple[float, np.ndarray]] = []
     for frame in frames_at(path, times.tolist(), threads=1):

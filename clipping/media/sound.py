@@ -1,4 +1,8 @@
-"""The sound of a media file as mono samples, placed by timestamps."""
+"""Read the sound of a media file as mono samples, placed by their timestamps.
+
+Three steps: decode blocks and give each the index of its first sample (``_Source``), fill gaps with
+zeros and cut to the wanted span (``_placed``), resample (``_resampled``).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from clipping.media.container import (
     MAX_SAMPLE_RATE,
     best_video,
     choose_audio,
-    decode,
+    decode_packet,
     open_media,
     origin,
     packets,
@@ -28,28 +32,32 @@ from clipping.media.container import (
 )
 
 LONGEST = 12 * 3600.0
-"""Seconds that are read at once at most: the result is held in memory (3.8 GB at 22050 Hz)."""
+"""Longest span, in seconds, of one call: its result is held in memory (3.8 GB at 22050 Hz)."""
 
 PREROLL = Fraction(1)
-"""Seconds decoded before the wanted start: codecs need earlier packets (Opus 80 ms, MP3 0.3 s)."""
+"""Seconds decoded before the wanted start, because a decoder needs earlier packets to give exact
+samples: 80 ms for Opus (RFC 7845, section 4.6), 0.3 s for MP3 (its bit reservoir)."""
 
 
 class OutOfStep(Exception):
-    """Packets that are shared with the picture do not reach back or on as the sound needs."""
+    """The packets shared with the picture begin too late, or end too early, for the sound."""
 
 
 _JITTER = Fraction(15, 1000)
-"""Seconds that a timestamp may be off the count of samples before it is believed.
+"""Seconds by which a timestamp may differ from the count of samples and still be ignored.
 
-Containers round timestamps (Matroska to 1 ms); a lost packet of any common codec is longer."""
+Containers round timestamps (Matroska to 1 ms), so small differences are rounding. A larger one is a
+gap: one lost packet of any common codec is longer than this."""
 
-_GATHERED_SAMPLES = 1 << 14
+_CHUNK_SAMPLES = 1 << 14
+"""Smallest number of samples that is given to the resampler at once."""
 
 _OTHER_RATE = 5.0
-"""Seconds of another sample rate in mid stream that are taken for damage."""
+"""Seconds of another sample rate in mid stream that are skipped as damage; more are an error."""
 
 _MANY = 8
-"""From so many planar channels on, PyAV 18.1 reads beyond the planes, and 19.0 fails."""
+"""Planar channels from which PyAV 18.1 reads beyond its planes and 19.0 fails; these are packed
+first."""
 
 _SAMPLES: dict[str, tuple[type[np.generic], float]] = {
     "u8": (np.uint8, 2.0**7),
@@ -59,11 +67,11 @@ _SAMPLES: dict[str, tuple[type[np.generic], float]] = {
     "flt": (np.float32, 1.0),
     "dbl": (np.float64, 1.0),
 }
-"""FFmpeg's sample formats: type and full scale."""
+"""FFmpeg's sample formats: NumPy type, and the value that becomes 1.0."""
 
 
 _ANCHORED = 0.5
-"""Seconds behind sample 0 whose timestamps still count for its place."""
+"""Seconds after sample 0 whose timestamps are averaged to place it."""
 
 
 def read_audio(
@@ -77,20 +85,22 @@ def read_audio(
     """The sound of ``[start, end)`` as float32 mono samples in about -1..1.
 
     Mono is the mean of the decoded channels (like ``librosa.to_mono``), resampled by soxr HQ
-    (like ``librosa.resample``): a window's samples are cut out at the stream's own rate first, so
-    the result equals librosa's on that window. Sample 0 is the stream's sample nearest to
-    ``start``. Samples are placed by PTS, as exactly as the container stores it: zeros fill the
-    time before the sound starts and any gap, overlaps are cut, encoder padding is left out.
+    (like ``librosa.resample``). The span is cut out at the stream's own rate before resampling, so
+    the result equals librosa's on that span. Sample 0 is the stream's sample nearest to ``start``.
+    Samples are placed by PTS, as exactly as the container stores it: zeros fill the time before
+    the sound starts and any gap, overlaps are cut, encoder padding is left out.
 
     Args:
         rate: samples per second of the result.
-        end: seconds of media time; given, the result has exactly ``round((end - start) * rate)``
-            samples, with zeros after the sound has ended; None: until the sound ends.
+        start: media time in seconds.
+        end: media time in seconds. If it is given, the result has exactly
+            ``round((end - start) * rate)`` samples, with zeros after the sound has ended; None:
+            read until the sound ends.
         stream: index or language (``"jpn"``) of the sound stream; None: the default one.
 
     Raises:
-        MediaError: where the file cannot be read, has no such stream, or nothing of it decodes.
-        ValueError: for a rate or a span that makes no sense.
+        MediaError: if the file cannot be read, has no such stream, or nothing of it decodes.
+        ValueError: for a rate outside 1..768000 Hz, or a span that is negative or over 12 hours.
     """
     if not 0 < rate <= MAX_SAMPLE_RATE:
         raise ValueError(f"a sample rate is 1..{MAX_SAMPLE_RATE} Hz, got {rate}")
@@ -124,22 +134,22 @@ def sound_blocks(
     duration: float | None,
     shared: Iterator[av.Packet] | None = None,
 ) -> Iterator[np.ndarray]:
-    """What :func:`read_audio` returns, block by block, until the sound or ``duration`` ends.
+    """The samples of :func:`read_audio`, block by block, until the sound or ``duration`` ends.
 
     Args:
-        shared: packets of the stream that begin ``PREROLL`` s before ``start`` or earlier, where
-            somebody else reads the container; None: seek and read in it.
+        shared: packets of the stream, from ``PREROLL`` seconds before ``start`` or earlier, if
+            the caller reads the container itself; None: seek and read in ``container``.
 
     Raises:
-        OutOfStep: where the shared packets begin too late.
-        MediaError: where nothing of the stream decodes.
+        OutOfStep: if the shared packets begin too late.
+        MediaError: if nothing of the stream decodes.
     """
     source = _Source(path, container, stream, Fraction(start), shared)
     return _resampled(source, rate, duration)
 
 
 class _Source:
-    """The decoded blocks of a sound stream, counted from the sample nearest to ``start``."""
+    """Decodes a sound stream in blocks; sample 0 is the one nearest to ``start``."""
 
     def __init__(
         self,
@@ -153,93 +163,104 @@ class _Source:
         self._zero, self._tick = start + origin(container), tick(stream)
         self._far_back = math.floor((self._zero - PREROLL) / self._tick)
         far = start > 2 * PREROLL
-        # Twice as far back: MPEG's first packets after a seek may be torn or carry wrong times.
+        # Seek twice as far back as needed: the first packets after a seek in MPEG streams may be
+        # incomplete or have wrong timestamps.
         back = self._zero - 2 * PREROLL
         if shared is None and far and not seek(container, _indexed(container, stream), back):
             seek(container, stream, Fraction(0))
         found = packets(container, stream) if shared is None else shared
-        # What a seek finds may lie far back, and differs with who seeks.
+        # A seek may end much earlier than asked (and elsewhere when the picture's reader did it).
+        # Skip up to the preroll, so that the samples do not depend on where it ended.
         near = itertools.dropwhile(self._is_far_back, found) if far else found
         self._frames = self._decoded(near)
         first = next(self._frames, None)
-        late = first is None or Fraction(first.pts or 0) * self._tick > self._zero
-        if shared is not None and (first is None or (far and late)):
+        is_late = first is None or Fraction(first.pts or 0) * self._tick > self._zero
+        if shared is not None and (first is None or (far and is_late)):
             raise OutOfStep
-        if start > 0 and late:
-            # The seek missed, or what lies at the start is damaged, silent or past the end.
+        if start > 0 and is_late:
+            # The seek failed, or there is no sound at ``start`` (damage, a gap, past the end).
             first = self._from_the_beginning()
         if first is None:
             raise MediaError(f"{path}: nothing of its sound can be decoded")
         self._first = first
         self.rate: int = first.sample_rate
         self._jitter = float(_JITTER * self.rate)
-        # A timestamp's sample is (pts * a - b) / c in whole numbers: Fractions are slow.
+        # The sample index of a timestamp is (pts * tick - zero) * rate. Written with integers as
+        # (pts * a - b) / c, because Fractions are slow.
         self._c = (self._tick * self.rate).denominator * (self._zero * self.rate).denominator
         self._a = int(self._tick * self.rate * self._c)
         self._b = int(self._zero * self.rate * self._c)
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """(index of its first sample, mono float32) in order, without overlap; may start < 0."""
+        """(index of the block's first sample, mono float32 samples), in order, without overlap.
+
+        The first index may be negative: a block that begins before sample 0.
+        """
+        # Consecutive blocks are counted on from the anchor. A timestamp replaces the count only
+        # if the two differ by more than rounding can explain.
         held, count = self._anchor()
-        other = 0.0
+        other_rate_seconds = 0.0
         for frame in itertools.chain(held, self._frames):
             if frame.sample_rate != self.rate:
-                other += frame.samples / frame.sample_rate
-                if other > _OTHER_RATE:
+                other_rate_seconds += frame.samples / frame.sample_rate
+                if other_rate_seconds > _OTHER_RATE:
                     raise MediaError(
                         f"{self.path}: the sound changes from {self.rate} to {frame.sample_rate} "
                         "Hz in mid stream; convert it to one rate first"
                     )
                 continue
-            told = self._index(frame)
-            if told is not None and told - count > MAX_JUMP * self.rate:
+            index = self._index_by_pts(frame)
+            if index is not None and index - count > MAX_JUMP * self.rate:
                 continue
             mono = _to_mono(frame)
-            if told is not None and abs(told - count) > self._jitter:
-                mono = mono[max(0, count - round(told)) :]
-                count = max(count, round(told))
+            if index is not None and abs(index - count) > self._jitter:
+                # An overlap loses its first samples; after a gap the count goes on later.
+                mono = mono[max(0, count - round(index)) :]
+                count = max(count, round(index))
             yield count, mono
             count += len(mono)
 
     def _anchor(self) -> tuple[list[av.AudioFrame], int]:
-        """The first frames, past the one that reaches sample 0, and the index of the first.
+        """Read the first frames, up to a little after sample 0; return them and the first's index.
 
-        That index is the mean of what their timestamps say: Matroska rounds each to 1 ms, and a
-        reading from the beginning must agree with one behind a seek.
+        Each timestamp gives one estimate of that index, and their mean is returned. Matroska
+        rounds each timestamp to 1 ms; with the mean, a reading from the beginning of the file and
+        one after a seek place the same samples alike.
         """
         held: list[av.AudioFrame] = []
-        said: list[float] = []
+        estimates: list[float] = []
         count = 0
         for frame in itertools.chain([self._first], self._frames):
-            told = self._index(frame)
-            if told is not None and said and abs(told - count - said[0]) > self._jitter:
-                if count + said[0] > 0:  # a gap behind the anchor: that has its own place
+            index = self._index_by_pts(frame)
+            if index is not None and estimates and abs(index - count - estimates[0]) > self._jitter:
+                if count + estimates[0] > 0:  # a gap after sample 0: ``blocks`` places this frame
                     held.append(frame)
                     break
-                held, said, count = [], [], 0  # what came before the gap is not needed
-            if told is not None:
-                said.append(told - count)
+                held, estimates, count = [], [], 0  # a gap before it: earlier frames are not needed
+            if index is not None:
+                estimates.append(index - count)
             held.append(frame)
             count += frame.samples
-            if count + (said[0] if said else 0) > _ANCHORED * self.rate:
+            if count + (estimates[0] if estimates else 0) > _ANCHORED * self.rate:
                 break
-        return held, round(sum(said) / len(said)) if said else 0
+        return held, round(sum(estimates) / len(estimates)) if estimates else 0
 
-    def _index(self, frame: av.AudioFrame) -> float | None:
+    def _index_by_pts(self, frame: av.AudioFrame) -> float | None:
+        """The index of a frame's first sample by its timestamp; None if it has none."""
         if frame.pts is None:
             return None
         return (frame.pts * self._a - self._b) / self._c
 
     def _is_far_back(self, packet: av.Packet) -> bool:
-        """Whether a packet lies before the preroll, or does not say where it lies."""
+        """True if a packet ends before the preroll, or has no timestamp."""
         if packet.pts is None:
             return True
         return packet.pts + (packet.duration or 0) <= self._far_back
 
     def _decoded(self, source: Iterator[av.Packet]) -> Iterator[av.AudioFrame]:
         for packet in source:
-            yield from decode(self._stream, packet)
-        yield from decode(self._stream, None)
+            yield from decode_packet(self._stream, packet)
+        yield from decode_packet(self._stream, None)
 
     def _from_the_beginning(self) -> av.AudioFrame | None:
         seek(self._container, self._stream, Fraction(0))
@@ -248,34 +269,40 @@ class _Source:
 
 
 def _indexed(container: InputContainer, stream: av.AudioStream) -> av.stream.Stream:
-    """The stream to seek by: Matroska lists the places of pictures only, and a seek by a sound that
-    is not listed reads the file up to there."""
+    """The stream to seek by, in place of a sound stream.
+
+    Matroska's index (Cues) usually lists only pictures. A seek by a stream that is not listed would
+    read the file up to there.
+    """
     if "matroska" not in container.format.name:
         return stream
     return best_video(container.streams) or stream
 
 
 def _resampled(source: _Source, rate: int, duration: float | None) -> Iterator[np.ndarray]:
-    """Blocks of the result from sample 0 on; they end with the sound or with ``duration``."""
+    """Blocks of the result from sample 0 on, at ``rate``; they end with the sound or ``duration``.
+
+    One resampler runs through all blocks, so that their joints cannot be heard.
+    """
     import soxr
 
     if rate == source.rate:
         yield from _placed(source, duration)
         return
     stream = soxr.ResampleStream(source.rate, rate, 1, dtype="float32", quality="HQ")
-    for block in _gathered(_placed(source, duration)):
+    for block in _in_chunks(_placed(source, duration)):
         yield stream.resample_chunk(block)
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _gathered(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Fewer and longer blocks: a packet's thousand samples cost more by the call than by length."""
+def _in_chunks(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Join short blocks: for a packet's thousand samples the call costs more than the work."""
     parts: list[np.ndarray] = []
     count = 0
     for block in blocks:
         parts.append(block)
         count += len(block)
-        if count >= _GATHERED_SAMPLES:
+        if count >= _CHUNK_SAMPLES:
             yield np.concatenate(parts)
             parts, count = [], 0
     if parts:
@@ -283,7 +310,7 @@ def _gathered(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _placed(source: _Source, duration: float | None) -> Iterator[np.ndarray]:
-    """Blocks of the source from its sample 0 on without gap, up to ``duration``."""
+    """Blocks of the source from its sample 0 on, gaps filled with zeros, up to ``duration``."""
     total = round((LONGEST if duration is None else duration) * source.rate)
     done = 0
     for index, block in source.blocks():
@@ -305,7 +332,7 @@ def _placed(source: _Source, duration: float | None) -> Iterator[np.ndarray]:
 
 
 def _silence(count: int) -> Iterator[np.ndarray]:
-    """``count`` zeros in blocks of bounded size."""
+    """``count`` zeros, in blocks of bounded size: a hostile gap must not take much memory."""
     block = np.zeros(min(count, 1 << 16), np.float32)
     while count > 0:
         yield block[:count]
@@ -313,7 +340,7 @@ def _silence(count: int) -> Iterator[np.ndarray]:
 
 
 def _to_mono(frame: av.AudioFrame) -> np.ndarray:
-    """The mean over the channels of a decoded block, float32 in about -1..1."""
+    """The mean over the channels of a decoded block: float32 (samples,) in about -1..1."""
     dtype, full_scale = _SAMPLES[frame.format.packed.name]
     channels = frame.layout.nb_channels
     if frame.format.is_planar and channels >= _MANY:

@@ -79,6 +79,6 @@ def packets(path, kind):
         return set(found)
     size = nal.length_size(codec, extradata)
     slices = range(1, 6) if codec == "h264" else range(32)
-    units = (unit for data in found for unit in nal.split(data, size))
+    units = (unit for data in found for unit in nal.split_units(data, size))
     # The first byte of a unit tells its kind, which a splice may change.
-    return {unit[1:] for unit in units if nal.kind(codec, unit) in slices}
+    return {unit[1:] for unit in units if nal.unit_type(codec, unit) in slices}

@@ -1,4 +1,4 @@
-"""Chapters in files: what is there is kept, what was found is put in, and nothing else changes."""
+"""Chapters in files: existing ones stay, found segments are put in, and nothing else changes."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from making.media import make_media, truncate
 from PIL import Image
 
 from clipping.chapters import embed as chapter_embed
-from clipping.chapters.check import difference, take
+from clipping.chapters.check import difference, take_census
 from clipping.chapters.command import main
 from clipping.chapters.embed import embed
 from clipping.chapters.merge import merge
@@ -109,7 +109,7 @@ def test_all_that_is_in_a_file_stays_in_it(full, tmp_path):
     wanted = fill(path)
     embed(path, wanted)
     assert titled(path) == [(c.title, c.start, c.end) for c in wanted]
-    # Said independently of what embed() checks by itself:
+    # Checked here by other means than embed() checks it:
     info = probe(path)
     extra = ["data"] * (path.suffix == ".mp4" and "data" not in kinds)
     assert sorted(s.kind for s in info.streams) == sorted([*kinds, *extra])
@@ -164,7 +164,7 @@ def test_any_mkv_or_mp4_takes_chapters(tmp_path, name, settings):
 
 
 def test_what_would_lose_something_stays_as_it_was(full, tmp_path, monkeypatch):
-    """Without PyAV the program ffmpeg is asked; it makes a film of a Matroska cover."""
+    """If PyAV fails, ffmpeg is tried; it would turn a Matroska cover into a video stream."""
     path = Path(shutil.copy(full, tmp_path))
     before = path.read_bytes()
 
@@ -175,7 +175,7 @@ def test_what_would_lose_something_stays_as_it_was(full, tmp_path, monkeypatch):
     if path.suffix == ".mp4":
         embed(path, fill(path))
         assert [c[0] for c in titled(path)][:2] == ["Prologue", "Opening"]
-        assert difference(take(full), take(path)) is None
+        assert difference(take_census(full), take_census(path)) is None
         return
     with pytest.raises(MediaError, match=r"stays as it was \(PyAV: cannot hold this; ffmpeg: it"):
         embed(path, fill(path))
@@ -186,7 +186,7 @@ def test_what_would_lose_something_stays_as_it_was(full, tmp_path, monkeypatch):
 def test_containers_without_chapters_are_refused(tmp_path):
     path = make_media(tmp_path / "a.ts", **QUICK)
     with pytest.raises(
-        MediaError, match=r"only Matroska and MP4 files keep chapters, this is mpegts"
+        MediaError, match=r"only Matroska and MP4 files can hold chapters, this is mpegts"
     ):
         embed(path, WANTED)
 
@@ -204,7 +204,7 @@ def test_a_census_sees_what_changed(tmp_path):
             "1 streams, not 2",
         ),
     ]:
-        assert what in difference(take(one), take(other))
+        assert what in difference(take_census(one), take_census(other))
 
 
 def test_the_command_puts_in_what_was_found(full, tmp_path, capsys):
@@ -223,7 +223,7 @@ def test_the_command_puts_in_what_was_found(full, tmp_path, capsys):
     ]
     said = capsys.readouterr().out
     assert "0:00:00.250 - 0:00:01.000  Opening  [opening]" in said
-    # Once more, there is nothing to do; and the file is not written again.
+    # A second time there is nothing to do, and the file is not written again.
     before = path.stat().st_mtime_ns
     assert main([str(path), "--embed", f"--segments={table}"]) == 0
     assert "has these chapters already" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The edges of cutting: names, files that are in the way, a full disk, and the command line."""
+"""Names of results, files that exist already, a full disk, and the command line of cutting."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def test_the_source_and_existing_files_are_safe(film, tmp_path):
 
 
 def test_a_full_disk_leaves_nothing_behind(film, tmp_path):
-    """A limit on the size of files fails the way a full disk does: writes come back short."""
+    """A limit on file size fails like a full disk: only a part of the data is written."""
     script = (
         "import resource, signal, sys\n"
         "from clipping.cutting.cut import main\n"
@@ -106,7 +106,7 @@ def test_the_command_cuts_the_chosen_labels_of_a_table(film, tmp_path, capsys):
     table.write_text(json.dumps(items))
     code = main(["--segments", str(table), "--labels", "ending", "-o", str(tmp_path / "out")])
     told = capsys.readouterr()
-    assert code == 1  # two files failed, the other one is done
+    assert code == 1  # two files failed, the third one was cut
     assert "gone.mp4: there is no such file" in told.err
     assert "bad.mp4" in told.err
     assert "0:00:03.000" in told.out

@@ -1,4 +1,4 @@
-"""Cuts of real files: the barcodes tell which pictures are there, the clicks whether sound fits."""
+"""Cuts of real files: barcodes show which pictures a cut holds, clicks that sound is in sync."""
 
 import itertools
 from fractions import Fraction
@@ -90,7 +90,7 @@ def test_what_is_removed_is_gone_and_the_rest_stays_in_sync(media, tmp_path, nam
     [gone] = made.removed
     kept = [n for n, time in times.items() if not gone.start - 1e-3 <= time < gone.end - 1e-3]
     found = numbers(made.path)
-    if "variable" in name:  # the picture that the second joint falls into is split, see below
+    if "variable" in name:  # the second joint splits a picture that is shown long, see below
         found = list(dict.fromkeys(found))
     assert found == kept
     assert made.duration == pytest.approx(probe(source).duration - gone.duration, abs=0.06)
@@ -108,8 +108,8 @@ def test_what_is_removed_is_gone_and_the_rest_stays_in_sync(media, tmp_path, nam
 def test_only_what_must_be_is_encoded_again(media, tmp_path, name):
     source = media(name)
     [made] = cut(source, Segment(0.5, 3.5), output=tmp_path)
-    # Keyframes lie at 1, 2 and 3 s; 11 pictures come before the first, and a copy can end at most
-    # one group of B pictures early.
+    # Keyframes are at 1, 2 and 3 s, so 11 pictures before the first are encoded; the copy ends at
+    # most one group of B pictures early.
     encoded = round(made.reencoded_seconds * 24)
     assert 12 <= encoded <= 12 + 4
     assert made.notes == ()
@@ -291,7 +291,7 @@ def test_several_removals_at_once(media, tmp_path):
 
 
 def test_a_result_with_wrong_pictures_is_found_out(media, tmp_path):
-    """The check that decides between a smart cut and encoding all: each kind of fault is seen."""
+    """check_cut finds each kind of fault; it decides whether a cut is encoded as a whole."""
     source, other = media("h264.mp4"), media("other.mp4", b_frames=0)
     [good] = cut(source, Segment(1, 3), output=tmp_path)
     [short] = cut(source, Segment(1, 2.5), output=tmp_path)

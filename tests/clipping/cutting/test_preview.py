@@ -1,4 +1,4 @@
-"""Contact sheets and animations, read back with Pillow: the barcodes tell the pictures."""
+"""Contact sheets and animations, read back with Pillow: barcodes show which pictures they hold."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Reels, read back: which pictures are there, what fades, and what is heard."""
+"""Reels, read back: their pictures, crossfades, titles and sound."""
 
 import json
 import os

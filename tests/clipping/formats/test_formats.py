@@ -72,7 +72,7 @@ def timelines(draw):
 
 
 def spans(timeline, name=None):
-    """What a format can keep of a timeline."""
+    """The timeline that remains after a format was written and read."""
     labels, renamed = KEPT.get(name), RENAMED.get(name, {})
     return [
         (round(s.start, 3), round(s.end, 3), renamed.get(s.label, s.label))
@@ -184,7 +184,7 @@ def test_edl_is_what_kodi_reads(tmp_path):
 
 def test_edl_as_others_write_it():
     text = "00:00:43.00\t00:02:12.95  3 \r\n## a comment\r\n#240 #480 0\n1330.1 1420.05 3 ## ED\n"
-    edits = [edit for _, edit in edl.parse(text + "12 2\n", Fraction(24))]
+    edits = [edit for _, edit in edl.parse_edits(text + "12 2\n", Fraction(24))]
     assert edits == [
         edl.Edit(43, 132.95, 3),
         edl.Edit(10, 20, 0),
@@ -392,7 +392,7 @@ def test_webvtt_to_the_byte():
     [
         ("a.edl", "1 2 3\n5 4 3\n", r"a.edl:2: a segment needs 0 <= start < end"),
         ("a.edl", "1 2 9\n", r"a.edl:1: an action is a number from 0 to 5"),
-        ("a.edl", "#1 #2 3\n", r"a.edl:1: #1 counts frames; say the frame rate"),
+        ("a.edl", "#1 #2 3\n", r"a.edl:1: #1 is a number of frames; give the frame rate"),
         ("a.edl", "# mpv EDL v0\n", r"a.edl:1: an edit is 'start end action'"),
         ("a.edl", "1 2 3\n" * 10_001, r"a.edl:10001: more than 10000 entries"),
         ("a.xml", "<Chapters>\n<EditionEntry>", r"a.xml:2: not XML"),

@@ -1,4 +1,4 @@
-"""What chapters' titles mean, in several languages; and words that only look alike."""
+"""Roles of chapter titles in several languages; words that only look similar have none."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The quick way to frames gives, bit for bit, what decoding every frame gives; or says it can't."""
+"""decode_needed returns the same frames, bit for bit, as decoding everything, or says it can't."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clipping.media.decode_needed import NeedsAllFrames
 from clipping.media.frames import decode_all, frames_at
 
 PLAIN = {"mpeg4.avi"}
-"""Files whose codec promises too little."""
+"""Files of a codec for which decode_needed always gives up."""
 INTERLACED = {"codec_options": {"x264-params": "interlaced=1"}}
 ODD = {
     "interlaced.mkv": INTERLACED,
@@ -49,7 +49,7 @@ def pictures(found) -> list[tuple[float, float, bytes] | None]:
 
 
 def quick(path: Path, times: list[float]) -> tuple[list[tuple[float, float, bytes] | None], str]:
-    """What planning gives, and why it gave up, if it did."""
+    """The frames of decode_needed, and the reason if it gave up ("" if not)."""
     found = []
     try:
         for frame in frames._decode_needed(path, times, 1):
@@ -60,7 +60,7 @@ def quick(path: Path, times: list[float]) -> tuple[list[tuple[float, float, byte
 
 
 def same(path: Path, times: list[float]) -> str:
-    """See that both ways agree, as far as the quick one goes; why it gave up."""
+    """Assert that both ways give the same frames; return why decode_needed gave up ("" if not)."""
     plain = pictures(decode_all(path, times, 1))
     found, why = quick(path, times)
     assert found == plain[: len(found)]
@@ -106,7 +106,7 @@ def test_damaged_files(suffix: str, damage, tmp_path: Path) -> None:
 
 
 def remux(source: Path, target: Path, change) -> Path:
-    """The video packets of a file with other timestamps."""
+    """Copy the video packets of a file and let ``change`` alter their timestamps."""
     with av.open(str(source)) as old, av.open(str(target), "w") as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         packets = [packet for packet in old.demux(video=0) if packet.size]
@@ -175,22 +175,22 @@ def test_any_times_at_all(times: list[float], name: str) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_the_plan_names_the_last_picture_at_or_before_each_time(data: st.DataObject) -> None:
-    """Whatever the order of decoding, as long as no picture is held back by more than 16."""
+    """Packets may come in any order in which no picture is held back by more than 16 others."""
     gaps = data.draw(st.lists(st.floats(0.01, 3), min_size=1, max_size=80))
     shown = np.cumsum(gaps).tolist()
     rank = [index + data.draw(st.integers(0, 8)) for index in range(len(shown))]
     decoded = [time for _, time in sorted(zip(rank, shown, strict=True))]
     wanted = sorted(data.draw(st.lists(st.floats(0, shown[-1] + 5), min_size=1, max_size=40)))
     plan = decode_needed._Plan(wanted)
-    told = []
+    resolved = []
     for time in decoded:
-        plan.see(time)
-        told += plan.resolve()
+        plan.add(time)
+        resolved += plan.resolve()
         if plan.done:
             break
-    told += plan.resolve(ended=True)
-    for index, target in told:
+    resolved += plan.resolve(ended=True)
+    for index, target in resolved:
         before = [time for time in shown if time <= wanted[index] + 1e-6]
         late = shown[0] if shown[0] <= wanted[index] + 0.5 else None
         assert target == (before[-1] if before else late)
-    assert [index for index, _ in told] == list(range(len(wanted)))
+    assert [index for index, _ in resolved] == list(range(len(wanted)))

@@ -209,7 +209,7 @@ def watched(path: Path) -> Reading:
 
 
 def readings(cases: dict[str, Case], folder: Path) -> dict[str, Reading]:
-    """What became of each; one crew reads them all."""
+    """The result of each case; one process pool reads all files."""
     paths = {}
     for number, (story, (name, make, _)) in enumerate(cases.items()):
         path = folder / f"{number}-{name}"
@@ -251,7 +251,7 @@ def pictures_of(path: Path) -> Reading:
 
 
 def test_many_tiny_packets_are_not_all_kept(tmp_path):
-    """Without counting what a packet takes beside its one byte these took 231 MB."""
+    """They took 231 MB when only a packet's content (one byte) was counted."""
     path = tiny_packets(tmp_path / "a.mkv", 150_000)
     (outcome,) = run_many(pictures_of, [path], engine=Local(1), limit_s=LIMIT_S)
     reading = outcome.result

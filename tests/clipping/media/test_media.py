@@ -27,7 +27,7 @@ ODD_NAME = 'it\'s "1" $HOME; ünï 日本 % [red] .mkv'
 
 
 class TestProbe:
-    """What the streams are."""
+    """The description of the streams."""
 
     def test_a_plain_episode(self, tmp_path: Path) -> None:
         path = make_media(tmp_path / "a.mp4", duration=3.0, languages=("jpn", "eng"))

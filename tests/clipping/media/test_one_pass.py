@@ -14,15 +14,15 @@ from test_frames import FILES, LONG, long_file, short_file
 from clipping.errors import MediaError
 from clipping.media import container, one_pass
 from clipping.media.frames import frames_at
-from clipping.media.one_pass import open_scan
+from clipping.media.one_pass import open_one_pass
 from clipping.media.probe import probe
 from clipping.media.sound import read_audio
 
 
 def compare(path: Path, first: float, last: float) -> None:
-    """A region's frames and samples against those read one by one."""
+    """Assert that a region's frames and samples equal those of frames_at and read_audio."""
     times = [first + second for second in range(int(last - first))]
-    with open_scan(path, threads=1) as opened:
+    with open_one_pass(path, threads=1) as opened:
         read(opened, times, last)
 
 
@@ -42,7 +42,7 @@ def read(opened: one_pass.OnePass, times: list[float], last: float) -> None:
 
 @pytest.fixture
 def counted(monkeypatch) -> list[str]:
-    """What was opened."""
+    """The files that were opened, in order."""
     opened = []
     real = av.open
     monkeypatch.setattr(
@@ -61,7 +61,7 @@ def test_every_codec_and_container(name: str) -> None:
 @pytest.mark.parametrize("name", LONG)
 def test_regions_one_after_another(name: str) -> None:
     path = long_file(name)
-    with open_scan(path, threads=1) as opened:
+    with open_one_pass(path, threads=1) as opened:
         read(opened, [float(second) for second in range(20)], 20.0)
         assert opened.info == probe(path)
         read(opened, [12.3 + second for second in range(20)], 32.3)
@@ -71,18 +71,18 @@ def test_regions_one_after_another(name: str) -> None:
 def test_a_region_is_one_pass_over_one_opened_file(counted: list[str]) -> None:
     path = long_file("h264.mp4")
     counted.clear()
-    with open_scan(path) as opened:
+    with open_one_pass(path) as opened:
         list(opened.seconds([0.0, 1.0, 2.0], end=3.0))
         assert opened.info.duration == pytest.approx(36.0, abs=0.1)
     assert len(counted) == 1
-    with open_scan(path) as opened:
+    with open_one_pass(path) as opened:
         first = opened.info.duration - 16
         list(opened.seconds([first + second for second in range(16)], end=first + 16))
     assert len(counted) == 2
 
 
 def test_each_second_has_its_own_samples() -> None:
-    with open_scan(long_file("h264.mp4")) as opened:
+    with open_one_pass(long_file("h264.mp4")) as opened:
         blocks = [block for _, block in opened.seconds([3.0, 4.0, 4.5, 6.0], end=6.25, rate=8000)]
     assert [len(block) for block in blocks] == [8000, 4000, 12000, 2000]
 
@@ -100,7 +100,7 @@ def test_sound_that_ends_before_the_picture_and_the_reverse(tmp_path: Path) -> N
 
 
 def join(target: Path, *sources: Path) -> Path:
-    """All streams of the first file before all of the second: as badly interleaved as can be."""
+    """Write all packets of the first file before all of the second: the worst interleaving."""
     with av.open(str(target), "w", options={"max_interleave_delta": "1"}) as new:
         opened = [av.open(str(source)) for source in sources]
         streams = [new.add_stream_from_template(file.streams[0]) for file in opened]
@@ -115,7 +115,7 @@ def join(target: Path, *sources: Path) -> Path:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_streams_that_lie_far_apart_in_the_file(order: int, tmp_path: Path, monkeypatch) -> None:
-    """Too much would have to be kept for the other stream: each is read in its own way."""
+    """Too many packets would wait for the other stream, so each stream is read by itself."""
     monkeypatch.setattr(one_pass, "_MAX_QUEUED_BYTES", 20_000)
     video = make_media(tmp_path / "v.mkv", duration=14.0, size=(160, 96), audio_codec=None)
     sound = make_media(tmp_path / "a.m4a", duration=14.0, video_codec=None)
@@ -131,7 +131,7 @@ def test_one_stream_alone(tmp_path: Path) -> None:
 
 def test_languages(tmp_path: Path) -> None:
     path = make_media(tmp_path / "two.mkv", duration=3.0, languages=("eng", "jpn"))
-    with open_scan(path) as opened:
+    with open_one_pass(path) as opened:
         for language in ("jpn", "eng"):
             seconds = opened.seconds([0.0, 1.0, 2.0], end=3.0, audio=language)
             samples = np.concatenate([block for _, block in seconds])

@@ -1,8 +1,9 @@
-"""What was found out about media files, kept beside them in ``.avtnet/``: nothing is done twice.
+"""``python -m avtnet.cache``: show the size of the cache, or remove entries of deleted files.
 
-Every file in it is small, written whole or not at all, and named by hashes: of who the media file
-is, and of the settings. The same question gives the same name and the same bytes, so any number of
-processes may use a folder at once, without locks. A damaged file is as good as none.
+The cache keeps results about media files next to them in ``.avtnet/``, so that nothing is computed
+twice. Each of its files is small, written whole or not at all, and named by hashes of the media
+file's identity and of the settings. Equal questions give equal names and equal bytes, so several
+processes may use a folder without locks. A damaged file counts as missing.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ PROG = "python -m avtnet.cache"
 
 @dataclass(frozen=True)
 class CacheConfig:
-    """Tell how much is kept about media files, or remove what belongs to files that are gone."""
+    """Show how much the cache keeps about media files, or remove entries of deleted files."""
 
     inputs: tuple[str, ...] = field(
         default=(), metadata={"help": "media files, or folders to search for them"}
     )
     prune: bool = False
-    """remove what belongs to no file that is there (with --cache: to none of those named)"""
+    """remove entries of files that do not exist (with --cache: that are not named)"""
     cache: Path | None = None
-    """the folder that was given to --cache when it was made; left out: .avtnet beside the media"""
+    """the folder of locate's --cache; left out: .avtnet next to the media"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,8 +54,8 @@ def _command(settings: CacheConfig) -> int:
         sizes = {
             kind: [file.stat().st_size for file in (folder / kind).glob("*")] for kind in SUFFIXES
         }
-        told = ", ".join(f"{len(each)} {kind} {sum(each)} bytes" for kind, each in sizes.items())
-        print(f"{folder}: {told}")
+        counts = ", ".join(f"{len(each)} {kind} {sum(each)} bytes" for kind, each in sizes.items())
+        print(f"{folder}: {counts}")
     return 0
 
 

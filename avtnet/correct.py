@@ -1,4 +1,4 @@
-"""``python -m avtnet.correct``: say where something is in a file, or that there is none of it."""
+"""``python -m avtnet.correct``: correct the times of a label in a file, or say it has none."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ LABELS = ("opening", "ending", "recap", "preview", "mixed", "commercial")
 
 @dataclass(frozen=True)
 class CorrectConfig:
-    """Correct what is found in a file: it counts from now on, and helps to find the same in others.
+    """Correct what was found in a file; the correction also helps to find the same in other files.
 
-    FILE LABEL START END says where it is, times as seconds or 1:23.5; FILE LABEL none, that there
-    is none; FILE alone lists what was said. Labels: opening, ending, recap, preview, mixed (a song
-    over story), commercial.
+    FILE LABEL START END gives the times, as seconds or 1:23.5; FILE LABEL none says that the file
+    has none; FILE alone lists its corrections. Labels: opening, ending, recap, preview, mixed (a
+    song over story), commercial.
     """
 
     words: tuple[str, ...] = field(
         default=(), metadata={"help": "FILE, FILE LABEL START END, or FILE LABEL none"}
     )
     add: bool = False
-    """it is one more of this label in the file, which holds two episodes"""
+    """add one more span of this label, in a file that holds two episodes"""
     undo: bool = False
-    """take back what was said last about FILE (LABEL); what was said before counts again"""
+    """remove the last correction of FILE (LABEL); the one before counts again"""
     cache: Path | None = None
-    """the folder that locate's --cache names; left out: .avtnet beside the file"""
+    """the folder of locate's --cache; left out: .avtnet next to the file"""
 
     def __post_init__(self) -> None:
         most = {True: "FILE [LABEL]", False: "FILE, FILE LABEL START END, or FILE LABEL none"}
@@ -72,19 +72,19 @@ def _command(settings: CorrectConfig) -> int:
             there = [each for each in corrections_of(path, cache) if each.label == label]
             spans += [(e.start, e.end) for e in there if e.start is not None and e.end is not None]
         correct(path, cache, label, spans)
-    said = corrections_of(path, cache)
-    print(f"{path}:{'' if said else ' nothing was said about it'}")
-    for each in said:
+    corrections = corrections_of(path, cache)
+    print(f"{path}:{'' if corrections else ' nothing was said about it'}")
+    for each in corrections:
         print(f"  {_line(each)}")
     return 0
 
 
-def _line(said: Correction) -> str:
-    if said.start is None or said.end is None:
-        where = "none"
+def _line(correction: Correction) -> str:
+    if correction.start is None or correction.end is None:
+        span = "none"
     else:
-        where = f"{format_time(said.start)} - {format_time(said.end)}"
-    return f"{said.label}: {where} ({said.by}, {said.when})"
+        span = f"{format_time(correction.start)} - {format_time(correction.end)}"
+    return f"{correction.label}: {span} ({correction.by}, {correction.when})"
 
 
 def _label(word: str) -> str:

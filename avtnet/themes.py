@@ -1,4 +1,4 @@
-"""``python -m avtnet.themes``: remembered openings and endings, found in any single file."""
+"""``python -m avtnet.themes``: remember openings and endings, and find them in single files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PROG = "python -m avtnet.themes"
 
 
 def finding_row(path: Path, found: FoundTheme) -> dict[str, Any]:
-    """One finding as plain JSON values; times in seconds."""
+    """Return a found theme as plain JSON values; times in seconds."""
     return {
         "file": str(path),
         "theme": found.theme.name,
@@ -49,34 +49,35 @@ class ThemesConfig:
     """Remember openings and endings, and find them in single files and other releases.
 
     add NAME FILE START END keeps a span of a file (times as seconds or 1:23.5); list; remove NAME;
-    find FILE… tells where the themes are; move TIMES FILE puts the times of another cut (AniSkip
-    and every format of docs/formats.md) where they belong in this file: with --from_release by
-    what the two releases share, without it by the themes that are found.
+    find FILE… prints the places of the themes; move TIMES FILE converts the times of another
+    release (AniSkip and every format of docs/formats.md) to this file: with --from_release by
+    the stretches that both releases share, without it by the themes that are found.
     """
 
     words: tuple[str, ...] = field(
-        default=(), metadata={"help": "add, list, find, remove or move, and what they take"}
+        default=(), metadata={"help": "add, list, find, remove or move, and their arguments"}
     )
     library: Path | None = None
     """folder of the themes; left out: in the user's data directory"""
     role: str | None = None
-    """add: opening, ending, recap, preview, mixed, commercial; left out: as its place tells"""
+    """add: opening, ending, recap, preview, mixed, commercial; left out: opening in the first half
+    of the file, else ending"""
     pictures: bool = True
     """add: remember the pictures too"""
     replace: bool = False
-    """add: in place of the theme that has this name"""
+    """add: replace the theme that has this name"""
     by: Literal["both", "sound", "picture"] = "sound"
     """find, move: compare the sounds, the pictures, or both"""
     audio: str | None = None
     """language or index of the sound stream; left out: the default one"""
     from_release: Path | None = None
-    """move: the file that TIMES is about"""
+    """move: the media file to which TIMES belongs"""
     output: Path | None = None
-    """move: write the moved times to this file, in the format that its name tells"""
+    """move: write the moved times to this file, in the format of its suffix"""
     json: Path | None = None
-    """find: write what was found to this JSON file too; - writes JSON to stdout in its place"""
+    """find: write the found themes to this JSON file too; - writes JSON to stdout instead"""
     cache: Path | None = None
-    """folder that keeps what was found out about files; left out: .avtnet beside each"""
+    """folder that keeps fingerprints of files; left out: .avtnet next to each"""
 
     def __post_init__(self) -> None:
         command, *rest = self.words or ("",)
@@ -84,7 +85,7 @@ class ThemesConfig:
             raise ConfigError(f"the first word is one of {', '.join(_COMMANDS)}; got {command!r}")
         least, most, usage = _COMMANDS[command]
         if not least <= len(rest) <= most:
-            raise ConfigError(f"{usage} is needed, got {len(rest)} words behind {command}")
+            raise ConfigError(f"{usage} is needed, got {len(rest)} words after {command}")
         if self.role is not None and self.role not in LABELS:
             raise ConfigError(f"a role is one of {', '.join(LABELS)}, got {self.role!r}")
         if command == "add":
@@ -112,7 +113,7 @@ def _add(settings: ThemesConfig) -> int:
     name, file, start, end = settings.words[1:]
     folder = settings.library or library_folder()
     if theme_path(folder, name).exists() and not settings.replace:
-        raise ClippingError(f"{folder}: has a theme {name!r}; --replace puts this one in its place")
+        raise ClippingError(f"{folder}: has a theme {name!r}; --replace replaces it")
     theme = make_theme(
         Path(file),
         parse_time(start),

@@ -1,4 +1,4 @@
-"""Fuse what several models say about the same windows. No torch is needed, here or behind it.
+"""Fuse the answers of several models for the same windows. Needs no torch.
 
 The function is :func:`fuse_submissions`; ``ensemble.fuse`` is the command (``python -m
 ensemble.fuse A.csv B.csv -o fused.csv``). Importing costs nothing: names are loaded when used.

@@ -1,4 +1,4 @@
-"""python -m ensemble.fuse A.csv B.csv … -o fused.csv: several submissions to one."""
+"""python -m ensemble.fuse A.csv B.csv … -o fused.csv: fuse several submissions into one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FuseConfig:
     method: Method = "kmeans"
     """kmeans: the mean of the larger of two clusters; mean or median: of all positions"""
     missing: Literal["fail", "skip"] = "fail"
-    """a window that some submissions lack: fail, or skip those and fuse it from the others"""
+    """a window that some submissions lack: fail, or skip those submissions and fuse the others"""
     report: Path | None = None
     """write the confidence, the spread and the outvoted submissions of each window (.csv, .json)"""
 
@@ -46,10 +46,10 @@ class FuseConfig:
 
 
 def fuse_files(config: FuseConfig) -> dict[WindowId, Fusion]:
-    """Read, fuse and write as ``config`` says; the answer of every window.
+    """Read, fuse and write submissions; return the fused answer of every window.
 
     Raises:
-        TableError: naming file and line of a row that is wrong; nothing is written.
+        TableError: naming file and line of a wrong row; nothing is written.
         ClippingError: for too few submissions, a missing window, or a file that cannot be written.
     """
     paths = find_submissions(config)
@@ -62,38 +62,38 @@ def fuse_files(config: FuseConfig) -> dict[WindowId, Fusion]:
 
 
 def find_submissions(config: FuseConfig) -> dict[str, Path]:
-    """The files to fuse by their names, or by their paths where two have one name.
+    """Return the files to fuse by their names, or by their paths if two have the same name.
 
-    A folder stands for the ``*.csv`` in it, in order, without what this command is about to write.
-    A file that is given twice counts once.
+    A folder stands for the ``*.csv`` files in it, in order, without the files that this command
+    writes. A file that is named twice counts once.
 
     Raises:
-        ClippingError: for fewer than two, one that is not there, or one that is the output.
+        ClippingError: for fewer than two files, a missing one, or one that is also the output.
     """
     written = {path.resolve() for path in (config.output, config.report) if path is not None}
     found: dict[Path, Path] = {}
-    for given in map(Path, config.inputs):
-        if given.is_dir():
-            inside = sorted(path for path in given.glob("*.csv") if not path.name.startswith("."))
+    for entry in map(Path, config.inputs):
+        if entry.is_dir():
+            inside = sorted(path for path in entry.glob("*.csv") if not path.name.startswith("."))
             found |= {path.resolve(): path for path in inside if path.resolve() not in written}
-        elif not given.exists():
-            raise ClippingError(f"{given}: there is no such file or folder")
-        elif given.resolve() in written:
-            raise ClippingError(f"{given}: this submission would be overwritten; write elsewhere")
+        elif not entry.exists():
+            raise ClippingError(f"{entry}: there is no such file or folder")
+        elif entry.resolve() in written:
+            raise ClippingError(f"{entry}: this submission would be overwritten; write elsewhere")
         else:
-            found[given.resolve()] = given
+            found[entry.resolve()] = entry
     if len(found) < 2:
-        what = ", ".join(map(str, found.values())) or "none"
-        raise ClippingError(f"fusing needs two or more submissions, got {what}")
+        names_found = ", ".join(map(str, found.values())) or "none"
+        raise ClippingError(f"fusing needs two or more submissions, got {names_found}")
     uses = Counter(path.name for path in found.values())
     names = [path.name if uses[path.name] == 1 else str(path) for path in found.values()]
-    # A name that is no UTF-8 could neither be printed nor stand in the report.
+    # A name with bytes that are no UTF-8 can neither be printed nor written into the report.
     printable = (name.encode("utf-8", "backslashreplace").decode() for name in names)
     return dict(zip(printable, found.values(), strict=True))
 
 
 def write_fusions(path: Path, fused: Mapping[WindowId, Fusion]) -> None:
-    """One row, or JSON object, a window; least confident first, so that the doubtful are on top."""
+    """Write one row, or JSON object, for each window, the least confident first."""
     doubtful_first = sorted(fused.items(), key=lambda item: (item[1].confidence, item[0]))
     if path.suffix.lower() == ".json":
         items = [
@@ -117,7 +117,7 @@ def write_fusions(path: Path, fused: Mapping[WindowId, Fusion]) -> None:
 
 
 def print_fusions(fused: Mapping[WindowId, Fusion]) -> None:
-    """A table on stdout: what each submission added, and how much they agree."""
+    """Print a table of the submissions: windows, share outvoted, and how much all agree."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""Several models' positions of one window, or of many, to one."""
+"""Fuse the positions that several models give to a boundary, window by window."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from ensemble.kmeans import larger_cluster
 
 Method = Literal["kmeans", "mean", "median"]
 HALF_AGREEMENT_SECONDS = 2.0
-"""A model this far from the fused position agrees with it by half."""
+"""Distance from the fused position, in seconds, at which a model counts as half agreeing."""
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """What several models say about one window, as one answer."""
+    """The fused answer of several models for one window."""
 
     position: float
     """Seconds in the window, rounded to 3 decimals."""
     confidence: float
-    """How much the models agree, 0..1; not calibrated, see :func:`agreement`."""
+    """Agreement of the models, 0..1; not calibrated, see :func:`agreement`."""
     spread: float
-    """Seconds between the first and the last model's position, rounded to 3 decimals."""
+    """Seconds between the earliest and the latest position, rounded to 3 decimals."""
     models: tuple[str, ...]
-    """Who had a say."""
+    """Names of all models."""
     outvoted: tuple[str, ...] = ()
-    """Who was in the smaller cluster."""
+    """Names of the models in the smaller cluster."""
 
 
 def fuse_positions(positions: Mapping[str, float], method: Method = "kmeans") -> Fusion:
     """Fuse one window: ``{"avtnet": 64.7, "yolt": 65.1, "other": 12.0}`` → 64.9, without "other".
 
-    ``kmeans`` is the mean of the larger of two clusters; what happens in a tie is said at
-    :func:`ensemble.kmeans.larger_cluster`. ``mean`` and ``median`` are those of all positions. One
-    model alone is believed.
+    ``kmeans`` is the mean of the larger of two clusters (ties: see
+    :func:`ensemble.kmeans.larger_cluster`). ``mean`` and ``median`` are those of all positions. The
+    position of a single model is taken as it is.
 
     Raises:
         ValueError: for no positions, one that is not finite, or an unknown method.
@@ -69,10 +69,11 @@ def fuse_positions(positions: Mapping[str, float], method: Method = "kmeans") ->
 
 
 def agreement(fused: float, values: tuple[float, ...]) -> float:
-    """How far the models back the fused position: ``sum(1 / (1 + (distance / 2 s)²)) / (n + 1)``.
+    """Return the agreement with the fused position: ``sum(1 / (1 + (distance / 2 s)²)) / (n + 1)``.
 
-    From 0 (nobody near) to below 1: one model alone gives 0.5, five equal ones 0.83, and a model
-    further off never gives more. Over windows it ranks well; it is no probability of being right.
+    From 0 (no model near) to below 1: one model alone gives 0.5, five equal positions 0.83, and a
+    larger distance never gives more. The n + 1 keeps few models below many. It ranks windows by
+    reliability; it is no probability of being right.
     """
     near = math.fsum(1 / (1 + ((v - fused) / HALF_AGREEMENT_SECONDS) ** 2) for v in values)
     return near / (len(values) + 1)
@@ -84,13 +85,13 @@ def fuse_submissions(
     method: Method = "kmeans",
     missing: Literal["fail", "skip"] = "fail",
 ) -> dict[WindowId, Fusion]:
-    """Fuse whole submissions, joined by window and sorted by it.
+    """Fuse submissions window by window; the result is sorted by window.
 
     Args:
         submissions: the positions of every model, by its name.
         method: see :func:`fuse_positions`.
-        missing: what to do about a window that some submissions lack: ``"fail"``, or ``"skip"``
-            those submissions for it, so that it is fused from the others.
+        missing: for a window that some submissions lack: ``"fail"`` raises an error, ``"skip"``
+            fuses it from the others.
 
     Raises:
         ClippingError: naming the submission and its missing windows.

@@ -1,9 +1,11 @@
-"""Two-means of a handful of numbers, made exact and repeatable.
+"""Two-means (k-means with two clusters) of a few numbers, exact and repeatable.
 
-K-means from random starts may stop at a poor split, and at another one tomorrow. In one dimension
-the best split is a cut of the sorted values, so scikit-learn's KMeans is started from every cut:
-its steps never make a split worse and one of the starts is the best, so the best of its results is
-the best there is. Results are compared in whole microseconds, so that rounding decides no tie.
+K-means from random starts may stop at a poor split (Lloyd's algorithm finds a local optimum only),
+and at another one in the next run. In one dimension an optimal cluster is always an interval of the
+sorted values (Fisher, On Grouping for Maximum Homogeneity, JASA 53, 1958), so the best split is one
+of n - 1 cuts. scikit-learn's KMeans is started from each of them. Its steps never make a split
+worse, and one of the starts is the best split, so the best of its results is the optimum. Results
+are compared in whole microseconds, so that rounding decides no tie.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any
 import numpy as np
 
 TICKS_PER_SECOND = 1_000_000
-"""Values are told apart down to 1 µs."""
+"""Values that differ by less than 1 µs count as equal."""
 
 
 @dataclass(frozen=True)
@@ -28,20 +30,20 @@ class Cluster:
     """The larger of two clusters of some values."""
 
     mean: float
-    """Of its members; of a tie the median of all values."""
+    """Mean of its members; in a tie the median of all values."""
     members: tuple[bool, ...]
-    """Which values belong to it, in their order; all of them in a tie."""
+    """True for each value that belongs to it, in their order; all True in a tie."""
     tie: bool = False
-    """Whether no cluster was larger or tighter than the other, so that nobody is outvoted."""
+    """True if no cluster was larger or tighter than the other, so that no value is outvoted."""
 
 
 def larger_cluster(values: Sequence[float]) -> Cluster:
-    """The larger cluster of the best split of ``values`` (seconds) in two.
+    """Return the larger cluster of the best split of ``values`` (seconds) in two.
 
     The best split has the smallest sum of squared distances to the clusters' means. Of two clusters
-    of one size the tighter wins, by the same sum. Where that is equal too (10, 20), or equally good
-    splits have equal claims (10, 15, 20), it is a tie. Equal values are one cluster. The order of
-    the values does not matter.
+    of equal size the tighter one wins, by the same sum. It is a tie if that sum is equal too
+    (10, 20), or if several best splits exist whose winners are equal in size and sum (10, 15, 20).
+    Equal values are one cluster. The order of the values does not matter.
 
     Raises:
         ValueError: for no values, or one that is not finite.
@@ -50,24 +52,25 @@ def larger_cluster(values: Sequence[float]) -> Cluster:
         raise ValueError(f"a cluster needs one or more finite numbers, got {list(values)}")
     order = sorted(range(len(values)), key=values.__getitem__)
     ticks = [round(values[place] * TICKS_PER_SECOND) for place in order]
-    everybody = (True,) * len(values)
+    all_members = (True,) * len(values)
     if ticks[0] == ticks[-1]:
-        return Cluster(math.fsum(values) / len(values), everybody)
+        return Cluster(math.fsum(values) / len(values), all_members)
 
     cuts = _kmeans_cuts(ticks)
     loss = {cut: _squares(ticks[:cut]) + _squares(ticks[cut:]) for cut in cuts}
     best = [cut for cut in cuts if loss[cut] == min(loss.values())]
+    # The winner is sought among both sides of all best cuts: more members, then smaller sum.
     sides = [slice(0, cut) for cut in best] + [slice(cut, len(ticks)) for cut in best]
     ranks = [(-len(ticks[side]), _squares(ticks[side])) for side in sides]
     if ranks.count(min(ranks)) > 1:
-        return Cluster(statistics.median(values), everybody, tie=True)
+        return Cluster(statistics.median(values), all_members, tie=True)
     winners = order[sides[ranks.index(min(ranks))]]
     mean = math.fsum(values[place] for place in winners) / len(winners)
     return Cluster(mean, tuple(place in winners for place in range(len(values))))
 
 
 def _kmeans_cuts(ticks: Sequence[int]) -> list[int]:
-    """Where KMeans comes to rest from each cut of the ascending ``ticks``, without repeats."""
+    """Return the cuts at which KMeans stops, started from each cut of the ascending ``ticks``."""
     from sklearn.cluster import KMeans
 
     data = np.array(ticks, np.float64).reshape(-1, 1) / TICKS_PER_SECOND
@@ -82,13 +85,13 @@ def _kmeans_cuts(ticks: Sequence[int]) -> list[int]:
 
 
 def _squares(ticks: Sequence[int]) -> Fraction:
-    """The exact sum of squared distances to the mean."""
+    """Return the sum of squared distances to the mean, exactly: Σx² - (Σx)² / n."""
     return sum(tick * tick for tick in ticks) - Fraction(sum(ticks) ** 2, len(ticks))
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Fit a handful of numbers in 0.2 ms: waking the other cores for them takes 1 to 14 ms."""
+    """Use one thread in the block: a fit takes 0.2 ms, starting other threads 1 to 14 ms."""
     import sklearn
 
     quick = sklearn.config_context(assume_finite=True, skip_parameter_validation=True)
@@ -98,7 +101,7 @@ def _one_thread() -> Iterator[None]:
 
 @functools.cache
 def _threads() -> Any:
-    """The thread pools in this process; finding them takes 2 ms, so they are looked up once."""
+    """Return the thread pools of this process; the search takes 2 ms, so it is done once."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

@@ -1,4 +1,4 @@
-"""The features behind whatever a user names: feature files, videos, or folders of either."""
+"""Find or make the features of the inputs: feature files, videos, or folders of either."""
 
 from __future__ import annotations
 
@@ -20,46 +20,47 @@ EPISODE_SUFFIX = ".episode"
 
 @dataclass(frozen=True)
 class Sorted:
-    """What a user names, by what it is."""
+    """The inputs by their kind."""
 
     windows: dict[WindowId, Path] = field(default_factory=dict)
-    """Feature files."""
+    """Feature files of windows."""
     episodes: dict[str, Path] = field(default_factory=dict)
-    """Files that keep all of an episode's seconds."""
+    """Feature files of whole episodes, by name."""
     media: list[str] = field(default_factory=list)
-    """The words that name media."""
+    """The inputs that name media files or folders of them."""
 
 
 @dataclass(frozen=True)
 class CollectedFeatures:
-    """Feature files by window, and what could not be had."""
+    """Feature files by window, and the episodes without any."""
 
     features: dict[WindowId, Path]
     episodes: dict[str, Path] = field(default_factory=dict)
-    """Files of whole episodes, by name."""
+    """Feature files of whole episodes, by name."""
     media: dict[str, Path] = field(default_factory=dict)
-    """The media file of each episode's name; none where features were given."""
+    """The media file of each episode; empty for feature files."""
     failures: dict[str, str] = field(default_factory=dict)
-    """Why an episode has no features (or lacks some), by name."""
+    """The reason why an episode lacks features, by name."""
 
 
 def sort_inputs(inputs: Sequence[str]) -> Sorted:
-    """The feature files behind what a user names, and the words that name media.
+    """Sort inputs into feature files and media.
 
-    A folder with media in it counts as media, whatever else lies there, another one as features.
+    A folder that holds media counts as media, whatever else is in it; any other folder is searched
+    for feature files.
 
     Raises:
-        ClippingError: where nothing is named.
+        ClippingError: if there are no inputs.
     """
     if not inputs:
         raise ClippingError("give at least one video, feature file, or folder of them")
     ready = Sorted()
-    for given in inputs:
-        windows, episodes = _feature_files(Path(given))
+    for word in inputs:
+        windows, episodes = _feature_files(Path(word))
         ready.windows.update(windows)
         ready.episodes.update(episodes)
         if not windows and not episodes:
-            ready.media.append(given)
+            ready.media.append(word)
     return ready
 
 
@@ -73,18 +74,18 @@ def collect_features(
     only: frozenset[str] | None = None,
     whole: bool = False,
 ) -> Iterator[CollectedFeatures]:
-    """Find feature files, or make them of media files, with a progress bar on stderr.
+    """Yield feature files, found or made of media files, with a progress bar on stderr.
 
     Args:
         inputs: see :func:`sort_inputs`.
-        settings: how features are made.
-        keep: where they are kept, so that a second run finds them; None makes them for now only.
-        workers: processes; None takes one a core.
-        only: the names of the media files whose features are wanted; None wants all.
-        whole: of media, make files of all seconds in place of windows.
+        settings: of the features that are made.
+        keep: folder that keeps them for a second run; None removes them after the block.
+        workers: processes; None: one for each core.
+        only: the names of the media files whose features are wanted; None: all.
+        whole: make features of all seconds of media, not of windows.
 
     Raises:
-        ClippingError: where an input does not exist, or nothing is found in them.
+        ClippingError: if an input does not exist, or no input holds anything.
     """
     ready = sort_inputs(inputs)
     if not ready.media or (only is not None and not only):
@@ -121,8 +122,10 @@ def collect_features(
 
 
 def _feature_files(path: Path) -> tuple[dict[WindowId, Path], dict[str, Path]]:
-    """The feature files at or below ``path``, of windows and of whole episodes, by what they are
-    of; none where there are media, or nothing."""
+    """Return the feature files at or below ``path``, of windows and of whole episodes, by name.
+
+    Both are empty for a media file, a folder with media, and a path without features.
+    """
     if path.suffix in (FEATURE_SUFFIX, EPISODE_SUFFIX) and path.is_file():
         files, folder = [path], path.parent
     elif path.is_dir() and not find_media([path]):
@@ -134,11 +137,11 @@ def _feature_files(path: Path) -> tuple[dict[WindowId, Path], dict[str, Path]]:
     for file in files:
         if file.name.startswith(".") and file != path:
             continue
-        called = file.relative_to(folder).with_suffix("").as_posix()
+        name = file.relative_to(folder).with_suffix("").as_posix()
         if file.suffix == EPISODE_SUFFIX:
-            episodes[called] = file
+            episodes[name] = file
         else:
-            windows[_window(called, file)] = file
+            windows[_window(name, file)] = file
     return windows, episodes
 
 

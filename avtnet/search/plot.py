@@ -1,4 +1,4 @@
-"""A picture of what the network saw of an episode, and of what it said."""
+"""Draw an episode: the features that the networks see, and their answers."""
 
 from __future__ import annotations
 
@@ -22,48 +22,49 @@ COLOURS = {"opening": "#1f77b4", "ending": "#d62728"}
 def draw_episode(
     folder: Path,
     name: str,
-    seen: Sequence[Features],
+    windows: Sequence[Features],
     found: Timeline,
     boundaries: Sequence[Boundary] = (),
-    said: Sequence[Candidate] = (),
+    candidates: Sequence[Candidate] = (),
 ) -> Path:
-    """Draw ``FOLDER/NAME.png``: a column a window, with the same seconds below each other.
+    """Draw ``FOLDER/NAME.png``: one column for each window, with equal seconds below each other.
 
-    From the top: MFCC; mean colour and brightness of the frames; share of the picture that is
-    text; what the networks made of it.
+    Rows from the top: MFCC; mean colour of the frames; share of the picture that is text; the
+    answers of the networks.
 
     Args:
-        seen: the windows.
-        boundaries: where each model sees the boundary of a window, in each of its views.
-        said: in place of boundaries, the stretches that a network knows both ends of.
+        windows: features of the episode's windows.
+        boundaries: answers of networks that know one boundary of a window, in several views.
+        candidates: answers of networks that know both ends, drawn for windows without a boundary.
 
     Raises:
-        ClippingError: where the picture cannot be written.
+        ClippingError: if the picture cannot be written.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.5 * len(seen), 7), layout="constrained")
+    figure = Figure(figsize=(6.5 * len(windows), 7), layout="constrained")
     title = f"{name}: {_summary(found)}".encode("utf-8", "backslashreplace").decode()
-    figure.suptitle(title, parse_math=False)  # a $ in a file's name is a $
-    grid = figure.subplots(4, len(seen), squeeze=False, sharex="col", height_ratios=(3, 1, 2, 2))
+    figure.suptitle(title, parse_math=False)  # a $ in a file's name is no formula
+    grid = figure.subplots(4, len(windows), squeeze=False, sharex="col", height_ratios=(3, 1, 2, 2))
     of_side = {boundary.side: boundary for boundary in boundaries}
-    for column, features in zip(grid.T, seen, strict=True):
+    for column, features in zip(grid.T, windows, strict=True):
         _draw_window(column, features, found)
         boundary = of_side.get(features.side)
         if boundary is not None:
             _draw_views(column, boundary)
         else:
-            _draw_said(column[3], features, said)
-    # S1/01 stays a folder and a file, as with clips and features: S1_01 is another episode.
+            _draw_candidates(column[3], features, candidates)
+    # S1/01 stays a folder and a file, as with clips and features: S1_01 may be another episode.
     parts = [re.sub(r"[^-.()\w ]", "_", part).lstrip(".") for part in name.split("/")]
     path = folder.joinpath(*parts[:-1], f"{parts[-1] or 'episode'}.png")
     with atomic_path(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # they become boxes
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # drawn as boxes
         figure.savefig(temporary, dpi=100)
     return path
 
 
 def _draw_window(axes: Sequence[Any], features: Features, found: Timeline) -> None:
+    """Draw the features of a window into the first three of its four axes."""
     first, last = features.start, features.start + features.settings.window
     seconds = first + np.arange(features.settings.seconds)
 
@@ -98,18 +99,18 @@ def _draw_window(axes: Sequence[Any], features: Features, found: Timeline) -> No
 
 
 def _draw_views(axes: Sequence[Any], boundary: Boundary) -> None:
-    """Where the models see the boundary."""
-    features, last = boundary.features, axes[3]
+    """Draw the positions that the models give to the boundary: one row a model, a dot a view."""
+    features, answers = boundary.features, axes[3]
     colour = COLOURS[LABELS[features.side]]
     for row, positions in enumerate(boundary.views.values()):
         places = [features.start + position for position in positions]
-        last.plot(places, [row] * len(places), ".", color="#999999", markersize=8)
-        last.plot(places[0], row, "o", color=colour)
-    last.set_yticks(
+        answers.plot(places, [row] * len(places), ".", color="#999999", markersize=8)
+        answers.plot(places[0], row, "o", color=colour)
+    answers.set_yticks(
         range(len(boundary.views)), labels=list(boundary.views), fontsize=7, parse_math=False
     )
-    last.set(ylim=(-0.7, len(boundary.views) - 0.3))
-    last.set_xlabel(
+    answers.set(ylim=(-0.7, len(boundary.views) - 0.3))
+    answers.set_xlabel(
         f"seconds of the file; {NAMES[features.side]} at {boundary.time:.1f} s, "
         f"confidence {boundary.confidence:.2f}"
     )
@@ -117,22 +118,23 @@ def _draw_views(axes: Sequence[Any], boundary: Boundary) -> None:
         axis.axvline(boundary.time, color=colour, linewidth=1.2)
 
 
-def _draw_said(axis: Any, features: Features, said: Sequence[Candidate]) -> None:
-    """The stretches of a window's role that a network knows both ends of."""
+def _draw_candidates(axis: Any, features: Features, candidates: Sequence[Candidate]) -> None:
+    """Draw the candidates of a window's role as bars, with their trust."""
     label = LABELS[features.side]
     first, last = features.start, features.start + features.settings.window
-    own = [each for each in said if each.role == label]
+    own = [each for each in candidates if each.role == label]
     for row, each in enumerate(own):
         low = first if each.start is None else each.start
         high = last if each.end is None else each.end
         axis.plot([low, high], [row, row], "|-", color=COLOURS[label], linewidth=3)
-    told = [f"sure {each.trust:.2f}" for each in own]
-    axis.set_yticks(range(len(own)), labels=told, fontsize=7)
+    labels = [f"sure {each.trust:.2f}" for each in own]
+    axis.set_yticks(range(len(own)), labels=labels, fontsize=7)
     axis.set(ylim=(-0.7, max(1, len(own)) - 0.3))
     axis.set_xlabel(f"seconds of the file; {label} by AVTNetDense" + ("" if own else ": none"))
 
 
 def _summary(found: Timeline) -> str:
+    """Return the segments of an episode, or its error, as text."""
     if found.error is not None:
         return found.error
     return ", ".join(map(str, found.segments)) or "nothing found"

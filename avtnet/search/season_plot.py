@@ -1,4 +1,4 @@
-"""A picture of a season: episodes as rows, time across, a colour for each identity."""
+"""Draw a season: one row for each episode, time from left to right, a colour for each song."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ if TYPE_CHECKING:
 
 _SHADES = {"opening": "Blues", "ending": "Reds", "recap": "Greens", "preview": "Purples",
            "mixed": "Oranges"}  # fmt: skip
-"""A family of colours a role; its identities are shades of it."""
+"""Colour map of each role; the songs of a role are shades of it."""
 _LEAST_SHADE, _STEP, _DARKEST = 0.55, 0.15, 0.95
+"""Position of the first song in the colour map, step to the next, and last position."""
 
 
 def draw_season(path: Path, episodes: Sequence[Located]) -> Path:
     """Draw the timelines of a season's episodes below each other.
 
-    Segments of one identity have one colour and one number (``opening 2``), so that a change of
-    the song is seen at once; paler ones are less sure.
+    Segments of one song have one colour and one number (``opening 2``), so that a change of the
+    song is visible at once; paler segments have less confidence.
 
     Raises:
-        ClippingError: where the picture cannot be written.
+        ClippingError: if the picture cannot be written.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 1.6 + 0.28 * len(episodes)), layout="constrained")
     axes = figure.subplots()
     numbers = _numbers(episodes)
-    shown: dict[str, Any] = {}
+    legend: dict[str, Any] = {}
     for row, located in enumerate(episodes):
         found = located.timeline
         axes.barh(row, found.duration, color="#eeeeee", height=0.7)
         if found.error is not None:
-            told = _printable(f" {found.error[:90]}")
-            axes.text(0, row, told, va="center", fontsize=6, parse_math=False)
+            message = _printable(f" {found.error[:90]}")
+            axes.text(0, row, message, va="center", fontsize=6, parse_math=False)
         for segment in found.segments:
             name = _name(located, segment.label, segment.start, segment.end, numbers)
             score = 1.0 if segment.score is None else segment.score
@@ -52,7 +53,7 @@ def draw_season(path: Path, episodes: Sequence[Located]) -> Path:
                 edgecolor="black",
                 linewidth=0.5,
             )
-            shown.setdefault(name, bar)
+            legend.setdefault(name, bar)
     names = [_printable(located.name) for located in episodes]
     axes.set_yticks(range(len(episodes)), labels=names, fontsize=7, parse_math=False)
     axes.invert_yaxis()
@@ -61,22 +62,22 @@ def draw_season(path: Path, episodes: Sequence[Located]) -> Path:
     step = 60 if longest <= 1800 else 300
     ticks = list(range(0, int(longest) + step, step))
     axes.set_xticks(ticks, labels=[str(tick // 60) for tick in ticks], fontsize=7)
-    if shown:
-        figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=6,
+    if legend:
+        figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=6,
                       fontsize=8)  # fmt: skip
     with atomic_path(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # they become boxes
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # drawn as boxes
         figure.savefig(temporary, dpi=110)
     return path
 
 
 def _printable(text: str) -> str:
-    """A name of bytes that are no UTF-8 cannot be drawn as it is."""
+    """Return text with bytes that are no UTF-8 as escapes, so that it can be drawn."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _numbers(episodes: Sequence[Located]) -> dict[tuple[str, int], int]:
-    """Which of the openings (endings …) an identity is, in the order in which they turn up."""
+    """Number the identities of each role from 1 on, in the order of their first episodes."""
     numbers: dict[tuple[str, int], int] = {}
     for located in episodes:
         for claim in located.facts.claims:
@@ -89,6 +90,7 @@ def _numbers(episodes: Sequence[Located]) -> dict[tuple[str, int], int]:
 def _name(
     located: Located, label: str, start: float, end: float, numbers: dict[tuple[str, int], int]
 ) -> str:
+    """Return the name of a segment in the legend: its role, and its song's number if known."""
     for claim in located.facts.claims:
         common = min(end, claim.place.end) - max(start, claim.place.start)
         if claim.role == label and common > (end - start) / 2:
@@ -97,6 +99,7 @@ def _name(
 
 
 def _colour(label: str, name: str) -> Any:
+    """Return the colour of a segment by its role and its song's number."""
     from matplotlib import colormaps
 
     number = int(name.rsplit(" ", 1)[-1]) if name != label else 1

@@ -1,4 +1,4 @@
-"""The file of corrections: what it looks like, read and changed by several processes.
+"""Read and write the file of corrections, which several processes may change.
 
 ::
 
@@ -8,7 +8,7 @@
       "files": [
         {
           "name": "01.mkv",
-          "size_bytes": 314572800, "digest": "…",       who the file is, whatever it is called
+          "size_bytes": 314572800, "digest": "…",       identity of the file, also if renamed
           "duration": 1435.0,
           "corrections": [                              in the order in which they were made
             {"label": "opening", "spans": [[43.0, 132.95]], "by": "command", "when": "2026-…"},
@@ -43,12 +43,14 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Record:
-    """All that was said of a label at once."""
+    """One correction: all spans of a label in a file; no span says that there is none."""
 
     label: str
     spans: tuple[Span, ...]
     by: str
+    """Way in which it was made: ``"command"``, ``"edited 01.avtnet.json"``."""
     when: str
+    """ISO 8601, UTC."""
 
     def __post_init__(self) -> None:
         for start, end in self.spans:
@@ -57,7 +59,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Entry:
-    """What was said of a file."""
+    """The corrections of one file, with its identity."""
 
     name: str
     size_bytes: int
@@ -68,12 +70,13 @@ class Entry:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """No other process changes the corrections meanwhile: none of two may be lost.
+    """Lock the corrections of a folder for the block, so that no change of two processes is lost.
 
-    The lock goes with its process, however that ends. A system without such locks does without.
+    The system releases the lock when its process ends, in whatever way. Systems and file systems
+    without such locks work without one.
 
     Raises:
-        ClippingError: where the folder cannot be written.
+        ClippingError: if the folder cannot be written.
     """
     try:
         import fcntl
@@ -92,21 +95,21 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def write_corrections(file: Path, entries: Sequence[Entry]) -> None:
-    """Write the file whole, or leave it as it was."""
+    """Write all corrections of a folder, or leave the file as it was."""
     rows = []
     for each in entries:
         row = asdict(each)
         row["corrections"] = row.pop("records")
         rows.append(row)
     whole = {"format": FORMAT, "version": VERSION, "files": rows}
-    # A name that is no text (bytes of another encoding) stays as JSON's escapes.
+    # File names with bytes that are no UTF-8 are kept as JSON escapes.
     data = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     with atomic_path(file) as temporary:
         temporary.write_bytes(data.encode("utf-8", "backslashreplace"))
 
 
 def read_corrections(file: Path) -> list[Entry]:
-    """What a file of corrections holds; nothing where there is none.
+    """Return the contents of a file of corrections; an empty list if it does not exist.
 
     Raises:
         TableError: naming the file and the entry that is wrong.

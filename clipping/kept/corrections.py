@@ -1,9 +1,9 @@
-"""What a person said about a file: kept with when and how, and never overruled or forgotten.
+"""A person's corrections of a file: kept with time and origin, never overruled by a program.
 
-Corrections lie in ``corrections.json`` of the cache's folder
-(:mod:`clipping.kept.correction_file`), readable and editable. The last one of a label counts;
-without spans it says that there is none. A file that was written anew (chapters put in) keeps its
-corrections as long as it has its name and its length.
+Corrections are in ``corrections.json`` of the cache's folder
+(:mod:`clipping.kept.correction_file`), which can be read and edited. The last correction of a label
+counts; one without spans says that there is none. A file that was written again (chapters put in)
+keeps its corrections if its name and its length are the same.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ from clipping.media.probe import probe
 
 BY_COMMAND = "command"
 _SAME_LENGTH = 0.1
-"""Seconds by which the lengths of a file and of its successor of the same name may differ."""
+"""Largest difference in seconds between the length of a file and of its rewritten version."""
 _MOST_KEPT = 100
-"""Corrections of one file that are kept, old ones included, beside the last of each label."""
+"""Most corrections of one file that are kept, besides the last one of each label."""
 
 
 @dataclass(frozen=True)
 class Correction:
-    """A span of a file that a person has named, or that there is none of this label."""
+    """A span that a person has given a label; without times: the file has no such span."""
 
     label: str
     start: float | None
-    """Seconds of media time; None, as the end: there is no such span."""
+    """Seconds of media time; None, like ``end``, if there is no such span."""
     end: float | None
     by: str
-    """How it was said: ``"command"``, ``"edited 01.avtnet.json"``."""
+    """Way in which it was made: ``"command"``, ``"edited 01.avtnet.json"``."""
     when: str
     """ISO 8601, UTC."""
 
 
 def corrections_of(path: Path, cache: Cache) -> tuple[Correction, ...]:
-    """What counts of what was said about a file, in order of time, those that say "none" first.
+    """Return the corrections of a file that count, in order of time; "none" comes first.
 
     Raises:
-        ClippingError: where the file, or what is kept, cannot be read; a person's words are not
-            passed over because of a typing error.
+        ClippingError: if the file, or the file of corrections, cannot be read. A typing error in it
+            is reported, because a person's corrections must not be ignored silently.
     """
-    said: list[Record] = []
+    records: list[Record] = []
     for folder in cache.lasting_folders(path):
-        said += _records(read_corrections(folder / FILE), path, folder, cache)
-    last = {each.label: each for each in sorted(said, key=lambda each: each.when)}
+        records += _records(read_corrections(folder / FILE), path, folder, cache)
+    last = {each.label: each for each in sorted(records, key=lambda each: each.when)}
     found = [one for each in last.values() for one in _corrections(each)]
     return tuple(sorted(found, key=lambda one: (one.start or 0.0, one.end or 0.0, one.label)))
 
@@ -65,10 +65,10 @@ def corrections_of(path: Path, cache: Cache) -> tuple[Correction, ...]:
 def correct(
     path: Path, cache: Cache, label: str, spans: Sequence[Span], by: str = BY_COMMAND
 ) -> None:
-    """Say where the spans of a label are in a file; none of them: that there is none.
+    """Keep a correction: the spans of a label in a file, or none if the file has no such span.
 
     Raises:
-        ClippingError: for a span that is none of this file, or where it cannot be kept.
+        ClippingError: if a span is not within the file, or the correction cannot be written.
     """
     duration = probe(path).duration
     kept = []
@@ -85,13 +85,13 @@ def correct(
 
 
 def undo(path: Path, cache: Cache, label: str | None = None) -> bool:
-    """Take back what was said last (of a label); what was said before counts again.
+    """Remove the last correction (of a label); the one before counts again.
 
     Returns:
-        Whether there was something to take back.
+        True if there was a correction to remove.
 
     Raises:
-        ClippingError: where it cannot be read or written.
+        ClippingError: if the corrections cannot be read or written.
     """
     found = [
         (record.when, folder, record)
@@ -106,9 +106,9 @@ def undo(path: Path, cache: Cache, label: str | None = None) -> bool:
     return True
 
 
-def _corrections(said: Record) -> list[Correction]:
-    spans: Sequence[tuple[float | None, float | None]] = said.spans or [(None, None)]
-    return [Correction(said.label, *span, said.by, said.when) for span in spans]
+def _corrections(record: Record) -> list[Correction]:
+    spans: Sequence[tuple[float | None, float | None]] = record.spans or [(None, None)]
+    return [Correction(record.label, *span, record.by, record.when) for span in spans]
 
 
 def _change(
@@ -117,12 +117,12 @@ def _change(
     duration: float,
     change: Callable[[list[Record]], list[Record]],
 ) -> None:
-    """Change the records of a file in the first folder that takes it."""
+    """Change the records of a file in the first of its folders that can be written."""
     failure = None
     for folder in cache.lasting_folders(path):
         try:
             return _change_in(folder, path, cache, duration, change)
-        except TableError:  # it is there, and what it says would be lost
+        except TableError:  # the file exists and is damaged: writing would lose its contents
             raise
         except ClippingError as error:
             failure = failure or error
@@ -144,14 +144,14 @@ def _change_in(
         records = _newest(change(_records(entries, path, folder, cache)))
         who = cache.called(path, folder), identity.size_bytes, identity.digest
         others = [each for each in entries if each.digest != identity.digest]
-        # An empty one where else those of a file of the same name would count.
+        # An empty entry stays if another file has this name: its corrections would count else.
         if records or any(each.name == who[0] for each in others):
             others.append(Entry(*who, duration, tuple(records)))
-        write_corrections(file, others)  # the one that was changed last is the last
+        write_corrections(file, others)  # the entry that was changed last stands last
 
 
 def _newest(records: Sequence[Record]) -> list[Record]:
-    """Not all of a long history, but of each label what counts."""
+    """Return the newest records, and always the last one of each label."""
     last = {each.label: index for index, each in enumerate(records)}
     first = len(records) - _MOST_KEPT
     return [
@@ -164,7 +164,7 @@ def _without(records: Sequence[Record], last: Record) -> list[Record]:
 
 
 def _records(entries: Sequence[Entry], path: Path, folder: Path, cache: Cache) -> list[Record]:
-    """The records of a file: by who it is, else by its name, where it has the same length."""
+    """Return the records of a file: by its identity, else by its name and length."""
     digest = cache.identity(path).digest
     for each in entries:
         if each.digest == digest:

@@ -1,4 +1,8 @@
-"""A person's edits of the JSON that we wrote: told from our own words, and kept as corrections."""
+"""Find a person's edits of the JSON that we wrote next to a file, and keep them as corrections.
+
+The cache remembers a digest of the JSON and its spans as written. If the digest is another one
+later, a person has edited it, and the spans that differ are corrections.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +21,28 @@ from clipping.text_files import read_text
 
 _WRITTEN = "written timeline"
 _SAME_TIME = 0.0005
+"""Largest difference, in seconds, of two times that are equal: JSON keeps milliseconds."""
 _SAME_CUT = 1.0
-"""Seconds by which the lengths of a file and of the one that an edit is about may differ."""
+"""Largest difference, in seconds, between a file and the duration that its JSON names."""
 
 
 def note_written(
     path: Path, cache: Cache, timeline: Timeline, padding: float = 0.0, file: Path | None = None
 ) -> None:
-    """Remember what our JSON about a file says, so that a person's edit of it can be told.
+    """Remember the JSON about a file as it was written, so that a later edit can be seen.
 
-    To be called when the file was written (:func:`clipping.formats.catalog.write_beside`).
+    To be called after the file was written (:func:`clipping.formats.catalog.write_beside`).
 
     Args:
-        timeline: what was found, before it was padded.
-        file: the JSON file; None: ``NAME.avtnet.json`` beside the media.
+        timeline: the segments before padding.
+        file: the JSON file; None: ``NAME.avtnet.json`` next to the media.
 
     Raises:
-        ClippingError: where it cannot be read back.
+        ClippingError: if it cannot be read back.
     """
     file = _beside(path) if file is None else file
     wide, plain = catalog.padded(timeline, padding).segments, timeline.segments
-    if len(wide) != len(plain):  # some of which nothing was left
+    if len(wide) != len(plain):  # negative padding has removed some
         plain = wide
     rows = [
         [at.label, at.start, at.end, true.start, true.end]
@@ -48,17 +53,16 @@ def note_written(
 
 
 def take_edits(path: Path, cache: Cache, file: Path | None = None) -> list[Correction]:
-    """What a person changed in our JSON about a file since it was written, kept as corrections.
+    """Keep a person's changes of our JSON about a file as corrections, and return them.
 
-    Labels whose times are as they were written are left out, so they are still searched. An edit
-    is taken once: undone, it stays undone. A JSON of which is not known that we wrote it is
-    left alone.
+    Labels whose times are unchanged become no corrections, so they are searched again. An edit is
+    taken once; if it is undone later, it stays undone. A JSON that we have not written is ignored.
 
     Args:
         file: as for :func:`note_written`.
 
     Raises:
-        ClippingError: where the edit cannot be understood; writing the file anew would lose it.
+        ClippingError: if the edit cannot be understood; writing the file again would lose it.
     """
     file = _beside(path) if file is None else file
     name = f"{_WRITTEN} {_called(path, file)}"
@@ -73,7 +77,7 @@ def take_edits(path: Path, cache: Cache, file: Path | None = None) -> list[Corre
     if edited.duration and abs(edited.duration - duration) > _SAME_CUT:
         raise TableError(
             f"{file}: was edited, for a file of {edited.duration:g} s; {path.name} has "
-            f"{duration:g} s: mend its duration, or delete it"
+            f"{duration:g} s: correct its duration, or delete it"
         )
     written = [Segment(start, end, label) for label, start, end, *_ in known["segments"]]
     true = {
@@ -86,7 +90,7 @@ def take_edits(path: Path, cache: Cache, file: Path | None = None) -> list[Corre
         before, now = _spans(written, label), _spans(edited.segments, label)
         if _same(before, now):
             continue
-        # An end that was not touched is where it was found, not where padding put it.
+        # An end that was not edited is kept without its padding.
         spans = [
             (
                 true.get((label, ("start", start)), start),
@@ -102,11 +106,11 @@ def take_edits(path: Path, cache: Cache, file: Path | None = None) -> list[Corre
 
 
 def written_json(path: Path, name: str, folder: Path | None) -> Path:
-    """Where ``locate --write json`` puts the JSON about a file.
+    """Return the path to which ``locate --write json`` writes the JSON about a file.
 
     Args:
-        name: what the episode is called, with the folders below the one that was searched.
-        folder: that of ``--write_to``; None: beside the media.
+        name: the episode's name, with the folders below the one that was searched.
+        folder: that of ``--write_to``; None: next to the media.
     """
     if folder is None:
         return _beside(path)

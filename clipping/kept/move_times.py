@@ -1,4 +1,4 @@
-"""Times of another cut of an episode, put where they belong in this one."""
+"""Convert times of another release of an episode to this one, which may be cut differently."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from clipping.repeats.shared import Shared, compare
 from clipping.segments import Segment, Timeline
 
 _REACH = 2.0
-"""Seconds that an end may lie outside what two releases share: a logo, a moment of black."""
+"""Most seconds that an end may lie outside a stretch that both releases share: a logo, black."""
 _LEAST_SHARED = 0.5
-"""Of a segment that must be in both releases."""
+"""Smallest share of a segment that must be in both releases."""
 _LEAST_ELSEWHERE = 0.8
-"""The same of one that is out of the episode's order."""
+"""The same for a segment that is elsewhere than the episode's order would have it."""
 _MOST_LONGER = 1.5
-"""Times its length that a segment may have here: more was cut in, and that is not to be skipped."""
+"""Largest ratio of a segment's new length to its old one: a longer one has story cut into it."""
 _OVERLAP = 1.0
-"""Seconds by which two stretches that follow each other may overlap: their ends are not exact."""
+"""Most seconds by which two consecutive stretches may overlap, because their ends are not exact."""
 _SAME_LENGTH = 5.0
-"""Seconds by which a segment and the theme that it is may differ: whoever wrote times of another
-cut stopped the clock by hand."""
+"""Largest difference in seconds between a segment and its theme: times in databases are mostly
+stopped by hand."""
 
 
 @dataclass(frozen=True)
 class Moved:
-    """The segments at their new times, and what became of the others."""
+    """The segments at their new times, and the reasons for those left out."""
 
     timeline: Timeline
     left_out: tuple[str, ...]
-    """A line for each segment that is not in this cut, or not known to be."""
+    """A line for each segment that was not found in this release."""
 
 
 def move_times(
@@ -44,26 +44,27 @@ def move_times(
     themes: Sequence[Theme] = (),
     settings: SharedSettings | None = None,
 ) -> Moved:
-    """Move the segments of another cut to this file.
+    """Move the segments of another release to this file.
 
-    With the other release at hand, by all that the two share: each end with the offset that the
-    cuts have there, so what was cut in before it, and inside, is allowed for. Without it, by
-    themes: a segment becomes the theme of its role and about its length that is found here.
+    With ``other``, each end is moved by the offset of the shared stretch in which it lies, so that
+    scenes cut in before it, or inside the segment, are allowed for. Without it, a segment becomes
+    the theme of its role, and of about its length, that is found in this file.
 
     Args:
-        timeline: in seconds of the other cut.
+        timeline: in seconds of the other release.
         fingerprint: of this file.
-        other: prints of the other release.
-        themes: those of the library, used where there is no ``other``.
+        other: fingerprint of the other release.
+        themes: of the library; used only without ``other``.
 
     Raises:
-        ClippingError: where neither is given, or a file can no longer be read.
+        ClippingError: if neither is given, or a file can no longer be read.
     """
     settings = settings or SharedSettings()
     if other is not None:
         shared = compare(other, fingerprint, settings)
         longest = sorted(shared, key=lambda each: -each.a.segment.duration)
-        # What is not where the episode's order would have it may still be elsewhere.
+        # First the stretches in the episode's order; a segment that they miss (an opening moved
+        # behind the prologue) may still be in a stretch of its own.
         chains = [_chain(shared), *([each] for each in longest)]
         by = f"moved by what is shared with {other.path.name}"
         tried = [
@@ -92,7 +93,7 @@ def move_times(
 def _by_release(
     segment: Segment, chains: Iterable[Sequence[Shared]], duration: float
 ) -> Segment | str:
-    """The segment in this file, or why there is none."""
+    """Return the segment in this file, or the reason why it is left out."""
     for number, chain in enumerate(chains):
         least = _LEAST_ELSEWHERE if number else _LEAST_SHARED
         inside = [each for each in chain if segment.overlap(each.a.segment) > 0]
@@ -101,7 +102,7 @@ def _by_release(
             continue
         first = min(inside, key=lambda each: (each.a.segment.start, -each.a.segment.duration))
         last = max(inside, key=lambda each: (each.a.segment.end, each.a.segment.duration))
-        # An end outside what is shared must not reach into what comes before it, or behind it.
+        # An end outside the shared stretches must not reach into the one before, or the next.
         before = [each.b.segment.end for each in chain if each.b.segment.end <= _middle(first)]
         behind = [each.b.segment.start for each in chain if each.b.segment.start >= _middle(last)]
         start = max(0.0, *before, _at(segment.start, first))
@@ -116,23 +117,26 @@ def _middle(shared: Shared) -> float:
 
 
 def _at(time: float, shared: Shared) -> float:
-    """A time of the other cut in this one, by a stretch that the segment has to do with.
+    """Convert a time of the other release by one shared stretch.
 
-    Up to ``_REACH`` outside the stretch it is the same way outside; what lies further out was cut
-    off, and the stretch's own end is the answer.
+    Up to ``_REACH`` outside the stretch the distance to its end is kept. A time further out was cut
+    off in this release, and becomes the end of the stretch.
     """
     a, b = shared.a.segment, shared.b.segment
     if time <= a.start:
         return b.start - (a.start - time if a.start - time <= _REACH else 0.0)
     if time >= a.end:
         return b.end + (time - a.end if time - a.end <= _REACH else 0.0)
-    # Not one offset: the clocks of two releases may run apart a little.
+    # Interpolated, because the speeds of two releases may differ a little (25 for 23.976 frames).
     return b.start + (time - a.start) * b.duration / a.duration
 
 
 def _chain(shared: Sequence[Shared]) -> list[Shared]:
-    """The stretches that lie in the same order in both, of these the most seconds: the episode
-    itself, without an opening's likeness to the ending of the same song."""
+    """Return the stretches in the same order in both releases that cover the most seconds.
+
+    This is the episode itself. It leaves out stretches that cross it, such as an opening that is
+    similar to an ending with the same song. Weighted longest increasing subsequence, O(n²).
+    """
     ordered = sorted(shared, key=lambda each: each.a.segment.start)
     best: list[tuple[float, list[Shared]]] = []
     for each in ordered:
@@ -153,7 +157,7 @@ def _by_themes(
     themes: Sequence[Theme],
     settings: SharedSettings,
 ) -> list[tuple[Segment, Segment | str]]:
-    """Each segment, and the theme found here that it is, or why it is none."""
+    """Return each segment with the theme that it is in this file, or the reason why it is none."""
     found = find_themes(fingerprint, themes, settings)
     tried: list[tuple[Segment, Segment | str]] = []
     for segment in segments:

@@ -1,7 +1,7 @@
-"""A theme: an opening's or an ending's sound and pictures, kept so that other files are searched.
+"""A theme: sound and pictures of an opening or an ending, kept to search other files for it.
 
-A file of the library holds the sound itself (8 kHz, 16 bits, packed: some 0.9 MB for 90 s), so
-that the ends of what is found are exact to the sample, and the pictures' words, 25 a second.
+A file of the library holds the sound itself (8 kHz, 16 bits, packed: about 0.9 MB for 90 s), so
+that found ends are exact to the sample, and fingerprints of the pictures, 25 a second.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from clipping.tensor_file import Form, open_tensor_file, to_bytes
 
 SUFFIX = ".theme"
 SHORTEST, LONGEST = 3.0, 600.0
-"""Seconds of a theme."""
+"""Seconds of the shortest and the longest theme."""
 MOST_BYTES = 16 << 20
 FORM = Form("avtnet theme", 1, MOST_BYTES, "a theme")
 _LOUDEST = 32767
@@ -48,24 +48,24 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True, eq=False)
 class Theme:
-    """What is remembered of an opening, an ending or any other piece.
+    """An opening, an ending or another piece that is remembered.
 
     Raises:
-        FeatureError: where it has neither sound nor pictures, or a length that no theme has.
+        FeatureError: if it has neither sound nor pictures, or its length or name is impossible.
     """
 
     name: str
-    """One line of text; what it is called by."""
+    """Its name, one line of text."""
     role: str
-    """``"opening"``, ``"ending"`` …: what its place in a file is called."""
+    """Label of the places where it is found: ``"opening"``, ``"ending"`` …"""
     duration: float
     """Seconds."""
     sound: np.ndarray | None = field(repr=False)
-    """int16 (samples,) mono at ``clipping.repeats.refine.RATE`` Hz; None where it has no sound."""
+    """int16 (samples,) mono at ``clipping.repeats.refine.RATE`` Hz; None without sound."""
     looks: np.ndarray | None = field(repr=False)
-    """uint32 (looks, 2): the words of the pictures, 25 a second; None where it has none."""
+    """uint32 (looks, 2): fingerprints of the pictures, 25 a second; None without pictures."""
     source: Mapping[str, Any]
-    """Where it is from: file, start, end, when."""
+    """Its origin: file, start, end, when."""
 
     def __post_init__(self) -> None:
         if not SHORTEST <= self.duration <= LONGEST:
@@ -79,7 +79,7 @@ class Theme:
 
     @cached_property
     def fingerprint(self) -> FileFingerprint:
-        """The theme as one file among others, its first sample being its second 0."""
+        """The theme as if it were a media file that begins with its first sample."""
         sound = picture = None
         if self.sound is not None:
             words = sound_words([self.sound.astype(np.float32) / _LOUDEST])
@@ -95,7 +95,7 @@ class Theme:
         )
 
     def _read(self, first: int, count: int) -> np.ndarray:
-        """Samples of the sound; zeros outside."""
+        """Return samples of the sound; zeros outside."""
         assert self.sound is not None
         samples = np.zeros(count, np.float32)
         begin, end = max(0, first), min(len(self.sound), first + count)
@@ -104,7 +104,7 @@ class Theme:
         return samples / _LOUDEST
 
     def _look(self, times: list[float]) -> np.ndarray:
-        """The pictures' words at these times; blank outside."""
+        """Return the fingerprints of the pictures at these times; zeros outside."""
         assert self.looks is not None
         at = np.floor(np.asarray(times) * LOOKS_A_SECOND + 1e-6).astype(int)
         inside = (at >= 0) & (at < len(self.looks))
@@ -123,15 +123,15 @@ def make_theme(
     stream: int | str | None = None,
     pictures: bool = True,
 ) -> Theme:
-    """Remember a span of a file.
+    """Make a theme of a span of a file.
 
     Args:
         role: None: an opening in the first half of the file, else an ending.
         stream: as for :func:`clipping.media.sound.read_audio`.
-        pictures: whether the pictures are remembered too, where there are any.
+        pictures: keep the pictures too, if the file has any.
 
     Raises:
-        ClippingError: where the file cannot be read, or the span is none of a theme's.
+        ClippingError: if the file cannot be read, or the span is outside of it, too short or long.
     """
     info = probe(path)
     if not 0 <= start < end <= info.duration + 1:
@@ -161,16 +161,16 @@ def make_theme(
 
 
 def theme_path(library: Path, name: str) -> Path:
-    """Where a theme is kept; its name is no path."""
+    """Return the path of a theme's file: a hash, because a name may hold any characters."""
     named = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16)
     return library / f"{named.hexdigest()}{SUFFIX}"
 
 
 def save_theme(theme: Theme, library: Path) -> Path:
-    """Keep a theme in a library, whole or not at all, in place of one of that name.
+    """Write a theme into a library, whole or not at all; one of the same name is replaced.
 
     Raises:
-        ClippingError: where it cannot be written.
+        ClippingError: if it cannot be written.
     """
     tensors = {}
     if theme.sound is not None:
@@ -192,13 +192,13 @@ def save_theme(theme: Theme, library: Path) -> Path:
 
 
 def load_theme(path: Path) -> Theme:
-    """Read a theme, trusting nothing in its file.
+    """Read a theme without trusting its file.
 
     Raises:
-        FeatureError: naming the file, where it is missing, damaged or of another version.
+        FeatureError: naming the file, if it is missing, damaged or of another version.
     """
-    with open_tensor_file(path, FORM) as told:
-        stored, about = told.stored, told.about
+    with open_tensor_file(path, FORM) as file:
+        stored, about = file.stored, file.about
         count, duration = about["samples"], float(about["duration"])
         if not SHORTEST <= duration <= LONGEST:
             raise FeatureError(f"it claims to last {duration} s")
@@ -213,7 +213,7 @@ def load_theme(path: Path) -> Theme:
             if kind != "U32" or len(shape) != 2 or shape[1] != 2 or not shape[0]:
                 raise FeatureError(f"looks must be U32 (looks, 2), got {kind} {shape}")
             tensors["looks"] = stored.get_tensor("looks")
-        told.check(tensors)
+        file.check(tensors)
         sound = None
         if count is not None:
             sound = np.empty(count, np.int16)

@@ -1,4 +1,4 @@
-"""Remembered openings and endings, and where they are in other files."""
+"""Find the openings and endings of the theme library in files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from clipping.repeats.file_fingerprint import FileFingerprint, SharedSettings
 from clipping.repeats.shared import Shared, compare
 
 LEAST_SHARE = 0.5
-"""Of a theme that must be in a file: less of it is a quotation."""
+"""Smallest share of a theme that must be in a file; less of it is a quotation."""
 
 _SNAP_SECONDS = 2.0
-"""Where no more than this is missing at an end (a fade, silence, talk over it), the theme is there
-whole."""
+"""Most seconds that may be missing at an end (a fade, silence, speech over it) of a whole theme."""
 
 SHORTEST_PIECE = 4.0
-"""Seconds between two cuts of a release from which the piece tells where its times went."""
+"""Seconds of the shortest stretch that two releases share and that times are moved by."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +30,20 @@ class FoundTheme:
     start: float
     end: float
     score: float
-    """Agreement of the fingerprints, 0 as strangers to 1 the same."""
+    """Agreement of the fingerprints: 0 as of unrelated sounds, 1 equal."""
     exact: bool
-    """Whether the ends are those of the sound's own samples."""
+    """True if the ends were placed to the sample of the sound."""
     share: float
-    """How much of the theme is there: 1 is all of it."""
+    """Share of the theme that is in the file, 0..1."""
 
 
 def library_folder() -> Path:
-    """Where themes are kept when no other folder is named."""
+    """Return the user's own folder of themes."""
     return data_of_user() / "themes"
 
 
 def read_library(folder: Path) -> tuple[list[Theme], list[str]]:
-    """All themes of a library by name, and what is wrong with files that are none."""
+    """Return the themes of a library in order of name, and messages about damaged files."""
     themes, problems = [], []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
@@ -57,16 +56,16 @@ def read_library(folder: Path) -> tuple[list[Theme], list[str]]:
 def find_themes(
     fingerprint: FileFingerprint, themes: Sequence[Theme], settings: SharedSettings | None = None
 ) -> list[FoundTheme]:
-    """Where themes are in a file, in order of time; of several at one place the best.
+    """Return the places of themes in a file, in order of time; of several at one place the best.
 
-    A theme is found wherever it lies, as often as it is there, and whole: where up to 2 s at
-    an end are too quiet or talked over, its remembered length tells where it ends.
+    A theme may be anywhere in the file, and more than once. If up to 2 s at an end are too quiet or
+    have speech over them, the theme's own length decides the end.
 
     Args:
-        settings: how to compare; ``shortest`` is of no matter, half of a theme must be there.
+        settings: of the comparison; ``shortest`` is not used: half of a theme must be there.
 
     Raises:
-        MediaError: where the file can no longer be read.
+        MediaError: if the file can no longer be read.
     """
     settings = settings or SharedSettings()
     found: list[FoundTheme] = []
@@ -87,6 +86,7 @@ def find_themes(
 
 
 def _whole(theme: Theme, shared: Shared, duration: float) -> FoundTheme:
+    """Return a shared stretch, lengthened to all of the theme if little is missing."""
     before = shared.a.segment.start
     behind = theme.duration - shared.a.segment.end
     start, end = shared.b.segment.start, shared.b.segment.end
@@ -97,6 +97,6 @@ def _whole(theme: Theme, shared: Shared, duration: float) -> FoundTheme:
 
 
 def _same_place(one: FoundTheme, other: FoundTheme) -> bool:
-    """Whether most of the shorter one lies inside the other."""
+    """Return whether most of the shorter one lies inside the other."""
     both = min(one.end, other.end) - max(one.start, other.start)
     return both > 0.5 * min(one.end - one.start, other.end - other.start)

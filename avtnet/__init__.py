@@ -5,8 +5,9 @@ Importing it costs nothing: each public name is loaded when it is first used.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from clipping.extra import extra_module
 
 if TYPE_CHECKING:
     from avtnet.classic.config import ModelConfig, TrainConfig
@@ -38,5 +39,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
+        return getattr(extra_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from avtnet.search import outputs
-from avtnet.search.episodes import search
-from avtnet.search.networks import check_weights
 from avtnet.search.request import LocateConfig
 from clipping.config import parse, run
 from clipping.errors import ClippingError
 from clipping.segments import Timeline
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PROG = "python -m avtnet.locate"
 
@@ -73,6 +71,8 @@ def locate_all(config: LocateConfig) -> list[Timeline]:
     Raises:
         ClippingError: where an input does not exist, or the weights cannot be used.
     """
+    from avtnet.search.episodes import search
+
     return [located.timeline for located in search(config)]
 
 
@@ -83,6 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(config: LocateConfig) -> int:
+    # Not above: the help of the command needs none of them.
+    from rich.console import Console
+
+    from avtnet.search import outputs
+    from avtnet.search.episodes import search
+    from avtnet.search.networks import check_weights
+
     notes = Console(stderr=True, soft_wrap=True, markup=False)
     outputs.check_outputs(config)
     check_weights(config)  # a wrong one is told before a season is made

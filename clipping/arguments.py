@@ -1,84 +1,112 @@
-"""The words of a command line, put the way jsonargparse wants them.
+"""The words of a command line as values by the dotted names of a dataclass's fields.
 
-What it leaves out is done here: bare ``--flag`` switches, several words for a tuple, dashes in
-names, words without an option anywhere among the others, ``--config`` that never beats an option.
+Options stand anywhere among other words; a tuple takes several words; ``--flag`` and ``--no-flag``
+switch a bool; hyphens and underscores in names are the same; ``--config`` never beats an option.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import re
-import typing
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
-
-def field_types(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Every dotted name of a dataclass of dataclasses, and its type."""
-    hints = typing.get_type_hints(config)
-    types: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        kind = hints[field.name]
-        types[prefix + field.name] = kind
-        if dataclasses.is_dataclass(kind):
-            types |= field_types(kind, f"{prefix}{field.name}.")
-    return types
+from clipping.errors import ConfigError
+from clipping.values import Word, Words, field_types, item_type, option_of
 
 
-def arrange(
-    config: type, argv: Sequence[str], positional: str | None = None
-) -> tuple[list[str], list[str]]:
-    """The options of a command line, and its words without one (those for ``positional``).
+@dataclass
+class Arguments:
+    """What a command line says."""
 
-    Each option becomes one word, ``--name=value``; files of settings come first, so that the
-    other options beat them. What is no option of ``config`` stays as it is, for the parser to
-    refuse.
+    files: list[tuple[str, Path]] = field(default_factory=list)
+    """Files of settings: the group they are of ("" for all), and where; the whole before parts."""
+    options: dict[str, Word | Words] = field(default_factory=dict)
+    """By dotted name."""
+    plain: list[str] = field(default_factory=list)
+    """Words without an option."""
+    asks: set[str] = field(default_factory=set)
+    """Of help and print_config, those that are given."""
+
+
+def read_words(
+    config: type, argv: Sequence[str], positional: str | None = None, *, known_only: bool = True
+) -> Arguments:
+    """Sort the words of a command line.
+
+    Args:
+        known_only: refuse what ``config`` does not have; else it is left out.
+
+    Raises:
+        ConfigError: for an option that ``config`` does not have (with the nearest right one), or
+            one without its value.
     """
     types = field_types(config)
-    files: list[str] = []
-    options: list[str] = []
+    found = Arguments()
     tuples: dict[str, list[str]] = {}
-    plain: list[str] = []
     words = deque(argv)
+    problems = []
     while words:
         word = words.popleft()
         if word == "--":
-            plain += words
+            found.plain += words
             break
         if not _is_option(word):
-            plain.append(word)
+            found.plain.append(word)
             continue
         typed, equals, value = word.partition("=")
-        name = "output" if typed in ("-o", "--out") else typed[2:].replace("-", "_")
-        if iskeyword(name):  # no field can be called so: from_ is --from
-            name += "_"
+        name = _name(typed)
         kind = Path if name == "config" else types.get(name)
-        if kind is None:
-            switch = name.removeprefix("no_")
-            options.append(f"--{switch}=false" if types.get(switch) is bool else word)
+        switch = name.removeprefix("no_")
+        if name in ("help", "print_config") and kind is None:
+            found.asks.add(name)
+        elif kind is None and types.get(switch) is bool and typed.startswith("--") and not equals:
+            found.options[switch] = Word("false")
+        elif kind is None or not (typed.startswith("--") or typed == "-o"):
+            problems.append(_unknown(typed, types))
         elif kind is bool:
             if not equals:
                 said = bool(words) and words[0].lower() in ("true", "false")
                 value = words.popleft() if said else "true"
-            options.append(f"--{name}={value}")
-        elif name == positional or _item(kind) is not None:
-            gathered = plain if name == positional else tuples.setdefault(name, [])
-            gathered += [value] if equals else []
+            found.options[name] = Word(value)
+        elif name == positional or item_type(kind) is not None:
+            gathered = found.plain if name == positional else tuples.setdefault(name, [])
+            given = [value] if equals else []
             while not equals and words and not _is_option(words[0]):
-                gathered.append(words.popleft())
+                given.append(words.popleft())
+            if not given and name != positional:
+                problems.append(f"{option_of(name)}: expected one argument or more")
+            gathered += given
         else:
             if not equals and words and not _is_option(words[0]):
                 equals, value = "=", words.popleft()
-            is_file = name == "config" or dataclasses.is_dataclass(kind)
-            (files if is_file else options).append(f"--{name}{equals}{value}")
+            if not equals:
+                problems.append(f"{option_of(name)}: expected one argument")
+            elif name == "config" or dataclasses.is_dataclass(kind):
+                found.files.append(("" if name == "config" else name, Path(value)))
+            else:
+                found.options[name] = Word(value)
+    if problems and known_only and "help" not in found.asks:
+        raise ConfigError("; ".join(problems))
+    if positional is None and found.plain and known_only and "help" not in found.asks:
+        raise ConfigError(f"unrecognized arguments: {' '.join(found.plain)}")
     # The whole before its groups: --config, then --model FILE, then --model.part FILE.
-    files.sort(key=lambda word: (not word.startswith("--config"), word.split("=")[0].count(".")))
+    found.files.sort(key=lambda each: (each[0] != "", each[0].count(".")))
     for name, items in tuples.items():
-        options.append(f"--{name}={_listed(items, _item(types[name]))}" if items else f"--{name}")
-    return files + options, plain
+        found.options[name] = Words(_items(items, item_type(types[name]), name))
+    return found
+
+
+def _name(typed: str) -> str:
+    """The field that an option names."""
+    short = {"-o": "output", "--out": "output", "-h": "help"}
+    name = short.get(typed, typed.removeprefix("--").replace("-", "_"))
+    return f"{name}_" if iskeyword(name) else name  # no field can be called so: from_ is --from
 
 
 def _is_option(word: str) -> bool:
@@ -86,24 +114,25 @@ def _is_option(word: str) -> bool:
     return len(word) > 1 and word[0] == "-" and not re.match(r"-\.?\d", word)
 
 
-def _item(kind: Any) -> Any:
-    """The type of a tuple's items, also in ``tuple[…] | None``; None for what is no tuple."""
-    for choice in (kind, *typing.get_args(kind)):
-        if typing.get_origin(choice) is tuple:
-            return typing.get_args(choice)[0]
-    return None
+def _unknown(typed: str, types: Mapping[str, Any]) -> str:
+    options = {option_of(name): name for name in types}
+    near = difflib.get_close_matches(typed.replace("_", "-"), options, n=1, cutoff=0.5)
+    return f"unrecognized arguments: {typed}" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _listed(words: list[str], item: Any) -> str:
-    """The words for a tuple as a YAML list on one line."""
+def _items(words: list[str], item: Any, name: str) -> list[str]:
+    """The items of a tuple: the words, or those of a single word that holds a list."""
     if len(words) == 1 and words[0][:1] == "[" and words[0][-1:] == "]":
-        return words[0]
+        import yaml
+
+        try:
+            listed = yaml.load(words[0], yaml.BaseLoader)
+        except yaml.YAMLError:
+            listed = None
+        if isinstance(listed, list) and all(isinstance(each, str) for each in listed):
+            return listed
+        if item is not Path:
+            raise ConfigError(f"{option_of(name)}: Expected a list, got {words[0]!r}")
     if len(words) == 1 and item is not Path:
-        words = words[0].split(",")
-    return f"[{', '.join(words if item in (int, float) else map(_quoted, words))}]"
-
-
-def _quoted(text: str) -> str:
-    """A YAML string; what YAML will not have in a file stands in escapes."""
-    plain = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
-    return f'"{"".join(plain)}"'
+        return words[0].split(",")
+    return words

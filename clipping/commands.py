@@ -8,6 +8,8 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from clipping.extra import ExtraMissing, extra_imports
+
 Commands = Mapping[str, tuple[str, str]]
 """The name of each command, the module with its ``main``, and a phrase that says what it does."""
 COLUMNS = 80
@@ -37,7 +39,11 @@ def dispatch(
     if name in commands:
         module, _ = commands[name]
         try:
-            command = importlib.import_module(module).main
+            with extra_imports():
+                command = importlib.import_module(module).main
+        except ExtraMissing as error:
+            print(f"{prog} {words[0]}: {error}", file=sys.stderr)
+            return 1
         except KeyboardInterrupt:  # torch takes a second; later Ctrl-C is the command's
             print(f"{prog}: interrupted", file=sys.stderr)
             return 130

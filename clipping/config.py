@@ -1,25 +1,22 @@
 """Settings: a frozen dataclass is filled from defaults, YAML and the command line, in that order.
 
 The dataclass is the only place where a default and its help text (the docstring under the field)
-stand. jsonargparse does the parsing; this file adds the nearest right name for an unknown key,
-plain help, and one way to run a command.
+stand. An unknown key is told with the nearest right name; there is one way to run a command.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import difflib
 import io
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from clipping import plugins
-from clipping.arguments import arrange, field_types
+from clipping.arguments import Arguments, read_words
 from clipping.errors import ClippingError, ConfigError
+from clipping.values import Words, build, convert, field_types, merged, nested, option_of, unknown
 
 Config = TypeVar("Config")
 
@@ -37,36 +34,37 @@ def parse(
         positional: the field (a tuple of strings) that takes the words without an option; its help
             is ``field(metadata={"help": …})``.
 
-    ``--some-name`` is as good as ``--some_name``, ``--flag`` and ``--no-flag`` switch a bool, and
+    ``--some_name`` is as good as ``--some-name``, ``--flag`` and ``--no-flag`` switch a bool, and
     ``-o`` is short for ``--output``. A tuple takes one word or several (``--labels opening
     ending``), given at once or by repeating the option; a single word may hold a list
     (``[opening, ending]``), or commas where the items are no paths (``opening,ending``). Words of
-    the command line beat ``--config``, wherever it stands among them. Every command takes
-    ``--plugin FILE.py`` (:mod:`clipping.plugins`), which a YAML file cannot.
+    the command line beat ``--config``, wherever it stands among them. ``--print-config`` prints
+    all settings as YAML. Every command takes ``--plugin FILE.py`` (:mod:`clipping.plugins`), which
+    a YAML file cannot.
 
     Raises:
-        SystemExit: 2 on wrong usage (after a message), 0 after ``--help``.
+        SystemExit: 2 on wrong usage (after a message), 0 after ``--help`` and ``--print-config``.
     """
     try:
         argv = plugins.take_option(sys.argv[1:] if argv is None else argv)
-    except ConfigError as error:
-        refuse(prog, error)
-    parser = _parser(config, prog, positional)
-    options, words = arrange(config, argv, positional)
-    given = positional is not None and bool(words)
-    try:
-        for option in options:
-            if option.startswith("--config="):
-                check_yaml(option.removeprefix("--config="))
-        # The words without an option go past the parser: names of files may hold bytes that no
-        # YAML can. It is told only that there are some.
-        namespace = parser.parse_args([*options, "--", "[]"] if given else options + words)
-        if given:
-            namespace[positional] = tuple(words)
-        return _instantiate(parser, config, namespace)
+        words = read_words(config, argv, positional)
+        if "help" in words.asks:
+            from clipping.option_help import help_text
+
+            print(help_text(config, prog, positional), end="")
+            raise SystemExit(0)
+        found = _filled(config, words, positional)
     except (ConfigError, ValueError) as error:
-        parser.error(str(error))
-        raise  # never reached: error() exits
+        from clipping.option_help import usage_text
+
+        print(usage_text(config, prog, positional), file=sys.stderr)
+        refuse(prog, " ".join(str(error).split()))
+    if "print_config" in words.asks:
+        import yaml
+
+        print(yaml.safe_dump(dump(found), sort_keys=False, allow_unicode=True), end="")
+        raise SystemExit(0)
+    return found
 
 
 def load(config: type[Config], path: Path | str, overrides: Sequence[str] = ()) -> Config:
@@ -76,15 +74,31 @@ def load(config: type[Config], path: Path | str, overrides: Sequence[str] = ()) 
         ConfigError: naming the file, for an unknown key (with the nearest right name), a wrong
             type, or a value out of range.
     """
-    parser = _parser(config, str(path), None)
-    parser.exit_on_error = False
-    import jsonargparse
-
     try:
-        options, words = arrange(config, [f"--config={path}", *overrides])
-        return _instantiate(parser, config, parser.parse_args(options + words))
-    except (jsonargparse.ArgumentError, ConfigError, ValueError, OSError) as error:
-        raise ConfigError(f"{path}: {_explain(config, str(error))}") from error
+        return _filled(config, read_words(config, [f"--config={path}", *overrides]), None)
+    except (ConfigError, ValueError) as error:
+        told = str(error)
+        raise ConfigError(told if told.startswith(f"{path}: ") else f"{path}: {told}") from error
+
+
+def _filled(config: type[Config], words: Arguments, positional: str | None) -> Config:
+    """The defaults, the files and the options, one over the other; each is checked by itself."""
+    types = field_types(config)
+    values: dict[str, Any] = {}
+    for name, path in words.files:
+        held = check_yaml(path)
+        try:
+            _check_names(held, name, types)  # a wrong one is told with the file that it is in
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+        values = merged(values, nested(name, held) if name else held)
+    for name, value in words.options.items():
+        if name != positional:
+            convert(types[name], value, option_of(name))
+        values = merged(values, nested(name, value))
+    if positional is not None and words.plain:
+        values[positional] = Words(words.plain)
+    return build(config, values)
 
 
 def dump(config: Any) -> dict[str, Any]:
@@ -106,14 +120,12 @@ def restore(config: type[Config], values: dict[str, Any]) -> Config:
     Raises:
         ConfigError: for an unknown key, a wrong type, or a value out of range.
     """
-    import jsonargparse
-
-    parser = _parser(config, config.__name__, None)
-    parser.exit_on_error = False
     try:
-        return _instantiate(parser, config, parser.parse_object(values))
-    except (jsonargparse.ArgumentError, ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{config.__name__}: {_explain(config, str(error))}") from error
+        if not isinstance(values, Mapping):
+            raise ConfigError("must be a mapping")
+        return build(config, values)
+    except (ConfigError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{config.__name__}: {error}") from error
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -151,8 +163,8 @@ def refuse(prog: str, error: object) -> NoReturn:
     raise SystemExit(2)
 
 
-def check_yaml(path: str) -> dict[str, Any]:
-    """Return the settings in a YAML file, unchecked; jsonargparse's errors do not name the file.
+def check_yaml(path: Path | str) -> dict[str, Any]:
+    """Return the settings in a YAML file, unchecked.
 
     Raises:
         ConfigError: if it cannot be read, is no YAML, or holds no settings.
@@ -165,7 +177,7 @@ def check_yaml(path: str) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not YAML, which is UTF-8 text") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         told = " ".join(str(error).split()).replace('"<unicode string>"', "it")
         raise ConfigError(f"{path}: not YAML: {told}") from error
     if not isinstance(values, dict):
@@ -173,84 +185,15 @@ def check_yaml(path: str) -> dict[str, Any]:
     return values
 
 
-def _parser(config: type, prog: str, positional: str | None) -> Any:
-    import jsonargparse
-
-    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-
-    class HelpFormatter(jsonargparse.DefaultHelpFormatter):
-        def _get_type_str(self, action: Any) -> str | None:
-            text = super()._get_type_str(action)
-            if text is None or text.startswith("Literal["):  # the choices are shown anyway
-                return None
-            return re.sub(r"<class '(\w+)'>", r"\1", text).replace("Path", "path")
-
-    class Parser(jsonargparse.ArgumentParser):
-        def error(self, message: str, ex: Exception | None = None) -> Any:
-            if not self.exit_on_error:
-                return super().error(message, ex)
-            self.print_usage(sys.stderr)
-            print(f"{self.prog}: error: {_explain(config, message)}", file=sys.stderr)
-            raise SystemExit(2)
-
-    parser = Parser(
-        prog=prog,
-        description=(config.__doc__ or "").strip(),
-        # No option of the parser: a YAML file could then name a plugin, which is code that is run.
-        epilog=f"{plugins.OPTION} FILE.py: {plugins.HELP}",
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--config", action="config", help="YAML file with settings that differ")
-    parser.usage = "%(prog)s [options]"
-    skip = set()
-    if positional is not None:
-        field = next(f for f in dataclasses.fields(config) if f.name == positional)
-        # Without a default of its own where it may be left out: that would hide what the YAML says.
-        optional: dict[str, Any] = {"nargs": "?", "default": argparse.SUPPRESS}
-        required = field.default is dataclasses.MISSING
-        parser.add_argument(
-            positional,
-            type=field_types(config)[positional],
-            help=field.metadata.get("help"),
-            metavar=f"{positional} ...",
-            **({} if required else optional),
-        )
-        parser.usage += f" {positional} ..." if required else f" [{positional} ...]"
-        skip.add(positional)
-    parser.add_class_arguments(config, nested_key=None, skip=skip)
-    told = {each.name: each.metadata.get("help") for each in dataclasses.fields(config)}
-    for action in parser._actions:
-        text = told.get(action.dest)
-        if callable(text):  # it lists the rows of a table, those of plugins too
-            action.help = text()
-    if parser.groups:
-        parser.groups[config.__name__].title = "settings"  # else the docstring once more
-    return parser
-
-
-def _instantiate(parser: Any, config: type[Config], namespace: Any) -> Config:
-    values = parser.instantiate(namespace)
-    names = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
-    taken = {name: values[name] for name in names if name in values}
-    return config(**{k: tuple(v) if isinstance(v, list) else v for k, v in taken.items()})
-
-
-def _explain(config: type, message: str) -> str:
-    """jsonargparse's message on one line, with the nearest right name for an unknown key."""
-    message = re.sub(r'Parser key "([\w.]+)":', r"\1:", " ".join(message.split()))
-    message = re.sub(r"<class '(\w+)'>", r"\1", message)
-    message = re.sub(r"a typing\.Literal\[(.*?)\]", r"one of \1", message)
-    unknown = _UNKNOWN.search(message)
-    if unknown is None:
-        return message
-    group, key = unknown["group"], unknown["argument"] or unknown["option"]
-    wrong = f"{group}.{key}" if group else key
-    near = difflib.get_close_matches(wrong, field_types(config), n=1, cutoff=0.5)
-    return f"{message}; did you mean {near[0]}?" if near else message
-
-
-_UNKNOWN = re.compile(
-    r"unrecognized arguments: -*(?P<argument>[\w.-]+)"
-    r"|(?:Group '(?P<group>[\w.]+)' does not accept option|Option) '(?P<option>[\w.]+)'"
-)
+def _check_names(values: Mapping[Any, Any], group: str, types: Mapping[str, Any]) -> None:
+    """See that a file holds fields only."""
+    for key, value in values.items():
+        name = f"{group}.{key}" if group else str(key)
+        if name not in types:
+            raise ConfigError(unknown(name, types))
+        if dataclasses.is_dataclass(types[name]):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{name}: must be a mapping, got {value!r}")
+            _check_names(value, name, types)
+        else:
+            convert(types[name], value, name)

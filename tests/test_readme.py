@@ -180,7 +180,7 @@ def test_a_wrong_readme_would_be_found(monkeypatch):
     assert len(problems) == 4
     for problem, match in zip(
         problems,
-        ["did you mean method?", "no module clipping.nothing", "none.yaml", "no command 'fly'"],
+        ["did you mean --method?", "no module clipping.nothing", "none.yaml", "no command 'fly'"],
         strict=True,
     ):
         assert match in problem

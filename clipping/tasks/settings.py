@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clipping.arguments import arrange
+from clipping.arguments import read_words
 from clipping.config import check_yaml, parse, refuse, restore
 from clipping.errors import ClippingError, ConfigError
 from clipping.plugins import Row, Table, take_option
@@ -79,14 +79,13 @@ def _named(config: type, argv: Sequence[str]) -> tuple[list[str], str | None]:
         else:
             words.append(f"{option}={value}" if option == "--model" else word)
     name: str | None = None
-    for option in arrange(config, words)[0]:  # files of settings come first
-        option, _, value = option.partition("=")
-        if option == "--model.kind":
-            name = value
-        elif option in ("--config", "--model") and value:
-            values = check_yaml(value)
-            below = values.get("model", {}) if option == "--config" else values
-            name = below.get("kind", name) if isinstance(below, Mapping) else name
+    found = read_words(config, words, known_only=False)
+    for group, path in found.files:
+        values = check_yaml(path)
+        below = values.get("model", {}) if group == "" else values if group == "model" else {}
+        name = below.get("kind", name) if isinstance(below, Mapping) else name
+    told = found.options.get("model.kind", name)
+    name = told if isinstance(told, str) else name
     return words, name if isinstance(name, str) else None
 
 

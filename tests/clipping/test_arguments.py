@@ -76,7 +76,7 @@ def test_files_may_stand_in_the_config(tmp_path):
 def test_files_of_a_wrong_type_in_the_config_are_refused(tmp_path, capsys, text):
     with pytest.raises(SystemExit, match="2"):
         parse("--config", write(tmp_path, text))
-    assert "error: files: Expected a" in capsys.readouterr().err
+    assert "settings.yaml: files: Expected a" in capsys.readouterr().err
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,11 @@ def test_a_tuple_of_the_wrong_length_or_kind_is_refused(words, capsys):
     assert "part.size" in capsys.readouterr().err
 
 
+def test_a_flag_of_a_group_is_switched_both_ways():
+    for words in (["--no-part.quiet"], ["--no_part.quiet"], ["--part.quiet", "false"]):
+        assert parse("--part.quiet", *words).part.quiet is False
+
+
 def test_files_may_stand_anywhere():
     wanted = Settings(("a.mkv", "b.mkv", "c.mkv"), count=2, part=Part(quiet=True))
     assert parse("a.mkv", "--count", "2", "b.mkv", "--part.quiet", "c.mkv") == wanted
@@ -164,7 +169,7 @@ def test_an_option_without_its_value_is_refused(words, capsys):
 def test_an_abbreviation_is_refused_with_the_whole_name(capsys):
     with pytest.raises(SystemExit, match="2"):
         parse("--lab", "x")
-    assert "did you mean labels?" in capsys.readouterr().err
+    assert "did you mean --labels?" in capsys.readouterr().err
 
 
 def test_help_is_short_and_plain(capsys):

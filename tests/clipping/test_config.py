@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from hypothesis import strategies as st
 from clipping import config
 from clipping.commands import dispatch
 from clipping.errors import ClippingError, ConfigError
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,11 @@ class TestParse:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            (["--epoch", "3"], "did you mean epochs?"),
-            (["--optim.lrr", "1"], "did you mean optim.lr?"),
-            (["--use-ampp"], "did you mean use_amp?"),
+            (["--epoch", "3"], "did you mean --epochs?"),
+            (["--optim.lrr", "1"], "did you mean --optim.lr?"),
+            (["--use-ampp"], "did you mean --use-amp?"),
+            (["--use_ampp"], "did you mean --use-amp?"),
+            (["--use-amp=perhaps"], "--use-amp: Expected true or false, got 'perhaps'"),
             (["--epochs", "many"], "epochs"),
             (["--epochs", "1.5"], "epochs"),
             (["--optim.lr", "-1"], "lr is above 0, got -1"),
@@ -148,6 +155,38 @@ class TestParse:
         printed = capsys.readouterr().out
         for words in ("Train a thing.", "what to read", "passes over the data", "step size"):
             assert words in printed
+
+    def test_options_are_shown_with_hyphens_only(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit, match="0"):
+            parse("--help")
+        printed = capsys.readouterr().out
+        shown = set(re.findall(r"--[\w.-]+", printed))
+        assert {"--use-amp", "--no-use-amp", "--epochs", "--optim.lr", "--print-config"} <= shown
+        assert not any("_" in option for option in shown)
+
+    def test_all_settings_are_printed_as_yaml(self, capsys: pytest.CaptureFixture[str]) -> None:
+        for words in (["--print-config"], ["--print_config"]):
+            with pytest.raises(SystemExit, match="0"):
+                parse("--epochs", "3", *words)
+            assert yaml.safe_load(capsys.readouterr().out)["epochs"] == 3
+        with pytest.raises(SystemExit, match="2"):
+            parse("--epochs", "many", "--print-config")
+
+    def test_it_needs_no_package_but_for_files(self) -> None:
+        code = (
+            "import sys\n"
+            "from clipping.config import parse\n"
+            "from avtnet.search.request import LocateConfig\n"
+            "parse(LocateConfig, ['a.mkv', '--rescan'], prog='x', positional='inputs')\n"
+            "ours = {'__main__', 'avtnet', 'clipping', 'ensemble', 'preprocess'}\n"
+            "known = sys.stdlib_module_names | ours\n"
+            "names = {name.partition('.')[0] for name in sys.modules}\n"
+            "print(sorted(n for n in names if n not in known and 'editable' not in n))\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=ROOT
+        )
+        assert done.stdout.strip() == "[]", done.stderr
 
 
 class TestLoad:

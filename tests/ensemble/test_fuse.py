@@ -266,7 +266,7 @@ def test_wrong_usage_is_explained(folder, tmp_path, capsys):
     for complaint, *words in [
         ("--report ends in .csv or .json, got r.txt", "--report", "r.txt"),
         ("--report and --output are one file", "--report", output),
-        ("did you mean missing?", "--mising", "skip"),
+        ("did you mean --missing?", "--mising", "skip"),
         ("Expected one of 'fail', 'skip'", "--missing", "x"),
     ]:
         with pytest.raises(SystemExit, match="2"):

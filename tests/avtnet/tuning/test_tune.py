@@ -164,7 +164,7 @@ def test_nothing_to_learn_from_is_said(series, untrained, tmp_path, capsys):
         with pytest.raises(SystemExit) as ended:
             tune.main([str(series), *words, *wrong])
         assert ended.value.code == 2
-    assert "did you mean steps?" in capsys.readouterr().err
+    assert "did you mean --steps?" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         tune.main([])
     assert "name the labelled episodes" in capsys.readouterr().err

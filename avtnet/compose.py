@@ -6,6 +6,11 @@ these are made of the pieces that AVTNetDense is trained on (:mod:`avtnet.dense_
 
 from __future__ import annotations
 
+from clipping.extra import extra_imports
+
+with extra_imports(__name__):
+    import torch
+
 import math
 import multiprocessing
 import sys
@@ -17,7 +22,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from rich.console import Console
 
 from avtnet.dense.inputs import Example

@@ -7,6 +7,11 @@ validation is in the training: other songs, voices, pictures and typefaces.
 
 from __future__ import annotations
 
+from clipping.extra import extra_imports
+
+with extra_imports(__name__):
+    import torch
+
 import multiprocessing
 import sys
 from collections.abc import Sequence
@@ -14,7 +19,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from avtnet.dense import checkpoint as dense_checkpoint

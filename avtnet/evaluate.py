@@ -10,28 +10,30 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from avtnet.classic.dataset import Window, read_windows, split
-from avtnet.dense.window_answer import ASKED, WindowAnswer
-from avtnet.search.finders import load_finders
+from avtnet.dense.window_answer import WindowAnswer
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
+from clipping.extra import extra_imports
 from clipping.files import atomic_path, require_writable, write_text
 from clipping.judging.episodes import evaluate_episodes, print_episodes, write_episodes
 from clipping.judging.judgement import Case, JudgedSpan, Pictures, judge
 from clipping.judging.metrics import evaluate_positions, signed_errors
 from clipping.judging.report import REPORT, ReportPage, made_now, table_of, write_report
-from clipping.learning.devices import find_device
 from clipping.text_files import csv_text
 from clipping.windows import WINDOW_SECONDS, WindowId, read_labels, read_submission
 from preprocess.features import Features
 from preprocess.features import load as load_features
+
+if TYPE_CHECKING:
+    from avtnet.classic.dataset import Window
+    from avtnet.predict import WindowAnswer
 
 PROG = "python -m avtnet.evaluate"
 SIDES = {"start": "opening ends", "end": "ending starts"}
@@ -97,7 +99,13 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
 
     Raises:
         ClippingError: for missing data or predictions, or weights that cannot be used.
+        ExtraMissing: where torch is not installed.
     """
+    with extra_imports():
+        from avtnet.classic.dataset import Window, read_windows
+        from avtnet.search.finders import load_finders
+        from clipping.learning.devices import find_device
+
     answers: dict[WindowId, WindowAnswer]
     if config.submission is not None:
         labels = read_labels(config.data_root / "labels.txt")
@@ -284,6 +292,8 @@ def _report(evaluation: Evaluation, config: EvaluateConfig) -> ReportPage:
 def _choose(windows: list[Window], config: EvaluateConfig) -> list[Window]:
     if not windows:
         raise ClippingError(f"{config.data_root}: there are no labelled windows")
+    from avtnet.classic.dataset import split
+
     train, val = split(windows, config.data_seed)
     return {"all": windows, "train": train, "val": val}[config.windows]
 

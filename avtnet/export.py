@@ -7,6 +7,11 @@ of this code: what each tensor means stands in the file's metadata.
 
 from __future__ import annotations
 
+from clipping.extra import extra_imports
+
+with extra_imports(__name__):
+    import torch
+
 import hashlib
 import json
 import sys
@@ -19,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from avtnet.classic import checkpoints
@@ -309,7 +313,8 @@ def _halved(model: bytes) -> bytes:
 
 def _with_metadata(model: bytes, about: Mapping[str, Any]) -> bytes:
     """The same model with what is said about it: text as it is, all else as JSON."""
-    import onnx
+    with extra_imports():
+        import onnx
 
     proto = onnx.load_from_string(model)
     told = {

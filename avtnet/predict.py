@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from clipping.extra import extra_imports
+
+with extra_imports(__name__):
+    pass
+
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from clipping.extra import extra_imports
+
+with extra_imports(__name__):
+    import torch
+
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from avtnet.classic import checkpoints

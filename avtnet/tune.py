@@ -5,6 +5,11 @@ The same as ``python -m avtnet.train --init shipped SEASON -o runs/mine``.
 
 from __future__ import annotations
 
+from clipping.extra import extra_imports
+
+with extra_imports(__name__):
+    import torch  # noqa: F401 - missed here, with a remedy
+
 import sys
 from collections.abc import Mapping, Sequence
 

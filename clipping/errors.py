@@ -6,6 +6,7 @@
     - FeatureError      a feature file that is damaged or was made with other settings
     - CheckpointError   weights that cannot be trusted, read or rebuilt
     - ConfigError       a setting that is unknown or out of range
+    - ExtraMissing      a package of an extra that is not installed (clipping.extra)
     - StorageError      storage that failed to answer, and may answer the next time
 
 Every message says what is wrong, in which file or setting, and what would be right. Commands turn

@@ -17,7 +17,6 @@ EXTRAS = {
     "fsspec": "storage",
     "imageio": "video",
     "imageio_ffmpeg": "video",
-    "lightning_fabric": "train",
     "librosa": "librosa",
     "moviepy": "video",
     "onnx": "train",

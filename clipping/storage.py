@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clipping.errors import ClippingError, StorageError
+from clipping.extra import extra_imports
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -278,7 +279,8 @@ def _path(system: AbstractFileSystem, place: str) -> Path:
 
 def _system(url: str) -> tuple[AbstractFileSystem, str]:
     """Return fsspec's file system for a URL, and the place in it."""
-    from fsspec.core import url_to_fs
+    with extra_imports():
+        from fsspec.core import url_to_fs
 
     if "::" in url:
         raise ClippingError(f"{url}: chained URLs (::) cannot be used")

@@ -32,7 +32,8 @@ class FuseConfig:
     output: Path = Path("fused.csv")
     """the fused submission, sorted by window (short: -o)"""
     method: Method = "kmeans"
-    """kmeans: the mean of the larger of two clusters; mean or median: of all positions"""
+    """kmeans: the mean of the larger of two clusters; sklearn: the same by scikit-learn's KMeans;
+    mean or median: of all positions"""
     missing: Literal["fail", "skip"] = "fail"
     """a window that some submissions lack: fail, or skip those submissions and fuse the others"""
     report: Path | None = None

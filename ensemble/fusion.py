@@ -12,7 +12,7 @@ from clipping.errors import ClippingError
 from clipping.windows import WindowId
 from ensemble.kmeans import larger_cluster
 
-Method = Literal["kmeans", "mean", "median"]
+Method = Literal["kmeans", "sklearn", "mean", "median"]
 HALF_AGREEMENT_SECONDS = 2.0
 """Distance from the fused position, in seconds, at which a model counts as half agreeing."""
 
@@ -38,7 +38,7 @@ def fuse_positions(positions: Mapping[str, float], method: Method = "kmeans") ->
 
     ``kmeans`` is the mean of the larger of two clusters (ties: see
     :func:`ensemble.kmeans.larger_cluster`). ``mean`` and ``median`` are those of all positions. The
-    position of a single model is taken as it is.
+    position of a single model is taken as it is. ``sklearn`` is kmeans by scikit-learn's KMeans.
 
     Raises:
         ValueError: for no positions, one that is not finite, or an unknown method.
@@ -47,8 +47,8 @@ def fuse_positions(positions: Mapping[str, float], method: Method = "kmeans") ->
     if not values or not all(map(math.isfinite, values)):
         raise ValueError(f"fusing needs one or more finite positions, got {dict(positions)}")
     outvoted: tuple[str, ...] = ()
-    if method == "kmeans":
-        cluster = larger_cluster(values)
+    if method in ("kmeans", "sklearn"):
+        cluster = larger_cluster(values, "sklearn" if method == "sklearn" else "cuts")
         fused = cluster.mean
         outvoted = tuple(
             model for model, member in zip(models, cluster.members, strict=True) if not member
@@ -58,7 +58,7 @@ def fuse_positions(positions: Mapping[str, float], method: Method = "kmeans") ->
     elif method == "median":
         fused = statistics.median(values)
     else:
-        raise ValueError(f"the method is kmeans, mean or median, got {method!r}")
+        raise ValueError(f"the method is kmeans, sklearn, mean or median, got {method!r}")
     return Fusion(
         position=round(fused, 3),
         confidence=round(agreement(fused, values), 3),

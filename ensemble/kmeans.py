@@ -3,9 +3,10 @@
 K-means from random starts may stop at a poor split (Lloyd's algorithm finds a local optimum only),
 and at another one in the next run. In one dimension an optimal cluster is always an interval of the
 sorted values (Fisher, On Grouping for Maximum Homogeneity, JASA 53, 1958), so the best split is one
-of n - 1 cuts. scikit-learn's KMeans is started from each of them. Its steps never make a split
-worse, and one of the starts is the best split, so the best of its results is the optimum. Results
-are compared in whole microseconds, so that rounding decides no tie.
+of n - 1 cuts. Every cut
+is tried. scikit-learn's KMeans, which the original used, comes to the same if it is started from
+each of them (``engine="sklearn"``, of the extra of that name): its steps never make a split worse.
+Splits are compared in whole microseconds, so that rounding decides no tie.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+
+from clipping.extra import extra_imports
 
 TICKS_PER_SECOND = 1_000_000
 """Values that differ by less than 1 µs count as equal."""
@@ -37,7 +40,7 @@ class Cluster:
     """True if no cluster was larger or tighter than the other, so that no value is outvoted."""
 
 
-def larger_cluster(values: Sequence[float]) -> Cluster:
+def larger_cluster(values: Sequence[float], engine: Literal["cuts", "sklearn"] = "cuts") -> Cluster:
     """Return the larger cluster of the best split of ``values`` (seconds) in two.
 
     The best split has the smallest sum of squared distances to the clusters' means. Of two clusters
@@ -45,7 +48,11 @@ def larger_cluster(values: Sequence[float]) -> Cluster:
     (10, 20), or if several best splits exist whose winners are equal in size and sum (10, 15, 20).
     Equal values are one cluster. The order of the values does not matter.
 
+    Args:
+        engine: how the splits to choose from are found; the answer is the same.
+
     Raises:
+        ExtraMissing: where scikit-learn is wanted and not installed.
         ValueError: for no values, or one that is not finite.
     """
     if not values or not all(map(math.isfinite, values)):
@@ -56,7 +63,7 @@ def larger_cluster(values: Sequence[float]) -> Cluster:
     if ticks[0] == ticks[-1]:
         return Cluster(math.fsum(values) / len(values), all_members)
 
-    cuts = _kmeans_cuts(ticks)
+    cuts = _kmeans_cuts(ticks) if engine == "sklearn" else _all_cuts(ticks)
     loss = {cut: _squares(ticks[:cut]) + _squares(ticks[cut:]) for cut in cuts}
     best = [cut for cut in cuts if loss[cut] == min(loss.values())]
     # The winner is sought among both sides of all best cuts: more members, then smaller sum.
@@ -69,18 +76,23 @@ def larger_cluster(values: Sequence[float]) -> Cluster:
     return Cluster(mean, tuple(place in winners for place in range(len(values))))
 
 
+def _all_cuts(ticks: Sequence[int]) -> list[int]:
+    """The places between two different values of the ascending ``ticks``."""
+    return [cut for cut in range(1, len(ticks)) if ticks[cut - 1] != ticks[cut]]
+
+
 def _kmeans_cuts(ticks: Sequence[int]) -> list[int]:
     """Return the cuts at which KMeans stops, started from each cut of the ascending ``ticks``."""
-    from sklearn.cluster import KMeans
+    with extra_imports():
+        from sklearn.cluster import KMeans
 
     data = np.array(ticks, np.float64).reshape(-1, 1) / TICKS_PER_SECOND
     cuts = set()
     with _one_thread():
-        for start in range(1, len(ticks)):
-            if ticks[start - 1] != ticks[start]:
-                centres = np.array([data[:start].mean(axis=0), data[start:].mean(axis=0)])
-                labels = KMeans(2, init=centres, n_init=1, tol=0).fit(data).labels_
-                cuts.add(int(np.count_nonzero(labels == labels[0])))
+        for start in _all_cuts(ticks):
+            centres = np.array([data[:start].mean(axis=0), data[start:].mean(axis=0)])
+            labels = KMeans(2, init=centres, n_init=1, tol=0).fit(data).labels_
+            cuts.add(int(np.count_nonzero(labels == labels[0])))
     return sorted(cuts)
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from clipping.errors import ClippingError
+from clipping.extra import extra_imports
 from preprocess.settings import FeatureSettings
 
 N_MELS = 128
@@ -82,12 +83,10 @@ def cepstrum(decibels: np.ndarray, n_mfcc: int) -> np.ndarray:
 
 def _librosa(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     try:
-        import librosa
+        with extra_imports():
+            import librosa
     except ImportError as error:
-        raise ClippingError(
-            f"librosa cannot be loaded ({error}); pip install 'avtnet[librosa]', or choose "
-            "--features.mfcc_engine fast"
-        ) from error
+        raise ClippingError(f"{error}; or choose --features.mfcc-engine fast") from error
     # librosa only warns about sound shorter than a column; with zeros to its right it is the same.
     short = max(0, settings.n_fft - samples.size)
     made: np.ndarray = librosa.feature.mfcc(

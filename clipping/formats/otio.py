@@ -6,13 +6,12 @@ hostile file makes it end the process (0.18.1, with deeply nested brackets).
 
 from __future__ import annotations
 
-import importlib
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clipping.errors import ClippingError
+from clipping.extra import extra_module
 from clipping.formats.chapters import one_line
 from clipping.formats.reading import About, bounded
 from clipping.formats.titles import TITLES, role_of
@@ -161,9 +160,4 @@ def _url(source: str) -> str:
 
 
 def _library() -> Any:
-    try:
-        return importlib.import_module("opentimelineio")
-    except ImportError as error:
-        raise ClippingError(
-            "opentimelineio is not installed: pip install 'avtnet[otio]'"
-        ) from error
+    return extra_module("opentimelineio")

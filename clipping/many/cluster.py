@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipping.errors import ClippingError, StorageError
+from clipping.extra import extra_module
 from clipping.many.outcomes import (
     Answer,
     Crew,
@@ -161,13 +162,7 @@ def _look(ray: Any) -> tuple[int, int]:
 
 
 def _ray() -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        raise ClippingError(
-            "--engine ray needs Ray, which is not installed: pip install 'avtnet[ray]'"
-        ) from error
-    return ray
+    return extra_module("ray")
 
 
 def _connect(ray: Any, address: str | None, workers: int | None) -> None:

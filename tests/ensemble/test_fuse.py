@@ -68,6 +68,15 @@ def test_the_split_is_the_best_of_all(values):
 
 
 @settings(max_examples=60, deadline=None)
+@given(values=st.lists(positions, min_size=1, max_size=7))
+def test_scikit_learns_kmeans_comes_to_the_same(values):
+    pytest.importorskip("sklearn")
+    assert larger_cluster(values, "sklearn") == larger_cluster(values)
+    fused = fuse_positions(dict(enumerate(values)), "sklearn")
+    assert fused == fuse_positions(dict(enumerate(values)))
+
+
+@settings(max_examples=60, deadline=None)
 @given(values=st.lists(positions, min_size=1, max_size=6), seed=st.integers(0, 99))
 def test_the_order_of_the_values_changes_nothing(values, seed):
     places = list(range(len(values)))
@@ -125,7 +134,7 @@ def test_the_mean_and_the_median_outvote_nobody():
     assert fuse_positions(FIVE, "mean").position == round(statistics.fmean(FIVE.values()), 3)
     assert fuse_positions(FIVE, "median").position == 64.684
     assert fuse_positions(FIVE, "median").outvoted == ()
-    with pytest.raises(ValueError, match="kmeans, mean or median, got 'mode'"):
+    with pytest.raises(ValueError, match="kmeans, sklearn, mean or median, got 'mode'"):
         fuse_positions(FIVE, "mode")
 
 

@@ -107,7 +107,8 @@ def test_the_command(film, tmp_path, capsys):
 
 
 def test_a_missing_extra_names_its_remedy(film, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "imageio.v3", None)  # Python's own "is not installed"
+    for name in ("imageio", "imageio.v3"):
+        monkeypatch.setitem(sys.modules, name, None)  # Python's own "is not installed"
     with pytest.raises(
         ClippingError, match=r"imageio is not installed: pip install 'avtnet\[video\]'"
     ):

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from avtnet.dense.window_answer import WindowAnswer
+from avtnet.dense.window_answer import ASKED, WindowAnswer
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.extra import extra_imports
@@ -33,7 +33,6 @@ from preprocess.features import load as load_features
 
 if TYPE_CHECKING:
     from avtnet.classic.dataset import Window
-    from avtnet.predict import WindowAnswer
 
 PROG = "python -m avtnet.evaluate"
 SIDES = {"start": "opening ends", "end": "ending starts"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clipping.extra import extra_imports
 
 with extra_imports(__name__):
-    pass
+    import torch  # noqa: F401 - missed here, with a remedy
 
 import sys
 from collections.abc import Callable, Iterator, Sequence

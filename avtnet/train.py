@@ -23,6 +23,7 @@ from avtnet.classic.model import build
 from avtnet.classic.networks import TABLE
 from avtnet.classic.positions import predict_windows
 from avtnet.classic.scores import score_windows, summary_line
+from avtnet.classic.unlabelled import predict_unlabelled
 from clipping.config import run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
@@ -42,6 +43,11 @@ def train(config: TrainConfig) -> Path:
         KeyboardInterrupt: Ctrl-C or SIGTERM came; last.pt then holds the run as it stood.
     """
     console = Console(stderr=True, soft_wrap=True, markup=False, quiet=not talks())
+    if config.testB:
+        if talks():
+            written = predict_unlabelled(config, _devices(config, console).device(0))
+            console.print(f"written: {written}")
+        return config.save_prefix
     trained, validated = _windows(config, console)
     WindowDataset(validated)  # features that cannot be read fail here, before processes start
     devices = _devices(config, console)

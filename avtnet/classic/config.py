@@ -141,7 +141,7 @@ class TrainConfig:
     backend: Literal["nccl", "gloo"] | None = None
     """Way in which several processes talk: nccl on GPUs, gloo on CPUs, where it is not named."""
     weights: Path | None = None
-    """A checkpoint to start from (or to --test)."""
+    """A checkpoint to start from (or to --test, --testB)."""
     frozen: str | None = None
     """Parts that keep their weights, by commas: video.frames, video.text, audio.stages …; those of
     --weights, usually."""
@@ -151,6 +151,9 @@ class TrainConfig:
     network that differs in its head (kind) alone: all but the head starts as it is there."""
     test: bool = False
     """Train nothing: evaluate --weights on the validation windows."""
+    testB: bool = False
+    """Train nothing: predict the windows in features/ that labels.txt does not name with --weights,
+    and write submission.csv in --save_prefix."""
     resume: bool = False
     """Go on from last.pt in the run's folder (start anew where there is none)."""
     overwrite: bool = False
@@ -181,8 +184,10 @@ class TrainConfig:
             raise ValueError(
                 f"batch_size {self.batch_size} is less than a window for each of {devices} devices"
             )
-        if self.test and self.weights is None:
-            raise ValueError("--test evaluates a checkpoint: name it with --weights")
+        if (self.test or self.testB) and self.weights is None:
+            raise ValueError("--test and --testB use a checkpoint: name it with --weights")
+        if self.test and self.testB:
+            raise ValueError("--test scores labelled windows, --testB predicts others: give one")
         if self.resume and self.overwrite:
             raise ValueError("--resume and --overwrite contradict each other")
 

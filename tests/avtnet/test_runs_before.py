@@ -4,17 +4,21 @@ tests/written_before/README.md says which command wrote them.
 """
 
 import dataclasses
+import gzip
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from making.windows import make_data
 
 from avtnet.classic import checkpoints
 from avtnet.classic.config import TrainConfig
 from avtnet.dense import checkpoint as dense_checkpoint
+from avtnet.train import main as train
 from clipping.config import dump, restore
 
 ROOT = Path(__file__).parents[2]
@@ -78,3 +82,20 @@ def test_the_settings_of_a_run_are_understood():
     values = yaml.safe_load((BEFORE / "train-run" / "config.yaml").read_text())
     now, then = dump(restore(TrainConfig, values)), THEN["train_run"]["config"]
     assert {name: now[name] for name in then} == then
+
+
+def test_a_run_that_was_interrupted_then_says_that_it_cannot_go_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(BEFORE / "train-run", "train-run")
+    run = Path("train-run")
+    (run / "last.pt").write_bytes(gzip.decompress((run / "last.pt.gz").read_bytes()))
+    make_data(Path("train-data"), count=8)
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    assert train(["--config", "train-run/config.yaml", "--resume"]) == 1
+    assert "written by another version of this program" in " ".join(capsys.readouterr().err.split())
+    assert {path: path.read_bytes() for path in run.iterdir()} == before
+
+    # Its checkpoint can be first weights.
+    words = ["--config", "train-run/config.yaml", "--weights", "train-run/best.safetensors"]
+    assert train([*words, "--save_prefix", "next", "--max_epoch", "1"]) == 0
+    assert checkpoints.load("next/best.safetensors").info.epoch == 0

@@ -125,11 +125,14 @@ def test_an_interrupted_run_continued_equals_an_uninterrupted_one(config, tmp_pa
     assert one == two
 
 
-def test_ctrl_c_keeps_the_run_and_says_so(config, tmp_path):
+@pytest.mark.parametrize(
+    ("processes", "sent"), [(1, signal.SIGINT), (2, signal.SIGTERM)], ids=["alone", "two"]
+)
+def test_ctrl_c_keeps_the_run_and_says_so(config, tmp_path, processes, sent):
     words = [
         *("--data_root", str(config.data_root), "--save_prefix", str(tmp_path / "killed")),
         *("--batch_size=4", "--max_epoch=5000", "--warmup_epoch=1", "--late_epochs=1"),
-        *("--model.size=nano", "--model.hidden=8"),
+        *("--model.size=nano", "--model.hidden=8", f"--processes={processes}"),
     ]
     process = subprocess.Popen(
         [sys.executable, "-m", "avtnet.train", *words],
@@ -142,14 +145,14 @@ def test_ctrl_c_keeps_the_run_and_says_so(config, tmp_path):
     while not last.exists():
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "interrupted" in said
     state = torch.load(last, weights_only=True)
     assert state["step"] > 0
     log = (tmp_path / "killed" / "rank-0.log").read_text()
-    assert "rank 0 of 1 on cpu" in log
+    assert f"rank 0 of {processes} on cpu" in log
     assert "epoch 0: loss" in log
     assert (tmp_path / "killed" / "best.safetensors").exists()
 

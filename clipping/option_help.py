@@ -131,7 +131,11 @@ def _kinds(kind: Any) -> list[Any]:
 
 def _metavar(kind: Any, name: str) -> str:
     choices = [each for each in _kinds(kind) if typing.get_origin(each) is Literal]
-    word = "{" + ",".join(map(str, typing.get_args(choices[0]))) + "}" if choices else name.upper()
+    word = (
+        "{" + ",".join(map(str, typing.get_args(choices[0]))) + "}"
+        if choices
+        else name.rstrip("_").upper()
+    )
     return f"{word} ..." if item_type(kind) is not None else word
 
 

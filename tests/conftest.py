@@ -26,9 +26,10 @@ NEEDS = {
         avtnet/synthesis/test_composing.py avtnet/synthesis/test_splice.py
         avtnet/synthesis/test_treatment.py
         avtnet/test_cuda.py avtnet/test_evidence.py avtnet/test_export.py avtnet/test_locate.py
-        avtnet/test_look_whole.py avtnet/test_recipe.py avtnet/test_runs_before.py
+        avtnet/test_look_whole.py avtnet/test_original.py avtnet/test_recipe.py
+        avtnet/test_runs_before.py
         clipping/judging/test_report.py preprocess/text/test_text_network.py
-        test_permissions.py test_plugins.py test_written_before.py""",
+        test_permissions.py test_plugins.py""",
     # ffmpeg as an oracle; reels, previews.
     "video": """
         clipping/chapters clipping/cutting clipping/media/test_nal.py
@@ -36,7 +37,7 @@ NEEDS = {
     "storage": "clipping/test_storage.py preprocess/test_shards.py",
     "ray": "clipping/many preprocess/test_ray.py",
     # ruff, mypy, build; whole copies of the repository; all commands of the README.
-    "dev": "test_style.py test_package.py test_readme.py",
+    "dev": "test_docs.py test_style.py test_package.py test_readme.py",
 }
 """Extra → the folders and files of tests that need it."""
 

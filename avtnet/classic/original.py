@@ -62,9 +62,9 @@ class ImportConfig:
     from_: Path | None = None
     """The original's file: avnet_bestmodel.pth, avnet_epoch63.pth."""
     output: Path = Path("original.safetensors")
-    """The checkpoint to write (short: -o)."""
+    """The checkpoint to write."""
     if_normal: bool = False
-    """It was trained on frames scaled by ImageNet's mean and deviation (--if_normal); the file
+    """It was trained on frames scaled by ImageNet's mean and deviation; the file
     itself does not say so."""
 
     def __post_init__(self) -> None:

@@ -205,6 +205,68 @@ def test_a_format_in_a_single_file_is_written_and_read(tmp_path):
     assert said.startswith("TableError bad.labels.txt:1: ")
 
 
+CLOCK_FINDER = """
+from dataclasses import dataclass
+
+from avtnet.dense.window_answer import WindowAnswer
+from avtnet.evidence import NETWORKS, Candidate
+from clipping.plugins import Row
+from preprocess.settings import FeatureSettings
+
+FINDERS = {"clock-1": Row(f"{__name__}:ClockFinder", "says the same time of each file")}
+
+
+@dataclass
+class ClockFinder:
+    paths: tuple
+
+    features = FeatureSettings()
+
+    @classmethod
+    def load(cls, paths, device=None):
+        return cls(tuple(paths))
+
+    @staticmethod
+    def check_file(path):
+        pass
+
+    def check(self, window):
+        pass
+
+    def views(self, windows):
+        return []
+
+    def candidates(self, windows, episode, views, trust):
+        return [Candidate(NETWORKS, "opening", 10.0, 40.0, 1.0, 0.9 * trust, ("by the clock",))]
+
+    def answers(self, windows, *, batch_size=8):
+        return [WindowAnswer(40.0) for _ in windows]
+"""
+
+
+def test_a_network_of_another_kind_is_asked_by_locate_and_predict(data, tmp_path):
+    """Its checkpoints have a format of their own, which a finder of the plugin reads."""
+    write_files(tmp_path, {"clock.py": CLOCK_FINDER})
+    script = (
+        "from pathlib import Path\nimport torch\n"
+        "from clipping.learning.checkpoints import write_weights\n"
+        "write_weights(Path('clock.safetensors'), torch.nn.Linear(1, 1), {'format': 'clock-1'})\n"
+    )
+    python("-c", script, cwd=tmp_path)
+    window = data / "features" / "ep00_start.safetensors"
+    words = (window, "--weights", "clock.safetensors", "--plugin", "clock.py")
+    python("-m", "avtnet", "locate", *words, "--json", "found.json", cwd=tmp_path)
+    [timeline] = read_timelines(tmp_path / "found.json")
+    [opening] = timeline.segments
+    assert (opening.start, opening.end, opening.evidence) == (10.0, 40.0, ("by the clock",))
+    python("-m", "avtnet", "predict", *words, "-o", "rows.csv", cwd=tmp_path)
+    assert (tmp_path / "rows.csv").read_text() == "ep00_start.mp4,s,40.000\n"
+    words = ("locate", window, "--weights", "clock.safetensors")
+    said = python("-m", "avtnet", *words, cwd=tmp_path, fails=True)
+    assert "clock.safetensors: there is no format of checkpoints 'clock-1'" in said
+    assert "avtnet-dense-1" in said
+
+
 BROKEN = {
     "raises": "1 / 0\n",
     "typo": "import no_such_module_anywhere\n",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from avtnet.dense.window_answer import WindowAnswer
 from avtnet.evidence import Candidate
+from clipping.errors import CheckpointError, ConfigError
 from clipping.extra import extra_imports
 from clipping.plugins import Row, Table
 from preprocess.episode import Episode
@@ -117,8 +118,9 @@ def load_finders(paths: Sequence[Path], device: torch.device | None = None) -> t
     for path in _each_once(paths):
         by_format.setdefault(_format_of(path), []).append(path)
     order = [*FINDERS, *sorted(by_format.keys() - FINDERS)]
+    wanted = [name for name in order if name in by_format]
     return tuple(
-        _class_of(name).load(by_format[name], device) for name in order if name in by_format
+        _class_of(name, by_format[name][0]).load(by_format[name], device) for name in wanted
     )
 
 
@@ -129,12 +131,15 @@ def check_file(path: Path) -> None:
         CheckpointError: if it is not.
         ExtraMissing: if torch, which reads it, is not installed.
     """
-    _class_of(_format_of(path)).check_file(path)
+    _class_of(_format_of(path), path).check_file(path)
 
 
-def _class_of(name: str) -> FinderClass:
-    with extra_imports():
-        found: FinderClass = TABLE.load(name, TABLE.find(name).module)
+def _class_of(name: str, path: Path) -> FinderClass:
+    try:
+        with extra_imports():
+            found: FinderClass = TABLE.load(name, TABLE.find(name).module)
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     return found
 
 

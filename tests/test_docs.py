@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_readme import wrong_commands, wrong_examples
+from test_readme import undated_sections, wrong_commands, wrong_examples
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -130,6 +130,11 @@ def test_what_the_code_cites_is_in_the_repository():
         if not (ROOT / cite).exists()
     }
     assert wrong == set()
+
+
+@pytest.mark.parametrize("page", DATED, ids=name_of)
+def test_figures_are_dated(page):
+    assert undated_sections(page.read_text(encoding="utf-8")) == []
 
 
 def test_every_measured_page_belongs_to_a_page():

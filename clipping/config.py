@@ -158,9 +158,14 @@ def run(command: Callable[[], int | None], prog: str) -> int:
 
 
 def refuse(prog: str, error: object) -> NoReturn:
-    """End a command whose words are wrong: one line on stderr, exit code 2."""
+    """End a command before it starts: one line on stderr.
+
+    The exit code is 2 for wrong words (a text, a ConfigError), 1 for another ClippingError.
+    """
     print(f"{prog}: error: {error}", file=sys.stderr)
-    raise SystemExit(2)
+    raise SystemExit(
+        1 if isinstance(error, ClippingError) and not isinstance(error, ConfigError) else 2
+    )
 
 
 def check_yaml(path: Path | str) -> dict[str, Any]:

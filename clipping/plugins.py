@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from clipping.errors import ClippingError, ConfigError
+from clipping.extra import extra_imports
 
 GROUP = "clipping.plugins"
 """The entry point group in which a package names its plugin."""
@@ -110,10 +111,11 @@ class Table(Generic[R]):
         """Import the module of a row (``package.module``, or ``package.module:Name`` in it).
 
         Raises:
+            ExtraMissing: if it needs a package of an extra that is not installed.
             ClippingError: if a plugin's cannot be imported, naming the row and the plugin.
         """
         module, _, inner = module.partition(":")
-        with self.guard(name, "cannot be loaded"):
+        with self.guard(name, "cannot be loaded"), extra_imports():
             found = importlib.import_module(module)
             return getattr(found, inner) if inner else found
 

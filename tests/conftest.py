@@ -27,7 +27,7 @@ NEEDS = {
         avtnet/synthesis/test_treatment.py
         avtnet/test_cuda.py avtnet/test_evidence.py avtnet/test_export.py avtnet/test_locate.py
         avtnet/test_look_whole.py avtnet/test_original.py avtnet/test_recipe.py
-        avtnet/test_runs_before.py
+        avtnet/test_runs_before.py avtnet/test_tasks.py
         clipping/judging/test_report.py preprocess/text/test_text_network.py
         test_permissions.py test_plugins.py""",
     # ffmpeg as an oracle; reels, previews.

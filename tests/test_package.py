@@ -72,7 +72,9 @@ def test_the_wheel_says_what_it_is(wheel):
     assert metadata["License-Expression"] == "Apache-2.0" or metadata["License"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata.get_payload().startswith("# avtnet")
-    assert "avtnet = avtnet.__main__:main" in files.read(f"{info}/entry_points.txt").decode()
+    points = files.read(f"{info}/entry_points.txt").decode()
+    assert "avtnet = avtnet.__main__:main" in points
+    assert "[clipping.plugins]\navtnet = avtnet.plugin\n" in points
     assert any(name.endswith("LICENSE") for name in files.namelist())
 
 
@@ -84,6 +86,7 @@ def test_it_works_away_from_the_checkout(installed, tmp_path):
         place = python("-c", f"import {package}; print({package}.__file__)")
         assert Path(place.strip()) == installed / package / "__init__.py"
     assert "usage: python -m clipping" in python("-m", "clipping", "--help")
+    assert "avtnet_yolt" in python("-m", "clipping", "train", "--help")
     assert "usage: python -m ensemble.fuse" in python("-m", "ensemble.fuse", "--help")
     assert "locate" in python(installed / "bin" / "avtnet", "--help")
 

@@ -75,3 +75,11 @@ def test_what_needs_an_extra_says_so(film, tmp_path):
     assert said.strip().endswith("torch is not installed: pip install 'avtnet[train]'")
     said = plain("clipping", "preview", film, "--start", "0", "--end", "2", cwd=tmp_path, code=1)
     assert said.strip().endswith("imageio is not installed: pip install 'avtnet[video]'")
+
+
+def test_tasks_and_networks_are_listed_and_training_says_what_it_needs(tmp_path):
+    listed = plain("clipping", "train", "--help", cwd=tmp_path)
+    assert "avtnet_yolt     you only look twice" in listed
+    assert "left out" not in listed
+    said = plain("clipping", "train", "--task", "avtnet", cwd=tmp_path, code=1)
+    assert said.strip().endswith("torch is not installed: pip install 'avtnet[train]'")

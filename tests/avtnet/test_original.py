@@ -11,6 +11,8 @@ from making.media import make_media
 from making.oracles import light_state
 from making.windows import SETTINGS, make_data, make_features
 
+from avtnet.classic.config import TrainConfig
+from clipping.config import parse
 from clipping.windows import WindowId, read_submission
 from preprocess.features import feature_path, load, save
 
@@ -91,6 +93,34 @@ def test_a_checkpoint_of_the_original_becomes_one_of_ours(tmp_path, monkeypatch)
     torch.save(light_state("avtnet"), "FILE.pth")
     assert carry_out(command(rows()["its checkpoints"])) == 0
     assert Path("FILE.safetensors").exists()
+
+
+def test_every_option_of_the_original_is_understood():
+    words = shlex.split(
+        "--gpus=0,1 --lr=0.0001 --batch_size=21 --data_root=DATA --save_prefix ./run/ "
+        "--weights FILE --data_seed 2 --if_normal --use_amp --accumulation_step=2 "
+        "--max_epoch 32 --num_workers=4 --test"
+    )
+    said = PAGE.read_text(encoding="utf-8").partition("options are\n`")[2].partition("`")[0].split()
+    assert said[-1] == "--testB"
+    assert {word.partition("=")[0] for word in words if word[:2] == "--"} == set(said[:-1])
+    for spelled in (words, [word.replace("_", "-") for word in words]):
+        config = parse(TrainConfig, spelled, prog="train")
+        assert config == TrainConfig(
+            gpus="0,1",
+            lr=1e-4,
+            batch_size=21,
+            data_root=Path("DATA"),
+            save_prefix=Path("run"),
+            weights=Path("FILE"),
+            data_seed=2,
+            if_normal=True,
+            use_amp=True,
+            accumulation_step=2,
+            max_epoch=32,
+            num_workers=4,
+            test=True,
+        )
 
 
 def test_every_row_is_run_here():

@@ -343,32 +343,3 @@ def test_no_file_of_settings_names_a_plugin(tmp_path):
         said = python(*words, cwd=tmp_path, fails=True)
         assert f"{wrong}: " in said
         assert reason in said
-
-
-HEAVY = "torch numpy av scipy PIL matplotlib onnxruntime jsonargparse safetensors rich".split()
-
-
-@pytest.mark.parametrize("words", ["avtnet --help", "clipping --help", "clipping predict --help"])
-def test_help_lists_all_and_imports_nothing_heavy(words, tmp_path, toys):
-    package, *rest = words.split()
-    script = (
-        "import sys\n"
-        f"from {package}.__main__ import main\n"
-        "try:\n    code = main(sys.argv[1:])\n"
-        "except SystemExit as end:\n    code = end.code\n"
-        f"print(code, sorted(set({HEAVY}) & set(sys.modules)))\n"
-    )
-    lines = python("-c", script, *rest, site=toys, cwd=tmp_path).splitlines()
-    assert lines[-1] == "0 []"
-    assert max(map(len, lines)) <= 80
-    if package == "avtnet":
-        named = [line.split()[0] for line in lines if re.match(r"  \w", line)]
-        assert {"compose", "shards", "dense-train", "locate", "probe"} <= set(named)
-        assert "dense_train" not in named
-        assert len(named) == len(set(named))
-
-
-def test_dense_train_is_understood_as_before(tmp_path):
-    old = python("-m", "avtnet", "dense_train", "--help", cwd=tmp_path)
-    assert old == python("-m", "avtnet", "dense-train", "--help", cwd=tmp_path)
-    assert "python -m avtnet.dense_train" in old

@@ -1,0 +1,74 @@
+"""The commands of ``avtnet`` and ``python -m clipping``: all are listed, and that costs nothing."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from avtnet.__main__ import GROUPS as AVTNET
+from avtnet.import_weights import KINDS
+from clipping.__main__ import GROUPS as CLIPPING
+
+ROOT = Path(__file__).parents[1]
+HEAVY = "torch numpy av scipy PIL matplotlib onnxruntime safetensors rich yaml".split()
+FOR_MAINTAINERS = {"preprocess.text.network"}
+"""Modules that make files of this repository; their users type ``python -m``."""
+
+
+def python(*words):
+    """Return what ``python WORDS`` prints."""
+    done = subprocess.run(
+        [sys.executable, *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("words", ["avtnet --help", "clipping --help", "clipping predict --help"])
+def test_help_imports_nothing_heavy_and_fits_a_terminal(words):
+    package, *rest = words.split()
+    script = (
+        "import sys\n"
+        f"from {package}.__main__ import main\n"
+        "try:\n    code = main(sys.argv[1:])\n"
+        "except SystemExit as end:\n    code = end.code\n"
+        f"print(code, sorted(set({HEAVY}) & set(sys.modules)))\n"
+    )
+    lines = python("-c", script, *rest).splitlines()
+    assert lines[-1] == "0 []"
+    assert max(map(len, lines)) <= 80
+    if len(rest) == 1:
+        groups = {"avtnet": AVTNET, "clipping": CLIPPING}[package]
+        named = [line.split()[0] for line in lines if re.match(r"  \w", line)]
+        assert named == [name for group in groups.values() for name in group]
+
+
+def test_each_module_with_a_main_is_a_command_that_is_listed():
+    listed = {
+        module
+        for groups in (AVTNET, CLIPPING, {"kinds": KINDS})
+        for group in groups.values()
+        for module, _ in group.values()
+    }
+    with_main = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for package in ("avtnet", "clipping", "ensemble", "preprocess")
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__main__.py"
+        and re.search(r"^def main\(argv", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert with_main - FOR_MAINTAINERS == listed
+
+
+def test_dense_train_is_understood_as_before():
+    pytest.importorskip("torch")
+    old, new = (python("-m", "avtnet", name, "--help") for name in ("dense_train", "dense-train"))
+    assert old == new
+    assert "usage: python -m avtnet.dense_train" in old
+    assert "dense_train" not in python("-m", "avtnet", "--help")

@@ -53,7 +53,7 @@ _TRIES = 200
 
 @dataclass(frozen=True)
 class ComposeConfig:
-    """Compose windows of rendered pieces, as a folder that avtnet train takes as --data_root.
+    """Compose windows of rendered pieces, as a folder that avtnet train takes as --data-root.
 
     Of each two windows one is a first one, with the end of an opening, and one a last one, with
     the start of an ending. Thumbnails are 33x44, half of the usual size.
@@ -62,7 +62,7 @@ class ComposeConfig:
     library: Path
     """Folder of the rendered pieces (avtnet dense_train --library, or library/ of its run)."""
     output: Path
-    """Folder to make or to complete: features/, labels.txt, and songs.csv for --song_loss."""
+    """Folder to make or to complete: features/, labels.txt, and songs.csv for --song-loss."""
     windows: int = 4000
     """How many. More of them leave those that are there as they are."""
     split: Split = "train"

@@ -1,4 +1,4 @@
-"""How good predictions are: ``python -m avtnet.evaluate --data_root DATA --weights CHECKPOINT``.
+"""How good predictions are: ``python -m avtnet.evaluate --data-root DATA --weights CHECKPOINT``.
 
 Windows here; segments of whole episodes in :mod:`clipping.judging.episodes`.
 """

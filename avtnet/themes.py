@@ -50,7 +50,7 @@ class ThemesConfig:
 
     add NAME FILE START END keeps a span of a file (times as seconds or 1:23.5); list; remove NAME;
     find FILE… prints the places of the themes; move TIMES FILE converts the times of another
-    release (AniSkip and every format of docs/formats.md) to this file: with --from_release by
+    release (AniSkip and every format of docs/formats.md) to this file: with --from-release by
     the stretches that both releases share, without it by the themes that are found.
     """
 

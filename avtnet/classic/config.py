@@ -81,10 +81,10 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a network on the feature files below --data_root, and keep the best.
+    """Train a network on the feature files below --data-root, and keep the best.
 
-    --data_root holds labels.txt (rows `NAME_start 60.51`) and features/ as `python -m preprocess`
-    makes them. A run's folder (--save_prefix) receives config.yaml, metrics.csv, TensorBoard
+    --data-root holds labels.txt (rows `NAME_start 60.51`) and features/ as `python -m preprocess`
+    makes them. A run's folder (--save-prefix) receives config.yaml, metrics.csv, TensorBoard
     events, a curve, best.safetensors, the late epochs, and last.pt, from which an interrupted run
     continues exactly (--resume).
 
@@ -95,8 +95,8 @@ class TrainConfig:
     data_root: Path = Path("data")
     """Folder with labels.txt and features/."""
     val_root: Path | None = None
-    """A second such folder, to validate on; absent, every seventh window of --data_root is kept
-    back. Take series that are not in --data_root."""
+    """A second such folder, to validate on; absent, every seventh window of --data-root is kept
+    back. Take series that are not in --data-root."""
     save_prefix: Path = Path("runs/avtnet")
     """Folder of the run."""
     gpus: str | None = None
@@ -129,7 +129,7 @@ class TrainConfig:
     position's; the original has none. 1 is a good weight."""
     song_loss: float = 0.0
     """Weight of a loss on which steps are inside of the song, said by a layer beside the network
-    that is thrown away afterwards; the original has none. 1 is a good weight. --data_root then
+    that is thrown away afterwards; the original has none. 1 is a good weight. --data-root then
     holds songs.csv, too (avtnet compose writes it): the other end of each song."""
     use_amp: bool = False
     """Mixed precision: float16 on GPUs, bfloat16 on the CPU."""

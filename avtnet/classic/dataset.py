@@ -19,7 +19,7 @@ from preprocess.features import KINDS, Features
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings
 
-# ImageNet's, per channel, on 0..1 (--if_normal)
+# ImageNet's, per channel, on 0..1 (--if-normal)
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 
@@ -138,7 +138,7 @@ def read_songs(path: Path) -> dict[str, tuple[float, float]]:
         raise ClippingError(
             f"{path}: not there; below file,label,start,end it says where the songs lie in the "
             "windows (NAME_start,opening,12.5,102.4), as avtnet.compose writes it; without it "
-            "train with --song_loss 0"
+            "train with --song-loss 0"
         )
     songs = {}
     for timeline in read_timelines(path):

@@ -46,7 +46,7 @@ MAY_DIFFER = (
 
 def run_folder(config: TrainConfig) -> RunFolder:
     """Return the folder of a training."""
-    return RunFolder(config.save_prefix, dump(config), MAY_DIFFER, "--save_prefix")
+    return RunFolder(config.save_prefix, dump(config), MAY_DIFFER, "--save-prefix")
 
 
 def fit(

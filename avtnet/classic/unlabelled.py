@@ -17,9 +17,9 @@ SUBMISSION = "submission.csv"
 
 
 def predict_unlabelled(config: TrainConfig, device: torch.device) -> Path:
-    """Predict the unlabelled windows below --data_root; return the submission that was written.
+    """Predict the unlabelled windows below --data-root; return the submission that was written.
 
-    It lies in --save_prefix. Which network it is and how frames are scaled comes from --weights.
+    It lies in --save-prefix. Which network it is and how frames are scaled comes from --weights.
 
     Raises:
         ClippingError: there are no such windows, or --weights or a feature file cannot be used.
@@ -27,7 +27,7 @@ def predict_unlabelled(config: TrainConfig, device: torch.device) -> Path:
     assert config.weights is not None  # TrainConfig checks it
     checkpoint = checkpoints.load(config.weights, device)
     if config.if_normal and not checkpoint.info.if_normal:
-        raise ConfigError(f"--if_normal, but {config.weights} was trained on frames from 0 to 1")
+        raise ConfigError(f"--if-normal, but {config.weights} was trained on frames from 0 to 1")
     windows = unlabelled(config.data_root)
     output = config.save_prefix / SUBMISSION
     require_output(output)

@@ -110,7 +110,7 @@ def written_json(path: Path, name: str, folder: Path | None) -> Path:
 
     Args:
         name: the episode's name, with the folders below the one that was searched.
-        folder: that of ``--write_to``; None: next to the media.
+        folder: that of ``--write-to``; None: next to the media.
     """
     if folder is None:
         return _beside(path)

@@ -92,9 +92,9 @@ class PreprocessConfig:
         if not 1 <= self.tries <= 100:
             raise ConfigError(f"tries must be 1 to 100, got {self.tries}")
         if self.text == "json" and self.features.text_engine == "none":
-            raise ConfigError("--text json needs a text engine, and --features.text_engine is none")
+            raise ConfigError("--text json needs a text engine, and --features.text-engine is none")
         if self.easyocr_models is not None and self.features.text_engine != "easyocr":
-            raise ConfigError("--easyocr-models goes with --features.text_engine easyocr")
+            raise ConfigError("--easyocr-models goes with --features.text-engine easyocr")
 
     @property
     def chosen_sides(self) -> tuple[Part, ...]:

@@ -105,7 +105,7 @@ def _devices(config: TrainConfig, console: Console) -> Devices:
     """Return where to compute: the CPU, one GPU, or several processes with one device each."""
     seen = torch.cuda.device_count()
     if config.gpus is None:
-        console.print(f"training on the CPU{' (there are GPUs: --gpus all)' if seen else ''}")
+        console.print(f"computing on the CPU{' (there are GPUs: --gpus all)' if seen else ''}")
     gpus = None if config.gpus is None else tuple(config.gpu_list or range(seen))
     devices = Devices(gpus, config.processes, config.backend)
     if config.batch_size < (count := world_size(devices)):

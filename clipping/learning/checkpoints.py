@@ -97,7 +97,8 @@ def opened(path: Path) -> Iterator[Any]:
         if head == b"PK" or head[:1] == b"\x80":
             raise CheckpointError(
                 f"{path}: this is a pickle (torch.save), which can run any code when it is read; "
-                "only .safetensors checkpoints made by avtnet.train are loaded"
+                "only .safetensors checkpoints made by avtnet.train are loaded (those of the "
+                "original become such files: avtnet weights import original)"
             ) from error
         raise CheckpointError(
             f"{path}: no safetensors checkpoint, or cut short ({error})"

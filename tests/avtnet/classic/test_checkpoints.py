@@ -237,7 +237,7 @@ def nested(depth):
         ('{"model": {}}', "no avtnet checkpoint"),
         ('{"format": "avtnet-checkpoint-9", "model": {}}', "no avtnet checkpoint"),
         (nested(100_000), "no avtnet checkpoint"),
-        (f'{{"format": "{FORMAT}"}}', "not those of a full avtnet"),
+        (f'{{"format": "{FORMAT}"}}', "this is required: model"),
         (f'{{"format": "{FORMAT}", "model": 3}}', "not understood"),
         (f'{{"format": "{FORMAT}", "model": {{"kind": "bmn"}}}}', "not understood"),
         (f'{{"format": "{FORMAT}", "model": {{}}, "modle": 1}}', "did you mean model"),

@@ -1,25 +1,30 @@
-"""Where several files' votes put one end of a thing that they share."""
+"""Find one end of a shared thing in a file from the votes of several comparisons."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 Vote = tuple[float, float, int]
-"""(seconds, weight, whose it is)."""
+"""(time in seconds, weight, number of the file that votes)."""
 
 _TOGETHER = 0.4
-"""Seconds between votes up to which they tell of one moment."""
+"""Votes at most this many seconds apart belong to one cluster."""
 _ENOUGH = 0.15
-"""Share of the votes that an outer end needs: less is a chance likeness of two files."""
+"""Smallest support of an outer end, as a fraction of all votes; less is a chance likeness."""
 _LITTLE = 12.0
-"""Seconds that two files may share beyond a song by chance: the same jingle behind it."""
+"""Seconds that two files may share beyond a song by chance: the same jingle after it."""
 
 
 def end_consensus(votes: Sequence[Vote], outward: int) -> tuple[float, float]:
-    """(the end that the votes agree on, seconds that they lie apart).
+    """Return (the end that the votes agree on, seconds between the extreme votes).
 
-    What lies furthest outward wins, if enough files say so: a file may hold less of a thing (cut
-    short, damaged, talked over), and then its votes fall inside the others'.
+    The outermost cluster of votes wins if enough files support it, not the largest one. A file may
+    hold less of a thing (cut short, damaged, speech over it), and then its votes lie further
+    inward; they say nothing against the files that share more. If no cluster has enough support,
+    the one with most support wins.
+
+    Args:
+        outward: direction of this end: 1 for an end, -1 for a start.
     """
     ordered = sorted(votes, key=lambda vote: -outward * vote[0])
     clusters: list[list[Vote]] = []
@@ -42,25 +47,28 @@ def _is_lonely(
     clusters: Sequence[Sequence[Vote]],
     votes: Sequence[Vote],
 ) -> bool:
-    """Whether the first cluster is one file's word against several: never believed of four and
-    more, and of three not for a little more than the others say."""
-    voters = len({who for _, _, who in votes})
-    if voters < 3 or len({who for _, _, who in clusters[0]}) > 1:
+    """True if a single file supports the first cluster and should not be believed.
+
+    With four voting files or more a single one is never believed. With three it is believed only
+    if the next cluster is more than ``_LITTLE`` seconds away; with two, always.
+    """
+    voters = len({file for _, _, file in votes})
+    if voters < 3 or len({file for _, _, file in clusters[0]}) > 1:
         return False
     little = len(clusters) > 1 and abs(clusters[0][-1][0] - clusters[1][0][0]) <= _LITTLE
     return voters > 3 or little
 
 
 def _support(votes: Sequence[Vote]) -> float:
-    """The weight of the best vote of each file."""
+    """The sum over the files of the weight of each one's best vote."""
     best: dict[int, float] = {}
-    for _, weight, who in votes:
-        best[who] = max(best.get(who, 0.0), weight)
+    for _, weight, file in votes:
+        best[file] = max(best.get(file, 0.0), weight)
     return sum(best.values())
 
 
 def _weighted_median(votes: Sequence[Vote]) -> float:
-    """The time at which half of the weight lies on either side."""
+    """The time with half of the weight before it and half after it."""
     ordered = sorted(votes)
     half = sum(weight for _, weight, _ in ordered) / 2
     passed = 0.0

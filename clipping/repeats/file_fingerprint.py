@@ -1,7 +1,7 @@
-"""What is compared of a file: made once, kept as a small file, compared with any number of others.
+"""Make, save and load the fingerprints of a media file, for comparing it with any other file.
 
-Making it costs the decoding of the file; with it at hand, a comparison decodes only some seconds
-about the ends of what is found.
+Making them means decoding the whole file. Comparing two files that have fingerprints decodes only
+a few seconds around the ends of each stretch that is found.
 """
 
 from __future__ import annotations
@@ -36,38 +36,41 @@ from clipping.repeats.refine_picture import Look
 from clipping.tensor_file import Form, open_tensor_file, to_bytes
 
 MOST_BYTES = 1 << 26
-"""No file of prints is larger: a day of sound and picture takes 10 MB."""
+"""Largest file of fingerprints; a day of sound and picture takes 10 MB."""
 FORM = Form("clipping.repeats.file_fingerprint", 1, MOST_BYTES, "prints", "; delete it")
-"""Another version where the same sound gives other words, too."""
+"""The file format. Its version is also raised when the same sound gives other words."""
 _BLOCK = 2 * RATE
+"""Samples in a block of :class:`SoundReader`."""
 _EDGE = RATE // 10
-"""Samples read beyond a block, which a resampler's edges would spoil otherwise."""
-_HEARD: MemoryCache[np.ndarray] = MemoryCache(3 << 27, lambda block: block.nbytes)
-"""The sound that was read last of all files: two songs take 6 MB of each."""
+"""Samples read on both sides of the wanted ones and dropped: the resampler distorts the edges."""
+_SOUND_BLOCKS: MemoryCache[np.ndarray] = MemoryCache(3 << 27, lambda block: block.nbytes)
+"""The blocks of sound that were read last, of all files; two songs of a file take 6 MB."""
 
 
 @dataclass(frozen=True)
 class SharedSettings:
-    """What counts as shared, and where it is looked for: by default everywhere, since one opening
-    in 60 ends after 400 s (docs/measured/shared.md).
+    """Settings of a comparison: what counts as shared, and the region that is searched.
+
+    The whole file is searched by default, since one opening in 60 ends after 400 s
+    (docs/measured/shared.md).
     """
 
     shortest: float = 10.0
-    """seconds that a shared stretch has at least"""
+    """smallest length of a shared stretch in seconds"""
     by: Literal["both", "sound", "picture"] = "both"
-    """compare the sounds, the pictures, or both where a file has them"""
+    """compare sound, picture, or both as far as a file has them"""
     region_start: float = 0.0
-    """seconds of each file before which nothing is looked for"""
+    """start of the searched region of each file, in seconds"""
     region_end: float | None = None
-    """seconds of each file after which nothing is looked for; left out: to the end"""
+    """end of the searched region of each file, in seconds; default: the end of the file"""
     audio: str | None = None
-    """language or index of the sound stream; left out: the default one"""
+    """language or index of the sound stream; default: the default stream"""
     sound: Tolerance = field(default_factory=Tolerance)
     picture: Tolerance = field(default_factory=lambda: Tolerance(errors=0.22, smooth=3.0))
 
     def __post_init__(self) -> None:
         if not self.shortest >= 2:
-            raise ConfigError(f"a shared stretch has 2 s at least, got shortest {self.shortest}")
+            raise ConfigError(f"shortest is at least 2 s, got {self.shortest}")
         end = self.region_end
         if self.region_start < 0 or (end is not None and end <= self.region_start):
             raise ConfigError(
@@ -76,44 +79,45 @@ class SharedSettings:
 
     @property
     def stream(self) -> int | str | None:
-        """The sound stream as :func:`clipping.media.sound.read_audio` takes it."""
+        """The sound stream as an argument of :func:`clipping.media.sound.read_audio`."""
         number = self.audio is not None and self.audio.isdecimal()
         return int(self.audio) if number and self.audio is not None else self.audio
 
     def fingerprint_settings(self) -> dict[str, Any]:
-        """Those settings that decide what the prints of a file are, as plain JSON values."""
+        """The settings that a file's fingerprints depend on, as JSON values."""
         keys = ("by", "region_start", "region_end", "audio")
         return {key: getattr(self, key) for key in keys}
 
 
 @dataclass(frozen=True, eq=False)
 class FileFingerprint:
-    """What is compared of a file."""
+    """The fingerprints of a media file, and ways to read more of it at the ends of a match."""
 
     path: Path
     duration: float
-    """Seconds of media time."""
+    """Seconds."""
     sound: Index | None
+    """None if the file has no sound, or it is not compared; so for ``picture``."""
     picture: Index | None
     read: Reader | None = None
-    """A few seconds of the sound at any place; there where ``sound`` is."""
+    """Reads a few seconds of sound at any place; None if ``sound`` is."""
     look: Look | None = None
-    """The pictures' words at any times; there where ``picture`` is."""
+    """Returns the words of the pictures at any times; None if ``picture`` is."""
 
 
 class SoundReader:
-    """The sound of a file at ``RATE`` Hz, a few seconds at any place; what was read is kept."""
+    """Reads a few seconds of a file's sound at any place, at ``RATE`` Hz, and caches them."""
 
     def __init__(self, path: Path, end: float, stream: int | str | None) -> None:
-        """``end``: seconds of media time behind which nothing is read."""
+        """Nothing is read after ``end``, in seconds of media time."""
         self.path, self.end, self.stream = path, end, stream
         self._samples = round(end * RATE)
 
     def __call__(self, first: int, count: int) -> np.ndarray:
-        """``count`` samples from ``first`` on, zeros before 0 and behind the end.
+        """``count`` samples from sample ``first`` on; zeros before 0 and after the end.
 
         Raises:
-            MediaError: where the file can no longer be read.
+            MediaError: if the file can no longer be read.
         """
         samples = np.zeros(count, np.float32)
         begin, end = max(0, first), min(self._samples, first + count)
@@ -127,23 +131,23 @@ class SoundReader:
         return samples
 
     def _blocks(self, numbers: range) -> list[np.ndarray]:
-        """Blocks side by side; those that are not kept are read at one go: to open a file and find
-        the place costs as much as some seconds of sound."""
-        kept = ((number, _HEARD.get(self, number)) for number in numbers)
-        known = {number: block for number, block in kept if block is not None}
-        missing = [number for number in numbers if number not in known]
+        """The blocks of consecutive numbers. All that are not cached are read in one call, because
+        opening a file and seeking costs as much as reading some seconds of sound."""
+        cached = ((number, _SOUND_BLOCKS.get(self, number)) for number in numbers)
+        blocks = {number: block for number, block in cached if block is not None}
+        missing = [number for number in numbers if number not in blocks]
         if missing:
             first = missing[0]
             read = self._read(first, missing[-1] + 1)
             for place in range(missing[-1] + 1 - first):
                 block = read[place * _BLOCK : (place + 1) * _BLOCK].copy()
-                known[first + place] = block
-                _HEARD.keep(self, first + place, block)
-        return [known[number] for number in numbers]
+                blocks[first + place] = block
+                _SOUND_BLOCKS.keep(self, first + place, block)
+        return [blocks[number] for number in numbers]
 
-    def _read(self, first: int, behind: int) -> np.ndarray:
-        """The samples of some blocks."""
-        start, end = first * _BLOCK, behind * _BLOCK
+    def _read(self, first: int, last: int) -> np.ndarray:
+        """The samples of blocks ``first`` to ``last - 1``."""
+        start, end = first * _BLOCK, last * _BLOCK
         edge = min(start, _EDGE)
         samples = read_audio(
             self.path,
@@ -156,10 +160,10 @@ class SoundReader:
 
 
 def make_fingerprint(path: Path | str, settings: SharedSettings | None = None) -> FileFingerprint:
-    """Look at, or listen to, a whole file (or the region of the settings).
+    """Decode a file (or the region of the settings) and make its fingerprints.
 
     Raises:
-        MediaError: where the file cannot be read, or has nothing of what is to be compared.
+        MediaError: if the file cannot be read, or has neither of what is compared.
     """
     path, settings = Path(path), settings or SharedSettings()
     info = probe(path)
@@ -168,7 +172,7 @@ def make_fingerprint(path: Path | str, settings: SharedSettings | None = None) -
     read = None
     if info.audio and settings.by != "picture":
         sound = sound_fingerprint(path, start=start, end=end, stream=settings.stream)
-        read = SoundReader(path, _heard_until(sound, start), settings.stream)
+        read = SoundReader(path, _sound_end(sound, start), settings.stream)
     if info.video is not None and settings.by != "sound":
         until = info.duration if end is None else min(end, info.duration)
         picture = picture_fingerprint(path, start=start, end=until)
@@ -184,22 +188,22 @@ def make_fingerprint(path: Path | str, settings: SharedSettings | None = None) -
     )
 
 
-def _heard_until(sound: Fingerprint, start: float) -> float:
-    """Seconds of media time up to which there is sound, to a step."""
+def _sound_end(sound: Fingerprint, start: float) -> float:
+    """Media time, in seconds, at which the sound ends, to a step of its fingerprint."""
     rows = len(sound.words) + LAG_STEPS
     return start + (rows * STEP_SAMPLES + WINDOW_SAMPLES) / SOUND_RATE
 
 
 def save_fingerprint(fingerprint: FileFingerprint, file: Path, origin: str = "") -> None:
-    """Write the prints of a media file as one safetensors file, whole or not at all.
+    """Write the fingerprints of a media file to one safetensors file, atomically.
 
     Args:
-        origin: what the caller wants to find in it again, such as who the media file is; its path
-            is not in it.
+        origin: a text that is stored too and checked when the file is loaded, such as the media
+            file's identity. The media file's path is not stored.
 
     Raises:
-        ClippingError: where it cannot be written.
-        FeatureError: where it would be larger than ``MOST_BYTES``.
+        ClippingError: if the file cannot be written.
+        FeatureError: if it would be larger than ``MOST_BYTES``.
     """
     tensors: dict[str, np.ndarray] = {}
     about: dict[str, Any] = {"duration": fingerprint.duration, "origin": origin}
@@ -218,28 +222,29 @@ def save_fingerprint(fingerprint: FileFingerprint, file: Path, origin: str = "")
 
 
 def load_fingerprint(file: Path, media: Path, origin: str = "") -> FileFingerprint:
-    """Read what :func:`save_fingerprint` wrote, trusting nothing in it.
+    """Read a file of :func:`save_fingerprint`; all values are checked.
 
     Args:
-        media: where the media file is now; it is opened when its sound or pictures are asked for.
-        origin: what :func:`save_fingerprint` was given.
+        media: the present path of the media file; it is opened only when its sound or pictures are
+            read.
+        origin: must equal that of :func:`save_fingerprint`.
 
     Raises:
-        FeatureError: naming the file, where it is missing, damaged, or of another version or
-            origin.
+        FeatureError: if the file is missing, damaged, or of another version or origin; the message
+            names it.
     """
-    with open_tensor_file(file, FORM) as told:
-        about = told.about
+    with open_tensor_file(file, FORM) as tensors:
+        about = tensors.about
         if about["origin"] != origin:
             raise FeatureError("they are those of another file, or of other settings")
-        kinds = set(told.stored.keys())
+        kinds = set(tensors.stored.keys())
         named = set(about) - {"duration", "origin"}
         if not kinds or not kinds <= {"sound", "picture"} or kinds != named:
-            raise FeatureError(f"it holds {sorted(kinds)} and tells of {sorted(about)}")
-        sound = _index(told.stored, "sound", about) if "sound" in kinds else None
-        picture = _index(told.stored, "picture", about) if "picture" in kinds else None
+            raise FeatureError(f"it holds {sorted(kinds)} but describes {sorted(about)}")
+        sound = _index(tensors.stored, "sound", about) if "sound" in kinds else None
+        picture = _index(tensors.stored, "picture", about) if "picture" in kinds else None
         both = (("sound", sound), ("picture", picture))
-        told.check({kind: index.words for kind, index in both if index is not None})
+        tensors.check({kind: index.words for kind, index in both if index is not None})
         read = None
         if sound is not None:
             stream = about["sound"]["stream"]
@@ -255,13 +260,11 @@ _WORDS_A_ROW = {"sound": 1, "picture": 2}
 
 
 def _index(stored: Any, kind: Literal["sound", "picture"], about: dict[str, Any]) -> Index:
-    """The words of one kind: their shape is looked at before memory is taken."""
+    """The words of one kind; their shape is checked before memory is taken."""
     piece = stored.get_slice(kind)
-    shape, made_of = piece.get_shape(), piece.get_dtype()
-    if made_of != "U32" or len(shape) != 2 or shape[1] != _WORDS_A_ROW[kind]:
-        raise FeatureError(
-            f"{kind} must be U32 (rows, {_WORDS_A_ROW[kind]}), got {made_of} {shape}"
-        )
+    shape, dtype = piece.get_shape(), piece.get_dtype()
+    if dtype != "U32" or len(shape) != 2 or shape[1] != _WORDS_A_ROW[kind]:
+        raise FeatureError(f"{kind} must be U32 (rows, {_WORDS_A_ROW[kind]}), got {dtype} {shape}")
     words = np.asarray(stored.get_tensor(kind))
     return Index(Fingerprint(words, _STEPS[kind], _seconds(about[kind], "centre"), kind))
 

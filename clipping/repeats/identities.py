@@ -1,8 +1,15 @@
-"""What many files repeat: stretches that pairs of them share, gathered into identities.
+"""Group the stretches that pairs of files share into identities.
 
-An identity is one thing that several files hold (an opening, an ending, a jingle), with every
-occurrence of it. Each pair of files in which it lies gives a vote on both of its ends in both
-files, and an occurrence's ends are what its votes agree on, not what the first pair said.
+An identity is one thing that several files hold (an opening, an ending, a jingle), with all its
+occurrences. Steps of :func:`group_matches`:
+
+1. Files that are copies of one another are found, and their matches with each other are dropped.
+2. In each file, spans of matches that cover the same place become one node (``_nodes``).
+3. Nodes that matches connect, directly or through other files, are one identity (``_components``).
+4. Each match of a node is a vote on its start and end. The ends of an occurrence are those that the
+   votes agree on (:mod:`clipping.repeats.end_consensus`), so that a single damaged file or a chance
+   likeness of two files does not move them.
+5. Occurrences inside an occurrence of a greater identity are dropped (``_without_parts``).
 """
 
 from __future__ import annotations
@@ -18,27 +25,28 @@ from clipping.repeats.end_consensus import end_consensus
 from clipping.repeats.fingerprint import Kind
 
 SAME_CONTENT = 0.75
-"""Share of the shorter file that two files hold at one offset, from which they are copies: the
-same episode again, dubbed, cut otherwise, or inside a double episode."""
+"""Two files are copies if they share this fraction of the shorter one at one offset: the same
+episode again, dubbed, cut differently, or inside a double episode."""
 _ONE_OFFSET = 0.5
-"""Seconds within which the offsets of copies agree."""
+"""Largest difference, in seconds, between offsets that count as one."""
 _SAME_PLACE = 0.5
-"""Overlap over union from which two spans of a file are one occurrence."""
+"""Smallest intersection over union of two spans of a file that are one occurrence."""
 _TOUCHING = 1.0
-"""Seconds up to which an end of one thing is the beginning of its neighbour."""
+"""Largest distance, in seconds, between two things that touch."""
 _COVERED = 0.6
-"""Share of an occurrence inside a greater one from which it is a part of that."""
+"""An occurrence is a part of a greater one if this fraction of it lies inside."""
 _CUT_SHORT = 0.25
-"""Share of a thing that a file holds at least, if what it holds is that thing cut short."""
+"""Smallest fraction of a thing's length that still counts as that thing, cut short."""
 _COARSE_WEIGHT = 0.25
-"""Of a vote whose end is only a fingerprint's, against one that is placed to the sample."""
+"""Weight of a vote with a fingerprint's rough ends; one with ends to the sample weighs 1."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Where a stretch lies in one of the files."""
+    """A stretch of one file, in seconds of media time."""
 
     file: int
+    """Number of the file."""
     start: float
     end: float
 
@@ -48,11 +56,11 @@ class Stretch:
 
     @property
     def seconds(self) -> float:
-        """Its length."""
+        """Its length in seconds."""
         return self.end - self.start
 
     def common(self, other: Stretch) -> float:
-        """Seconds that both cover of one file."""
+        """Seconds that two stretches have in common; 0 if they are of different files."""
         if self.file != other.file:
             return 0.0
         return max(0.0, min(self.end, other.end) - max(self.start, other.start))
@@ -65,46 +73,48 @@ class Match:
     a: Stretch
     b: Stretch
     score: float
-    """Agreement, 0 as strangers to 1 the same."""
+    """Agreement of the fingerprints: 0 as unrelated files, 1 equal."""
     exact: bool = True
-    """Whether its ends are those of the sounds' own samples."""
+    """True if its ends were found in the waveforms."""
     by: Kind = "sound"
 
     @property
     def offset(self) -> float:
-        """Seconds from a moment in a to the same one in b."""
+        """Seconds to add to a time in a to get the same moment in b, in the middle."""
         return (self.b.start + self.b.end - self.a.start - self.a.end) / 2
 
 
 @dataclass(frozen=True)
 class Occurrence:
-    """One place of an identity, by consensus."""
+    """One occurrence of an identity in a file."""
 
     place: Stretch
+    """Its place; the ends are the consensus of all matches."""
     seen_with: tuple[int, ...]
-    """The files in which the same thing was found from here; copies of one another count once."""
+    """Numbers of the files that it was matched with; copies of one another count once."""
     score: float
-    """Mean agreement with them."""
+    """Mean score of its matches."""
     exact: bool
+    """True if a match has exact ends."""
     by: Kind
     doubt: float = 0.0
-    """Seconds by which the votes for its ends lie apart, those that were not believed included."""
+    """Seconds between the extreme votes for an end, including votes that were not believed."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """One thing that several files hold, or one file several times."""
+    """One thing that occurs in several files, or several times in one file."""
 
     occurrences: tuple[Occurrence, ...]
 
     @cached_property
     def seconds(self) -> float:
-        """The median length."""
+        """The median length of its occurrences in seconds."""
         return statistics.median(each.place.seconds for each in self.occurrences)
 
     @cached_property
     def files(self) -> tuple[int, ...]:
-        """The files that hold it, each once."""
+        """The numbers of the files that hold it, ascending, each once."""
         return tuple(sorted({each.place.file for each in self.occurrences}))
 
     def within(self, file: int) -> tuple[Occurrence, ...]:
@@ -114,36 +124,38 @@ class Identity:
 
 @dataclass(frozen=True)
 class MatchGroups:
-    """The identities of some files, the greatest first, and which files are copies."""
+    """The result of :func:`group_matches`."""
 
     identities: tuple[Identity, ...]
+    """Those with most seconds over all occurrences first."""
     copies: tuple[tuple[int, ...], ...]
+    """Groups of files that are copies of one another."""
 
 
 def group_matches(matches: Sequence[Match], durations: Mapping[int, float]) -> MatchGroups:
-    """Gather what pairs of files share into identities.
+    """Group the stretches that pairs of files share into identities.
 
-    Files that are copies of one another say nothing about each other: all they hold is the same.
-    What was found of each with a third file counts.
+    Matches between copies of one episode are not used: copies share everything, so their matches
+    show no repeated part. Matches of each copy with other files count.
 
     Args:
-        durations: seconds of each file.
+        durations: file number → seconds.
     """
     group = _copies(matches, durations)
     nodes = _nodes([match for match in matches if group[match.a.file] != group[match.b.file]])
     parts = _components(nodes)
-    near = _Neighbours(parts)
-    identities = [_identity(part, group, near) for part in range(len(parts))]
+    neighbours = _Neighbours(parts)
+    identities = [_identity(part, group, neighbours) for part in range(len(parts))]
     identities = sorted(_without_parts(identities), key=_weight_of, reverse=True)
     members: dict[int, list[int]] = defaultdict(list)
     for file in sorted(durations):
         members[group[file]].append(file)
-    alike = tuple(tuple(files) for files in members.values() if len(files) > 1)
-    return MatchGroups(tuple(identities), alike)
+    copies = tuple(tuple(files) for files in members.values() if len(files) > 1)
+    return MatchGroups(tuple(identities), copies)
 
 
 def _copies(matches: Sequence[Match], durations: Mapping[int, float]) -> dict[int, int]:
-    """The group of each file; files of one group hold the same."""
+    """File number → number of its group; files of one group are copies of one another."""
     group = {file: file for file in durations}
     pairs: dict[tuple[int, int], list[Match]] = defaultdict(list)
     for match in matches:
@@ -165,21 +177,21 @@ def _copies(matches: Sequence[Match], durations: Mapping[int, float]) -> dict[in
 
 @dataclass
 class _Node:
-    """Spans of one file that are one occurrence."""
+    """The spans of matches that cover one place of a file: an occurrence in the making."""
 
+    leader: Stretch
+    """The longest and best span, which the others are compared with."""
     spans: list[tuple[Stretch, Stretch, Match]] = field(default_factory=list)
-    """(here, there, the match) of each."""
-    about: Stretch | None = None
+    """(place in this file, place in the other file, the match) of each match."""
 
-    def takes(self, place: Stretch) -> float:
-        """Overlap over union with what is here."""
-        assert self.about is not None
-        common = self.about.common(place)
-        return common / (self.about.seconds + place.seconds - common)
+    def overlap(self, place: Stretch) -> float:
+        """Intersection over union of a place and the leader: 0..1."""
+        common = self.leader.common(place)
+        return common / (self.leader.seconds + place.seconds - common)
 
 
 def _nodes(matches: Sequence[Match]) -> dict[int, list[_Node]]:
-    """The spans of each file, those of one place together; longer and surer ones lead."""
+    """The nodes of each file. Longer and better spans come first and become leaders."""
     spans = [
         (here, there, match)
         for match in matches
@@ -189,16 +201,16 @@ def _nodes(matches: Sequence[Match]) -> dict[int, list[_Node]]:
     nodes: dict[int, list[_Node]] = defaultdict(list)
     for span in spans:
         here = span[0]
-        best = max(nodes[here.file], key=lambda node: node.takes(here), default=None)
-        if best is None or best.takes(here) < _SAME_PLACE:
-            best = _Node(about=here)
+        best = max(nodes[here.file], key=lambda node: node.overlap(here), default=None)
+        if best is None or best.overlap(here) < _SAME_PLACE:
+            best = _Node(here)
             nodes[here.file].append(best)
         best.spans.append(span)
     return nodes
 
 
 def _rank(span: tuple[Stretch, Stretch, Match]) -> tuple[object, ...]:
-    """Complete, so that the order in which pairs were compared tells nothing."""
+    """A total order: the result does not depend on the order in which pairs were compared."""
     here, there, match = span
     weight = -here.seconds * match.score
     places = (here.file, here.start, here.end, there.file, there.start, there.end)
@@ -206,23 +218,23 @@ def _rank(span: tuple[Stretch, Stretch, Match]) -> tuple[object, ...]:
 
 
 def _components(nodes: Mapping[int, Sequence[_Node]]) -> list[list[_Node]]:
-    """Nodes that matches connect."""
+    """Group the nodes that matches connect, directly or through others (union-find)."""
     every = [node for file in sorted(nodes) for node in nodes[file]]
-    home: dict[int, dict[Stretch, int]] = {
+    nodes_of: dict[int, dict[Stretch, int]] = {
         id(match): {} for node in every for _, _, match in node.spans
     }
     for number, node in enumerate(every):
         for here, _, match in node.spans:
-            home[id(match)][here] = number
+            nodes_of[id(match)][here] = number
     parent = list(range(len(every)))
 
     def root(number: int) -> int:
         while parent[number] != number:
-            parent[number] = parent[parent[number]]
+            parent[number] = parent[parent[number]]  # shorten the path for the next time
             number = parent[number]
         return number
 
-    for places in home.values():
+    for places in nodes_of.values():
         first, *others = places.values()
         for other in others:
             parent[root(other)] = root(first)
@@ -232,12 +244,11 @@ def _components(nodes: Mapping[int, Sequence[_Node]]) -> list[list[_Node]]:
     return list(parts.values())
 
 
-def _identity(part: int, group: Mapping[int, int], near: _Neighbours) -> Identity:
-    """The occurrences of one component, each by the votes of all it was seen with."""
+def _identity(part: int, group: Mapping[int, int], neighbours: _Neighbours) -> Identity:
+    """The identity of component ``part``: an occurrence per node, with ends by consensus."""
     occurrences = []
-    for node in near.parts[part]:
-        assert node.about is not None
-        low, high = near.limits(node, part)
+    for node in neighbours.parts[part]:
+        low, high = neighbours.limits(node, part)
         starts = [(max(here.start, low), *_weight(match, group, there)) for here, there, match in
                   node.spans]  # fmt: skip
         ends = [(min(here.end, high), *_weight(match, group, there)) for here, there, match in
@@ -245,11 +256,11 @@ def _identity(part: int, group: Mapping[int, int], near: _Neighbours) -> Identit
         start, start_doubt = end_consensus(starts, outward=-1)
         end, end_doubt = end_consensus(ends, outward=1)
         if end <= start:
-            start, end = node.about.start, node.about.end
+            start, end = node.leader.start, node.leader.end
         matches = [match for _, _, match in node.spans]
         occurrences.append(
             Occurrence(
-                Stretch(node.about.file, start, end),
+                Stretch(node.leader.file, start, end),
                 tuple(sorted({group[there.file] for _, there, _ in node.spans})),
                 statistics.fmean(match.score for match in matches),
                 any(match.exact for match in matches),
@@ -262,12 +273,12 @@ def _identity(part: int, group: Mapping[int, int], near: _Neighbours) -> Identit
 
 
 def _weight(match: Match, group: Mapping[int, int], there: Stretch) -> tuple[float, int]:
-    """How much a vote counts, and whose it is."""
+    """(weight of a match's vote, the group of the file that votes)."""
     return match.score * (1.0 if match.exact else _COARSE_WEIGHT), group[there.file]
 
 
 class _Neighbours:
-    """The components, and which things lie beside each other in the files."""
+    """The components, and the knowledge which things lie next to each other in the files."""
 
     def __init__(self, parts: Sequence[Sequence[_Node]]) -> None:
         self.parts = parts
@@ -276,23 +287,22 @@ class _Neighbours:
         self._alone: dict[tuple[int, int], bool] = {}
         for part, nodes in enumerate(parts):
             for node in nodes:
-                if node.about is not None:
-                    self._of_file[node.about.file].append((part, node, node.about))
-                    self._places[part][node.about.file].append(node.about)
+                self._of_file[node.leader.file].append((part, node, node.leader))
+                self._places[part][node.leader.file].append(node.leader)
 
     def limits(self, node: _Node, part: int) -> tuple[float, float]:
-        """How far outward the ends of a node may lie.
+        """The earliest start and the latest end, in seconds, that a node may have.
 
-        A neighbour that touches it in some files (a logo card in front of an opening, a jingle
-        behind an ending) is told apart where another file holds the neighbour without it: then
-        the part that is the neighbour's is not this one's.
+        A logo card right before an opening, or a jingle right after an ending, is shared like the
+        opening itself, so matches run through both. But if some file has the neighbour somewhere
+        else, the two are different things, and this one must not reach into its neighbour.
         """
-        assert node.about is not None
-        here = node.about
+        here = node.leader
         low, high = 0.0, float("inf")
         for other, neighbour, place in self._of_file[here.file]:
             if other == part or place.common(here) < min(_TOUCHING, place.seconds / 2):
                 continue
+            # A long neighbour is no logo or jingle.
             if place.seconds > here.seconds / 2 or not self._stands_alone(other, part):
                 continue
             if abs(place.start - here.start) <= _TOUCHING:
@@ -302,7 +312,7 @@ class _Neighbours:
         return (low, high) if high - low >= here.seconds / 2 else (0.0, float("inf"))
 
     def _stands_alone(self, other: int, part: int) -> bool:
-        """Whether some file that holds both things holds the other one well away from this one."""
+        """True if some file holds both things and has the other one well away from this one."""
         if (other, part) not in self._alone:
             self._alone[other, part] = any(
                 not any(
@@ -317,22 +327,24 @@ class _Neighbours:
 
 
 def _without_parts(identities: Sequence[Identity]) -> list[Identity]:
-    """Leave out occurrences that are a part of a greater one in their file.
+    """Drop occurrences that are a part of a greater one in their file.
 
-    What is left of such an identity in files that do not hold the greater one is that one, cut
-    short; where it is too short for that, it stays for itself if there are two of it.
+    If an identity is a part of a greater one in some file, its occurrences in files without the
+    greater one are taken for that one, cut short, and join it. Those too short for that stay an
+    identity of their own if there are at least two.
     """
     ordered = sorted(identities, key=_weight_of, reverse=True)
     kept: list[Identity] = []
-    inside: dict[int, list[tuple[int, Stretch]]] = defaultdict(list)  # of each file, as kept
+    # file → (number in ``kept``, place) of each occurrence that is kept
+    inside: dict[int, list[tuple[int, Stretch]]] = defaultdict(list)
     for identity in ordered:
         left, greater = [], []
         for each in identity.occurrences:
-            over = _over(each.place, inside[each.place.file])
-            if over is None:
+            number = _greater_number(each.place, inside[each.place.file])
+            if number is None:
                 left.append(each)
-            elif over not in greater:
-                greater.append(over)
+            elif number not in greater:
+                greater.append(number)
         for number in greater:
             whole = kept[number]
             holders = set(whole.files)
@@ -354,13 +366,14 @@ def _without_parts(identities: Sequence[Identity]) -> list[Identity]:
     return kept
 
 
-def _over(place: Stretch, inside: Sequence[tuple[int, Stretch]]) -> int | None:
-    """The number of the first identity that has an occurrence over most of a place."""
+def _greater_number(place: Stretch, inside: Sequence[tuple[int, Stretch]]) -> int | None:
+    """The number of the first identity with an occurrence that covers most of a place, or None."""
     numbers = [number for number, each in inside if each.common(place) >= _COVERED * place.seconds]
     return min(numbers, default=None)
 
 
 def _weight_of(identity: Identity) -> float:
+    """Seconds of all occurrences together."""
     return identity.seconds * len(identity.occurrences)
 
 

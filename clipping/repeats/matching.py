@@ -1,7 +1,16 @@
-"""Where two fingerprints tell of the same thing: every stretch, at every offset.
+"""Find the stretches that two fingerprints share, at any offset.
 
-Rows that agree in some twenty chosen bits give their offset a vote; an offset with votes in one
-place is looked at along its whole length, so a stretch is found whole wherever it lies in each.
+1. **Vote** (``_offsets``). Two rows that agree in about twenty chosen bits (a *key*) give their
+   offset, the distance between them, a vote. Several choices of bits are used, so that a few wrong
+   bits do not prevent a vote. Votes are counted by offset and by place in the first file. (Offset
+   histograms: A. Wang, "An Industrial-Strength Audio Search Algorithm", ISMIR 2003. Choices of
+   bits: P. Indyk and R. Motwani, "Approximate Nearest Neighbors", STOC 1998.)
+2. **Follow** (``_runs``). At each offset with many votes, all rows are compared. A stretch is where
+   the share of different bits, averaged over ``smooth`` seconds, stays below ``errors``; short
+   damage is bridged.
+3. **Sharpen** (``_sharpened``). Averaging blurs the ends, so each end moves to where the sum of the
+   evidence of single rows is greatest.
+4. Stretches inside a better one are dropped (``match``).
 """
 
 from __future__ import annotations
@@ -18,41 +27,47 @@ _SOUND_KEYS = tuple(
     (0, mask) for mask in (0x000FFFFF, 0xFFFFF000, 0x3FF003FF, 0xF0F0FFF0, 0x55BB5DB7, 0xDB6EAA6D)
 )
 _PICTURE_KEYS = ((0, 0x3FFFFFFF), (1, 0x3FFFFFFF), (0, 0x00007FFF | 1 << 31), (1, 0x00007FFF))
-"""(word, mask) of the bits that must agree for a vote."""
+"""(word, mask) of each choice of bits: all bits of the mask must agree for a vote."""
 
 _MOST_ALIKE = 24
-"""Rows of a file with the same key that may vote: a loop has thousands, and tells nothing new."""
+"""A key that more rows of a file have gives no votes: a loop has thousands of equal rows, which say
+nothing about the offset."""
 _PLACE_SECONDS = 10.0
-"""Votes are counted by offset and by place: a short stretch must stand out in its place."""
+"""Votes are counted in places of this length, so that a short stretch stands out in its place."""
 _LEAST_VOTES = 3
+"""Fewest votes of an offset in a place."""
 _VOTE_BITS = 17
+"""Bits of the hash by which rare votes are dropped before they are sorted."""
 _MOST_OFFSETS = 24
+"""Most offsets at which rows are compared."""
 _MOST_VOTED = 1000
+"""Most offsets that are considered, those with most votes first."""
 _NEAR = 5
-"""Rows by which offsets differ at least: words change slowly, and vote for their neighbours too."""
+"""Rows: an offset so near to one with more votes is left out. Words change slowly, so equal rows
+vote for the neighbouring offsets too."""
 _THIN = 5
+"""At first only every fifth row is compared."""
 _DOUBT = 0.03
-"""An offset is looked at in every fifth row first, and only about where that comes so near."""
+"""By how much every fifth row may miss the tolerance before a place is left out."""
 _LITTLE = 0.01
-"""The same of all rows."""
+"""By how much all rows of a place may miss it."""
 _ABOUT = 10.0
-"""Seconds, besides a gap and what is smoothed."""
+"""Seconds around a promising place that are compared too, in addition to gap and smoothing."""
 
 _LEAST_CHANGES = 3
-"""A picture that stands still for a while is no more than one picture."""
+"""Fewest changes of the word in a stretch: a still picture is no stretch."""
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """When two stretches count as the same."""
+    """The limits within which two stretches count as the same."""
 
     errors: float = 0.36
-    """share of the bits that may differ, averaged over ``smooth`` seconds; strangers differ in 0.5
-    """
+    """fraction of bits that may differ, averaged over smooth seconds; unrelated files: 0.5"""
     smooth: float = 2.0
     """seconds over which differences are averaged"""
     gap: float = 4.0
-    """seconds of damage (another sound over it, a lost packet) that do not end a stretch"""
+    """longest damage inside a stretch, in seconds (another sound over it, a lost packet)"""
 
     def __post_init__(self) -> None:
         if not 0 < self.errors < 0.5:
@@ -63,20 +78,20 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class MatchRun:
-    """Rows of two fingerprints that tell of the same: ``first + offset`` of b is ``first`` of a."""
+    """A stretch that two fingerprints share: rows ``[first, last)`` of a."""
 
     first: int
     """The first row of a."""
     last: int
-    """The row of a behind the last one."""
+    """The row of a after the last one."""
     offset: int
-    """Rows from a's to b's."""
+    """Row ``first`` of a is row ``first + offset`` of b."""
     score: float
-    """Agreement of the bits, 0 as strangers to 1 the same."""
+    """Agreement of the bits: 0 as unrelated files, 1 equal."""
 
 
 class Index:
-    """A fingerprint, sorted by its keys; made once for all comparisons of a file."""
+    """A fingerprint with its rows sorted by keys; made once for all comparisons of a file."""
 
     def __init__(self, fingerprint: Fingerprint) -> None:
         self.fingerprint = fingerprint
@@ -86,31 +101,32 @@ class Index:
 
     @property
     def tables(self) -> tuple[_Table, ...]:
-        """One for each choice of bits; kept for a while, as they take 25 times the words."""
-        return _TABLES.take(self, "tables", self._made)
+        """One table for each choice of bits. They take 25 times the memory of the words, so only
+        those used last are kept; others are made again."""
+        return _TABLES.take(self, "tables", self._make_tables)
 
-    def _made(self) -> tuple[_Table, ...]:
+    def _make_tables(self) -> tuple[_Table, ...]:
         choices = _SOUND_KEYS if self.fingerprint.kind == "sound" else _PICTURE_KEYS
         rows = np.flatnonzero(~self.blank).astype(np.uint64)
         tables = []
         for word, mask in choices:
             keys = self.words[~self.blank, word] & np.uint32(mask)
-            # Sorted with their rows as one number: quicker by half than the order of the keys.
+            # Sort key and row as one 64-bit number: twice as fast as argsort of the keys.
             both = np.sort(keys.astype(np.uint64) << np.uint64(32) | rows)
             keys = (both >> np.uint64(32)).astype(np.uint32)
             begins = np.flatnonzero(np.diff(keys, prepend=~keys[:1]))
             counts = np.diff(begins, append=len(keys))
             rare = counts <= _MOST_ALIKE
             begins = begins[rare]
-            there = np.zeros(1 << _SHORT_BITS, bool)
-            there[_shortened(keys[begins])] = True
+            has_hash = np.zeros(1 << _HASH_BITS, bool)
+            has_hash[_hashed(keys[begins])] = True
             tables.append(
                 _Table(
                     keys[begins],
                     begins.astype(np.int32),
                     counts[rare].astype(np.int32),
                     (both & np.uint64(0xFFFFFFFF)).astype(np.int32),
-                    there,
+                    has_hash,
                 )
             )
         return tuple(tables)
@@ -118,33 +134,38 @@ class Index:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """The rows of a fingerprint by some of their bits; what many rows have is left out."""
+    """The rows of a fingerprint by one choice of bits; keys that many rows have are left out."""
 
     keys: np.ndarray
-    """In order, each once."""
+    """uint32, ascending, each once."""
     begins: np.ndarray
-    """Where the rows of each key begin in ``rows``."""
+    """Index in ``rows`` at which the rows of each key begin."""
     counts: np.ndarray
+    """Number of rows of each key."""
     rows: np.ndarray
-    there: np.ndarray
-    """bool (1 << _SHORT_BITS,): whether a key that is shortened to this is among its keys."""
+    """Row numbers, sorted by key."""
+    has_hash: np.ndarray
+    """bool (1 << _HASH_BITS,): True if one of ``keys`` has this hash (see ``_hashed``)."""
 
     @property
     def bytes(self) -> int:
-        """Of its memory."""
-        parts = (self.keys, self.begins, self.counts, self.rows, self.there)
+        """Bytes of memory that it takes."""
+        parts = (self.keys, self.begins, self.counts, self.rows, self.has_hash)
         return sum(each.nbytes for each in parts)
 
     def alike(self, other: _Table) -> tuple[np.ndarray, np.ndarray]:
-        """Every pair of a row of this one and a row of the other that have the same key."""
-        # Most keys are not there at all: one look tells that of seven in eight, a search costs 16.
-        maybe = np.flatnonzero(other.there[_shortened(self.keys)])
+        """All pairs of a row of this table and a row of the other with the same key."""
+        # Most keys are missing in the other table. The table of hashes shows that for seven in
+        # eight of them with one look, while a binary search needs 16.
+        maybe = np.flatnonzero(other.has_hash[_hashed(self.keys)])
         keys = self.keys[maybe]
         at = np.searchsorted(other.keys, keys)
         inside = np.flatnonzero(at < len(other.keys))
         same = inside[other.keys[at[inside]] == keys[inside]]
         mine, others = maybe[same], at[same]
         wide = other.counts[others]
+        # A key with m rows here and n rows there gives m * n pairs: number them all, and split the
+        # number within its key into (row here, row there).
         pairs = self.counts[mine] * wide
         begins = np.cumsum(pairs, dtype=np.int32) - pairs
         turn = np.arange(pairs.sum(), dtype=np.int32) - np.repeat(begins, pairs)
@@ -153,39 +174,47 @@ class _Table:
         return rows, other.rows[np.repeat(other.begins[others], pairs) + rest]
 
 
-_SHORT_BITS = 18
+_HASH_BITS = 18
 
 
-def _shortened(keys: np.ndarray) -> np.ndarray:
-    """uint32 keys to ``_SHORT_BITS`` bits that tell most of them apart."""
-    return keys * np.uint32(2654435769) >> np.uint32(32 - _SHORT_BITS)
+def _hashed(keys: np.ndarray) -> np.ndarray:
+    """Hashes of ``_HASH_BITS`` bits of uint32 keys.
+
+    Multiplicative hashing by 2**32 divided by the golden ratio (D. Knuth, The Art of Computer
+    Programming 3, section 6.4).
+    """
+    return keys * np.uint32(2654435769) >> np.uint32(32 - _HASH_BITS)
 
 
 _TABLES: MemoryCache[tuple[_Table, ...]] = MemoryCache(
     1 << 28, lambda tables: sum(each.bytes for each in tables)
 )
-"""Of the files that were compared last: 3 MB for a sound of 24 minutes."""
+"""Tables of the files that were compared last; those of a sound of 24 minutes take 3 MB."""
 
 
 def match(
     a: Index, b: Index, *, shortest: float, tolerance: Tolerance | None = None
 ) -> list[MatchRun]:
-    """All stretches of ``shortest`` seconds or more that two files share, best first.
+    """All stretches of at least ``shortest`` seconds that two files share, best first.
 
-    A stretch is left out where most of it lies, in both files, inside a better one: a loop agrees
-    with itself at every turn.
+    A stretch is left out if more than half of it lies, in both files, inside a better one: a loop
+    matches itself again at every repetition.
+
+    Raises:
+        ValueError: if the fingerprints differ in kind or step.
     """
     tolerance = tolerance or Tolerance()
     if a.fingerprint.kind != b.fingerprint.kind or a.fingerprint.step != b.fingerprint.step:
         raise ValueError("fingerprints of one kind and step are needed")
     found: list[MatchRun] = []
-    looked = 0
+    compared = 0
     for offset, rows in _offsets(a, b):
+        # All places that voted for this offset lie in stretches found already.
         if all(any(_covers(run, row, row + offset) for run in found) for row in rows):
             continue
         found += _runs(a, b, offset, shortest=shortest, tolerance=tolerance)
-        looked += 1
-        if looked == _MOST_OFFSETS:
+        compared += 1
+        if compared == _MOST_OFFSETS:
             break
     found.sort(key=lambda run: (-(run.last - run.first) * run.score, run.first, run.offset))
     kept: list[MatchRun] = []
@@ -196,11 +225,12 @@ def match(
 
 
 def _offsets(a: Index, b: Index) -> Iterator[tuple[int, list[int]]]:
-    """The offsets with most votes in few places, and the rows of a in the middle of these."""
+    """The offsets with most votes, and for each the middle rows (of a) of the places that voted."""
     places = max(1, round(_PLACE_SECONDS / a.fingerprint.step))
     reach = len(a.words)
     width = reach // places + 1
     small = (reach + len(b.words)) * width < 1 << 31
+    # One number for (offset, place), so that both are counted by one sort.
     codes = []
     for table_a, table_b in zip(a.tables, b.tables, strict=True):
         rows_a, rows_b = table_a.alike(table_b)
@@ -222,7 +252,7 @@ def _offsets(a: Index, b: Index) -> Iterator[tuple[int, list[int]]]:
 
 
 def _frequent(codes: np.ndarray) -> np.ndarray:
-    """Votes without most of those that stand alone: what is counted has to be sorted."""
+    """Drop most votes with too few equals, by counting hashes; the rest has to be sorted."""
     short = codes & ((1 << _VOTE_BITS) - 1)
     return codes[np.bincount(short, minlength=1 << _VOTE_BITS)[short] >= _LEAST_VOTES]
 
@@ -230,7 +260,7 @@ def _frequent(codes: np.ndarray) -> np.ndarray:
 def _runs(
     a: Index, b: Index, offset: int, *, shortest: float, tolerance: Tolerance
 ) -> list[MatchRun]:
-    """The stretches that agree at an offset."""
+    """The stretches that the files share at one offset."""
     step = a.fingerprint.step
     begin, end = max(0, -offset), min(len(a.words), len(b.words) - offset)
     least = max(1, round(tolerance.smooth / step), round(shortest / step))
@@ -238,12 +268,12 @@ def _runs(
         return []
     runs: list[MatchRun] = []
     margin = round((_ABOUT + tolerance.gap + tolerance.smooth) / step)
-    for low, high in _hopeful(a, b, begin, end, offset, least, margin, tolerance.errors):
+    for low, high in _promising(a, b, begin, end, offset, least, margin, tolerance.errors):
         runs += _runs_within(a, b, low, high, offset, least, tolerance)
     return runs
 
 
-def _hopeful(
+def _promising(
     a: Index,
     b: Index,
     begin: int,
@@ -253,7 +283,17 @@ def _hopeful(
     margin: int,
     most: float,
 ) -> list[tuple[int, int]]:
-    """The rows of a about which a fifth of the rows leaves it possible that a stretch agrees."""
+    """The ranges ``[low, high)`` of rows of a in which a stretch may lie, at one offset.
+
+    Comparing every fifth row is enough to rule most of a file out; what is left is checked with
+    all its rows.
+
+    Args:
+        begin: the first row of a that has a counterpart in b; ``end``: the row after the last one.
+        least: rows of the shortest stretch.
+        margin: rows added on both sides of a range.
+        most: fraction of bits that may differ.
+    """
     size = least // _THIN
     if size < _THIN or end - begin < 2 * least:
         return [(begin, end)]
@@ -265,19 +305,22 @@ def _hopeful(
     apart = np.flatnonzero(np.diff(good) > least + 2 * margin)
     lows = good[np.concatenate([[0], apart + 1])] + begin
     highs = good[np.append(apart, len(good) - 1)] + begin + least
-    hopeful = []
+    promising = []
     for low, high in zip(lows.tolist(), highs.tolist(), strict=True):
-        # All rows of the place itself leave little doubt, and cost little.
+        # Few places are left, so all their rows can be compared.
         near = max(begin, low - _THIN), min(end, high + _THIN)
         sums = _wrong_sums(a, b, offset, slice(*near), bits * most)
         if (sums[least:] - sums[:-least]).min(initial=np.inf) < bits * least * (most + _LITTLE):
-            hopeful.append((max(begin, low - margin), min(end, high + margin)))
-    return hopeful
+            promising.append((max(begin, low - margin), min(end, high + margin)))
+    return promising
 
 
 def _wrong_sums(a: Index, b: Index, offset: int, rows: slice, blank: float) -> np.ndarray:
-    """How many bits differ in the first 0, 1, 2 … of some rows of a, ``blank`` in those that have
-    no word in both files."""
+    """Cumulative sums, from 0 on, of the number of different bits over ``rows`` of a.
+
+    Args:
+        blank: the number that counts for a row that is blank in both files.
+    """
     others = slice(rows.start + offset, rows.stop + offset, rows.step)
     wrong = differing(a.words[rows], b.words[others])
     if a.has_blanks and b.has_blanks:
@@ -290,11 +333,14 @@ def _wrong_sums(a: Index, b: Index, offset: int, rows: slice, blank: float) -> n
 def _runs_within(
     a: Index, b: Index, begin: int, end: int, offset: int, least: int, tolerance: Tolerance
 ) -> list[MatchRun]:
+    """The stretches of at least ``least`` rows within rows ``[begin, end)`` of a, at one offset."""
     step, bits = a.fingerprint.step, a.fingerprint.bits
     width = max(1, round(tolerance.smooth / step))
     blank_a, blank_b = a.blank[begin:end], b.blank[begin + offset : end + offset]
     both_blank = blank_a & blank_b
     wrong = differing(a.words[begin:end], b.words[begin + offset : end + offset])
+    # Blank in one file only: as different as unrelated rows. Blank in both: neither for nor
+    # against a stretch.
     wrong[blank_a ^ blank_b] = bits / 2
     wrong[both_blank] = bits * tolerance.errors
     sums = np.concatenate([[0.0], np.cumsum(wrong, dtype=np.float64)])
@@ -302,15 +348,17 @@ def _runs_within(
     high = np.minimum(low + width, len(wrong))
     good = (sums[high] - sums[low]) / (high - low) < bits * tolerance.errors
     edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]])))
-    heard = np.concatenate([[0], np.cumsum(~(blank_a | blank_b))])
+    filled = np.concatenate([[0], np.cumsum(~(blank_a | blank_b))])
     runs: list[MatchRun] = []
     for first, last in _bridged(edges.reshape(-1, 2).tolist(), round(tolerance.gap / step)):
-        errors = _errors(sums, heard, first, last, bits, tolerance.errors)
+        errors = _errors(sums, filled, first, last, bits, tolerance.errors)
+        # Evidence of a row that it belongs to the stretch: positive if its share of wrong bits is
+        # nearer to the stretch's own than to that of unrelated rows, 0.5.
         evidence = (errors + 0.5) / 2 * bits - wrong
         evidence[both_blank] = 0.0
         first, last = _sharpened(evidence, first, last, width)
-        errors = _errors(sums, heard, first, last, bits, tolerance.errors)
-        enough = heard[last] - heard[first] >= least / 2
+        errors = _errors(sums, filled, first, last, bits, tolerance.errors)
+        enough = filled[last] - filled[first] >= least / 2
         rows = a.words[begin + first : begin + last]
         moving = np.count_nonzero((rows[1:] != rows[:-1]).any(axis=1)) >= _LEAST_CHANGES
         if last - first >= least and enough and moving and errors < tolerance.errors:
@@ -320,7 +368,11 @@ def _runs_within(
 
 
 def _sharpened(evidence: np.ndarray, first: int, last: int, width: int) -> tuple[int, int]:
-    """The ends of a run, no more smoothed: where the sum of the evidence is greatest."""
+    """The ends (first, last) of a run without the blur of smoothing.
+
+    Near each end, take the row at which the sum of the evidence, counted outward, is greatest
+    (cumulative sums: E. Page, "Continuous Inspection Schemes", Biometrika 41, 1954).
+    """
     reach = max(1, min(width, (last - first) // 2))
     low, high = max(0, first - width), min(len(evidence), last + width)
     start = np.cumsum(evidence[low : first + reach][::-1])
@@ -330,18 +382,24 @@ def _sharpened(evidence: np.ndarray, first: int, last: int, width: int) -> tuple
 
 
 def _errors(
-    sums: np.ndarray, heard: np.ndarray, first: int, last: int, bits: int, blank: float
+    sums: np.ndarray, filled: np.ndarray, first: int, last: int, bits: int, blank: float
 ) -> float:
-    """The share of wrong bits among the rows that are not blank in both."""
-    known = int(heard[last] - heard[first])
-    if not known:
+    """The fraction of wrong bits in rows ``[first, last)``, without what blank rows count.
+
+    Args:
+        sums: cumulative wrong bits.
+        filled: cumulative number of rows that are blank in neither file.
+        blank: fraction of wrong bits that a blank row counts.
+    """
+    rows = int(filled[last] - filled[first])
+    if not rows:
         return 0.5
-    total = float(sums[last] - sums[first]) - (last - first - known) * bits * blank
-    return max(0.0, total) / known / bits
+    total = float(sums[last] - sums[first]) - (last - first - rows) * bits * blank
+    return max(0.0, total) / rows / bits
 
 
 def differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How many bits differ row by row, float32, of two uint32 arrays (rows, words a row)."""
+    """Number of different bits in each row, float32 (rows,), of two uint32 (rows, words a row)."""
     ones = np.bitwise_count(np.bitwise_xor(a, b))
     total = ones[:, 0].astype(np.float32)
     for column in range(1, ones.shape[1]):
@@ -350,7 +408,7 @@ def differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _bridged(runs: Sequence[Sequence[int]], gap: int) -> list[tuple[int, int]]:
-    """Runs joined over gaps."""
+    """Join runs ``[first, last)`` with at most ``gap`` rows between them."""
     joined: list[tuple[int, int]] = []
     for first, last in runs:
         if joined and first - joined[-1][1] <= gap:
@@ -361,13 +419,13 @@ def _bridged(runs: Sequence[Sequence[int]], gap: int) -> list[tuple[int, int]]:
 
 
 def _covers(run: MatchRun, row_a: int, row_b: int) -> bool:
-    """Whether a row of each file lies in a run."""
+    """True if row ``row_a`` of a and row ``row_b`` of b both lie in a run."""
     second = row_b - run.offset
     return run.first <= row_a < run.last and run.first <= second < run.last
 
 
 def _inside(run: MatchRun, better: MatchRun) -> bool:
-    """Whether more than half of a run lies inside another, in a and in b."""
+    """True if more than half of a run lies inside a better one, in a and in b."""
     half = (run.last - run.first) / 2
     in_a = min(run.last, better.last) - max(run.first, better.first)
     in_b = min(run.last + run.offset, better.last + better.offset) - max(

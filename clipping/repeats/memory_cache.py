@@ -1,4 +1,4 @@
-"""What was made a moment ago and may be wanted again: one bound of memory for all of a kind."""
+"""A cache in memory with one bound for the values of all its owners."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Value = TypeVar("Value")
 
 
 class MemoryCache(Generic[Value]):
-    """Values by (owner, key); those that were not asked for the longest go first.
+    """Values by (owner, key). The least recently used ones are dropped first.
 
-    A season of 500 files has 500 owners: each with a bound of its own would take gigabytes. What
-    belongs to an owner goes with it.
+    A season of 500 files has 500 owners; a bound for each of them would add up to gigabytes. When
+    an owner is deleted, its values are dropped.
     """
 
     def __init__(self, most_bytes: int, size: Callable[[Value], int]) -> None:
-        """``size`` tells the bytes of a value."""
+        """Make an empty cache of at most ``most_bytes``; ``size`` returns the bytes of a value."""
         self._most_bytes, self._size = most_bytes, size
         self._kept: OrderedDict[tuple[int, Hashable], Value] = OrderedDict()
         self._owners: dict[int, weakref.finalize] = {}
@@ -27,7 +27,7 @@ class MemoryCache(Generic[Value]):
         self.bytes = 0
 
     def get(self, owner: object, key: Hashable) -> Value | None:
-        """The value that is kept, or None."""
+        """The stored value, or None."""
         place = id(owner), key
         with self._lock:
             if place in self._kept:
@@ -35,7 +35,7 @@ class MemoryCache(Generic[Value]):
             return self._kept.get(place)
 
     def keep(self, owner: object, key: Hashable, value: Value) -> None:
-        """Keep a value, unless there is one."""
+        """Store a value, unless there is one already."""
         place = id(owner), key
         with self._lock:
             if id(owner) not in self._owners:
@@ -47,7 +47,7 @@ class MemoryCache(Generic[Value]):
                 self.bytes -= self._size(self._kept.popitem(last=False)[1])
 
     def take(self, owner: object, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value that is kept, or what ``make`` gives, which is then kept."""
+        """The stored value; if there is none, that of ``make``, which is then stored."""
         value = self.get(owner, key)
         if value is None:
             value = make()

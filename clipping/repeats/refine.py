@@ -1,8 +1,11 @@
-"""The ends of a shared stretch to the sample: where two waveforms stop being the same.
+"""Find the ends of a shared stretch to the sample, in the waveforms themselves.
 
-A fingerprint knows an offset to some 20 ms and an end to some tenths of a second. Here the two
-sounds themselves are laid over each other (cross-correlation), and an end is the change point of
-what is left when one is subtracted from the other.
+Fingerprints give an offset to about 20 ms and an end to some tenths of a second. For each end:
+
+1. Cross-correlation of a piece near the end gives the offset to a part of a sample (``_shift``).
+2. One sound is subtracted from the other. Inside the stretch little is left; outside, two unrelated
+   sounds leave about all of their energy. The end is the point where that changes
+   (``change_point``).
 """
 
 from __future__ import annotations
@@ -14,40 +17,43 @@ from dataclasses import dataclass
 import numpy as np
 
 RATE = 8000
-"""Hz: low enough that codecs keep the waveform, 0.125 ms a sample."""
+"""Samples per second (0.125 ms each): low enough that codecs preserve the waveform."""
 
 Reader = Callable[[int, int], np.ndarray]
-"""(first sample, how many) → so many mono samples at ``RATE`` Hz; zeros where there is no sound."""
+"""(first sample, count) → float32 mono samples at ``RATE`` Hz; zeros outside the file's sound."""
 
 # In samples:
 _REACH = RATE // 4
-"""How far the coarse offset may be off."""
+"""Largest error of the coarse offset."""
 _PIECE = 6 * RATE
-"""What is correlated."""
+"""Length of the piece that is correlated."""
 _BRIEF = 2 * RATE
-"""What is correlated first: enough where nothing lies over the sound."""
+"""Length of the piece that is correlated first; it is enough if nothing lies over the sound."""
 _INWARD, _OUTWARD = 4 * RATE, 3 * RATE
-"""About a coarse end, where the true one is looked for."""
+"""The true end is searched from so far inside to so far outside of the coarse end."""
 _EDGE = 3 * RATE // 10
-"""Where the change seems to lie so near the outer border, the border is moved on."""
+"""If the change is found this near to the outer border of the search, the border is moved on."""
 _FRAME = 160
-"""What is compared at once: 20 ms."""
+"""Length of a frame of the difference: 20 ms."""
 _FINE = 2 * _FRAME
+"""The change point is searched sample by sample so far around the frame that was found."""
 
 _MOST_STEPS = 12
+"""Most times that the search moves outward."""
 _SURE = 0.15
-"""Normalized correlation from which two sounds count as the same waveform."""
+"""Smallest normalized correlation of two copies of one sound."""
 _PLAIN, _BESIDE, _ALONE = 0.6, 5, 0.9
-"""The same for a brief piece, and of that what other places may have that are so many samples
-away: a chord that is held has a place at every wave of it."""
+"""A brief piece is enough if its peak is at least ``_PLAIN`` and no value more than ``_BESIDE``
+samples away exceeds ``_ALONE`` times the peak. A held chord fails: it has a peak at each wave."""
 TAPS = 16
-"""Samples from which one between two samples is made: right to 3 kHz, where fingerprints end."""
+"""Samples from which a value between two samples is computed: exact enough up to 3 kHz, where the
+fingerprints' bands end."""
 _STRANGE = 0.6
-"""Share of the energy that is left from which two sounds are strangers: voices over a song's
-quiet bars leave half of it, two strangers about all."""
+"""Two sounds are unrelated if at least this fraction of their energy is left. Voices over quiet
+bars of a song leave half of it, unrelated sounds about all."""
 _SILENT_POWER = 1e-9
 _SILENT_SHARE = 1e-6
-"""Power against the stretch's mean up to which both sounds are silent and tell nothing: -60 dB."""
+"""Both sounds are silent up to this power, relative to the stretch's mean: -60 dB."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +65,20 @@ class Placed:
     start_b: float
     end_b: float
     exact: bool
-    """Whether the waveforms agree, so that the ends are the sound's own."""
+    """True if the ends were found in the waveforms."""
 
     @property
     def offset(self) -> float:
-        """Seconds to add to a time in a for the same moment in b, in the middle of the stretch."""
+        """Seconds to add to a time in a to get the same moment in b, in the stretch's middle."""
         return (self.start_b + self.end_b - self.start_a - self.end_a) / 2
 
 
 def refine(read_a: Reader, read_b: Reader, coarse: Placed) -> Placed:
-    """Move both ends of a stretch to where the sounds stop agreeing.
+    """Move both ends of a stretch to the points where the sounds stop agreeing.
 
-    Each end has its own offset: the clocks of two releases may run apart by a millisecond a
-    minute. Where the waveforms do not correlate (another performance, heavy noise, another speed
-    even by a thousandth), what was given comes back.
+    Each end has an offset of its own: the clocks of two releases may drift by a millisecond per
+    minute. If the waveforms do not correlate (another performance, heavy noise, a speed that
+    differs by a thousandth), ``coarse`` is returned.
     """
     start = _end(read_a, read_b, coarse, forward=False)
     end = _end(read_a, read_b, coarse, forward=True)
@@ -84,8 +90,11 @@ def refine(read_a: Reader, read_b: Reader, coarse: Placed) -> Placed:
 def _end(
     read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool
 ) -> tuple[float, float] | None:
-    """(time in a, offset), in seconds, of the end, or of the start."""
-    _read_all_about(read_a, read_b, coarse, forward=forward)
+    """(time in a, offset from a to b), in seconds, of the end (``forward``) or the start.
+
+    None if the waveforms do not agree.
+    """
+    _read_ahead(read_a, read_b, coarse, forward=forward)
     shift = _shift(read_a, read_b, coarse, forward=forward)
     if shift is None:
         return None
@@ -103,6 +112,7 @@ def _end(
         if not forward:
             a, b = np.ascontiguousarray(a[::-1]), np.ascontiguousarray(b[::-1])
         agreed = change_point(a, b)
+        # The sounds agree down to the first sample of a file: the stretch begins there.
         if not forward and first == lowest and count - agreed <= 2 * _FRAME:
             return lowest / RATE, max(shift, -lowest) / RATE
         if count - agreed > _EDGE or (not forward and first == lowest):
@@ -112,9 +122,9 @@ def _end(
     return at / RATE, shift / RATE
 
 
-def _read_all_about(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> None:
-    """Read at one go what is mostly wanted about an end: readers keep it, and to find the place in
-    a file costs as much as to read some seconds of it."""
+def _read_ahead(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> None:
+    """Read all that is usually needed around an end in one call. Readers cache it, and a seek in a
+    file costs as much as reading some seconds of it."""
     inward = RATE // 2 + min(_PIECE, _samples(coarse.end_a - coarse.start_a) * 3 // 5)
     for read, start, end in (
         (read_a, coarse.start_a, coarse.end_a),
@@ -128,9 +138,9 @@ def _read_all_about(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: 
 
 
 def _shift(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> float | None:
-    """The offset near an end in samples, with a fraction; None where nothing agrees.
+    """The offset near an end, in samples with a fraction; None if nothing agrees.
 
-    Pieces further inward are tried where the outer one is silent or damaged.
+    If the outermost piece is silent or damaged, pieces further inward are tried.
     """
     start, end = _samples(coarse.start_a), _samples(coarse.end_a)
     guess = coarse.end_b - coarse.end_a if forward else coarse.start_b - coarse.start_a
@@ -147,16 +157,20 @@ def _shift(read_a: Reader, read_b: Reader, coarse: Placed, *, forward: bool) -> 
 
 
 def _read_between(read: Reader, first: float, count: int) -> np.ndarray:
+    """``count`` samples from a place between two samples on."""
     whole = math.floor(first)
     samples = read(whole - TAPS // 2 + 1, count + TAPS - 1)
     return between(samples, first - whole)
 
 
 def between(samples: np.ndarray, fraction: float) -> np.ndarray:
-    """Samples a fraction, 0..1, behind those of an array, each from the sixteen about it.
+    """The values at a fraction, 0..1, after each sample, from the ``TAPS`` samples around it.
+
+    Interpolation by a sinc function with a Hann window (J. O. Smith, Digital Audio Resampling Home
+    Page, ccrma.stanford.edu/~jos/resample).
 
     Returns:
-        ``TAPS - 1`` samples fewer: the first lies behind the one at ``TAPS // 2 - 1``.
+        ``TAPS - 1`` values fewer than ``samples``; the first lies after sample ``TAPS // 2 - 1``.
     """
     half, count = TAPS // 2, len(samples) - TAPS + 1
     if fraction < 1e-6:
@@ -176,7 +190,8 @@ def _samples(seconds: float) -> int:
 
 
 def located(short: np.ndarray, long: np.ndarray) -> tuple[float, float]:
-    """As :func:`correlate`, by the middle two seconds where these fit one place only."""
+    """The result of :func:`correlate`, quicker: from the middle two seconds of ``short`` if these
+    fit at one place only."""
     spare = (len(short) - _BRIEF) // 2
     if spare > 0:
         reach = len(long) - len(short)
@@ -191,12 +206,15 @@ def located(short: np.ndarray, long: np.ndarray) -> tuple[float, float]:
 
 
 def correlate(short: np.ndarray, long: np.ndarray) -> tuple[float, float]:
-    """(where in ``long`` the samples of ``short`` begin, to a fraction; normalized correlation)."""
+    """(place in ``long`` at which ``short`` begins, with a fraction; normalized correlation)."""
     return _peak(_likeness(short, long))
 
 
 def _peak(likeness: np.ndarray) -> tuple[float, float]:
-    """(place of the greatest value, to a fraction; the value); both 0 where there is none."""
+    """(place of the greatest value, with a fraction; the value); (0, 0) for an empty array.
+
+    The fraction is that of the top of the parabola through the greatest value and its neighbours.
+    """
     if not len(likeness):
         return 0.0, 0.0
     peak = int(np.argmax(likeness))
@@ -210,16 +228,20 @@ def _peak(likeness: np.ndarray) -> tuple[float, float]:
 
 
 def _likeness(short: np.ndarray, long: np.ndarray) -> np.ndarray:
-    """The normalized correlation at every place of ``short`` in ``long``; empty where both have
-    nothing to compare."""
+    """The normalized cross-correlation for each place of ``short`` in ``long``, computed by FFT.
+
+    Empty if an array is too short or ``long`` is silent.
+    """
     from scipy.fft import irfft, next_fast_len, rfft
 
     nothing = np.zeros(0, np.float32)
     if len(long) < len(short) or len(short) < 4 * _FRAME:
         return nothing
-    # Differences instead of samples: low notes have broad peaks.
+    # Correlate differences of neighbouring samples. They weaken low notes, whose peaks are broad
+    # and would hide the exact place.
     short, long = np.diff(short).astype(np.float32), np.diff(long).astype(np.float32)
-    # Circular, no longer than ``long``: what wraps around lies behind the last whole overlap.
+    # FFT gives a circular correlation. With the size of ``long`` only places at which ``short``
+    # would not fit any more wrap around, and these are cut off.
     size = next_fast_len(len(long), real=True)
     products = irfft(rfft(long, size) * rfft(short, size).conj(), size)
     products = products[: len(long) - len(short) + 1]
@@ -232,12 +254,16 @@ def _likeness(short: np.ndarray, long: np.ndarray) -> np.ndarray:
 
 
 def change_point(a: np.ndarray, b: np.ndarray) -> int:
-    """The sample behind the last one at which two sounds agree that agree at their beginning.
+    """The sample after the last one at which two sounds agree, if they agree at their beginning.
 
-    What is left of their difference is compared with their energy every 5 ms: a little where they
-    agree (codecs, another sound beneath), about all of it where they do not. The change is where
-    the sum of that evidence is greatest, so a click or a lost packet inside does not end it, and a
-    chance likeness outside does not move it. Silence in both is no evidence.
+    Every 5 ms, the energy of their difference is divided by the energy of both. The ratio is small
+    where they agree (codecs differ a little) and about 1 where they do not. Its logarithm, against
+    a limit between the two, is the evidence of a frame for agreement (+) or against it (-). The
+    change is where the sum of the evidence is greatest. So a click or a lost packet inside does not
+    end the agreement, and a chance likeness outside does not extend it. (Cumulative sums: E. Page,
+    "Continuous Inspection Schemes", Biometrika 41, 1954.) Silence in both is no evidence.
+
+    Two passes: frames of 20 ms first, then samples around the frame that was found.
     """
     gain = _gain(a, b)
     hop = _FRAME // 4
@@ -246,14 +272,17 @@ def change_point(a: np.ndarray, b: np.ndarray) -> int:
     frame_power = _frames(np.square(a) + gain**2 * np.square(b), hop)
     inner = frame_power[: max(4, len(starts) // 3)]
     silent = frame_power <= max(_SILENT_POWER * _FRAME, _SILENT_SHARE * float(inner.mean()))
-    left = frame_rest / np.maximum(frame_power, 1e-30)
-    known = left[: len(inner)][~silent[: len(inner)]]
-    usual = float(np.clip(np.median(known), 1e-3, 0.7)) if len(known) else 0.1
+    ratio = frame_rest / np.maximum(frame_power, 1e-30)
+    # The usual ratio of this stretch, from its inner third; the limit is the geometric mean of that
+    # and of 1, the ratio of unrelated sounds.
+    inner_ratio = ratio[: len(inner)][~silent[: len(inner)]]
+    usual = float(np.clip(np.median(inner_ratio), 1e-3, 0.7)) if len(inner_ratio) else 0.1
     limit = math.sqrt(usual)
-    evidence = np.clip(np.log(max(limit, _STRANGE) / np.maximum(left, 1e-9)), -1.0, 1.0)
+    evidence = np.clip(np.log(max(limit, _STRANGE) / np.maximum(ratio, 1e-9)), -1.0, 1.0)
     evidence[silent] = 0.0
-    gained = np.concatenate([[0.0], np.cumsum(evidence)])
-    frames = int(np.argmax(gained))
+    sums = np.concatenate([[0.0], np.cumsum(evidence)])
+    frames = int(np.argmax(sums))
+    # Second pass: the same by single samples, near the frame that was found.
     near = 0 if frames == 0 else int(starts[frames - 1]) + _FRAME // 2
     low, high = max(0, near - _FINE), min(len(a), near + _FINE)
     own, other = a[low:high].astype(np.float64), gain * b[low:high].astype(np.float64)
@@ -264,14 +293,14 @@ def change_point(a: np.ndarray, b: np.ndarray) -> int:
 
 
 def _frames(values: np.ndarray, hop: int) -> np.ndarray:
-    """Sums over frames of four hops, one frame every hop, float64."""
+    """Sums of ``values`` over frames of four hops that begin one hop apart, float64."""
     hops = len(values) // hop
     sums = values[: hops * hop].reshape(hops, hop).sum(axis=1, dtype=np.float64)
     return np.asarray(sums[:-3] + sums[1:-2] + sums[2:-1] + sums[3:])
 
 
 def _gain(a: np.ndarray, b: np.ndarray) -> float:
-    """What b is multiplied with to be as loud as a, from the inner half of both."""
+    """The factor that makes b as loud as a (least squares), from the inner half of both."""
     inner = slice(0, len(a) // 2)
     energy, product = float(np.dot(b[inner], b[inner])), float(np.dot(a[inner], b[inner]))
     return max(1e-3, product / energy) if energy > 0 else 1.0

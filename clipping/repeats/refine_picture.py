@@ -1,4 +1,4 @@
-"""The ends of a stretch of pictures that two files share, to about a frame."""
+"""Find the ends of a stretch of pictures that two files share, to about a frame."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from clipping.repeats.matching import differing
 from clipping.repeats.refine import Placed
 
 RATE = 25
-"""Looks a second: a picture of 24 frames a second is not missed."""
+"""Looks per second: enough to see each picture of film at 24 frames per second."""
 Look = Callable[[list[float]], np.ndarray]
-"""Ascending times in seconds of media time → uint32 (times, 2): the words of the pictures shown."""
+"""Ascending media times in seconds → uint32 (times, 2): the words of the pictures shown."""
 
 # In looks:
 _INWARD, _OUTWARD = 4 * RATE, 2 * RATE
-"""About a coarse end, where the true one is looked for."""
+"""The true end is searched from so far inside to so far outside of the coarse end."""
 _REACH = 3 * RATE // 4
-"""How far the coarse offset may be off: somewhat more than the fingerprints' step."""
+"""Largest error of the coarse offset: a little more than a step of the fingerprints."""
 _WRONG_BITS = 14.0
-"""Of 64, up to which two pictures are the same one."""
+"""Two pictures are the same if fewer of their 64 bits differ."""
 
 
 def refine_pictures(a: Look, b: Look, coarse: Placed) -> Placed:
-    """Move both ends to where the pictures stop being the same, a look being 40 ms.
+    """Move both ends of a stretch to the looks, 40 ms apart, where the pictures stop agreeing.
 
-    Both ends have one offset: that with which most looks agree, and the given one where stills
-    cannot tell.
+    Both ends get the same offset: the one with most evidence. If several have as much, as with
+    still pictures, the one nearest to the coarse offset is taken.
     """
     half = max(1, int((coarse.end_a - coarse.start_a) * RATE / 2))
     inward = min(_INWARD, half)
@@ -49,10 +49,18 @@ def refine_pictures(a: Look, b: Look, coarse: Placed) -> Placed:
 def _agreement(
     a: Look, b: Look, about: tuple[float, float], inward: int, *, forward: bool
 ) -> np.ndarray:
-    """(shifts, looks + 1): evidence for an end behind so many looks, counted outward."""
-    before, behind = (inward, _OUTWARD) if forward else (_OUTWARD, inward)
-    rows_a = _rows(a, about[0], before, behind)
-    rows_b = _rows(b, about[1], before + _REACH, behind + _REACH)
+    """(shifts, looks + 1): the evidence for an end after each number of looks, counted outward.
+
+    A row for each shift of the offset; in it, the cumulative sum of a look's evidence: positive if
+    the two pictures agree, negative if not, 0 if both are blank.
+
+    Args:
+        about: the coarse end, in seconds, in a and in b.
+        inward: looks inside the stretch.
+    """
+    before, after = (inward, _OUTWARD) if forward else (_OUTWARD, inward)
+    rows_a = _rows(a, about[0], before, after)
+    rows_b = _rows(b, about[1], before + _REACH, after + _REACH)
     sums = []
     for shift in range(2 * _REACH + 1):
         other = rows_b[shift : shift + len(rows_a)]
@@ -65,9 +73,9 @@ def _agreement(
     return np.stack(sums)
 
 
-def _rows(look: Look, about: float, before: int, behind: int) -> np.ndarray:
-    """The words of the pictures at each look; blank before the file begins."""
-    times = about + np.arange(-before, behind) / RATE
+def _rows(look: Look, about: float, before: int, after: int) -> np.ndarray:
+    """The words of the pictures at the looks around a time; blank before the file begins."""
+    times = about + np.arange(-before, after) / RATE
     rows = np.zeros((len(times), 2), np.uint32)
     inside = times >= 0
     rows[inside] = look(times[inside].tolist())

@@ -1,7 +1,7 @@
-"""What lies over a shared sound: voices, effects, in one file or the other.
+"""Measure the sound that lies over a shared sound in one of two files: voices, effects.
 
-Two files share a song; where one of them has talk over it, what is left when one sound is
-subtracted from the other is that talk.
+If two files share a song and one of them has speech over it, subtracting one sound from the other
+leaves the speech.
 """
 
 from __future__ import annotations
@@ -11,28 +11,32 @@ import numpy as np
 from clipping.repeats.refine import RATE, TAPS, Placed, Reader, between, located
 
 VERSION = 2
-"""Goes up when the same sounds leave something else: what was kept is then stale."""
+"""Raised when the same sounds give other values, so that cached values are made again."""
 STEP = 0.25
 """Seconds from value to value: ``_HOP`` samples."""
 _HOP = RATE // 4
 _WINDOW = 2 * _HOP
+"""Samples that a value is computed from."""
 _PIECE = 15 * RATE
-"""Samples that are laid over each other with one offset and one gain."""
+"""Samples that are aligned with one offset and one gain."""
 _REACH = RATE // 50
+"""Largest error of the given offset, in samples."""
 _SURE = 0.15
+"""Smallest normalized correlation of two copies of one sound."""
 _RUMBLE = 40.0, 80.0
-"""Hertz up to which nothing counts, and from which all does: nobody talks below, and codecs take
-away what one copy of a quiet song may have more of than of the song itself (Opus below 20 Hz)."""
+"""Hertz below which nothing counts, and above which everything does; linear between. Speech has
+nothing below. A copy of a quiet song may have more rumble than song, and a codec removes it in the
+other copy (Opus below 20 Hz)."""
 _SILENT = 1e-4
-"""Power against the stretch's mean up to which there is nothing to hear."""
+"""A window is silent up to this power, relative to the mean of its piece."""
 
 
 def residual(read_a: Reader, read_b: Reader, placed: Placed) -> np.ndarray | None:
-    """Share of the energy that the two sounds do not have in common, float32, every ``STEP`` s.
+    """The fraction of energy that two sounds do not share, float32, one value every ``STEP`` s.
 
-    0 where both are the same sound; 0.5 where something as loud lies over it in one of them; about
-    1 where they are strangers; NaN where both are silent. None where the stretch's sounds do not
-    agree as waveforms at all.
+    0: both are the same sound; 0.5: in one of them something equally loud lies over it; about 1:
+    they are unrelated; NaN: both are silent. None if the waveforms of the stretch do not correlate
+    anywhere, or it is shorter than four steps.
     """
     length = placed.end_a - placed.start_a
     count = int(length / STEP)
@@ -41,28 +45,29 @@ def residual(read_a: Reader, read_b: Reader, placed: Placed) -> np.ndarray | Non
     first = round(placed.start_a * RATE)
     total = round(length * RATE)
     values = np.full(count, np.nan, np.float32)
-    known = False
+    correlated = False
     for begin in range(0, total, _PIECE):
         size = min(_PIECE, total - begin)
         if size < 2 * _WINDOW:
             break
-        share = (begin + size / 2) / total
-        offset = (placed.start_b - placed.start_a) * (1 - share) + (
+        # The offset drifts from the start of the stretch to its end; take that of the piece.
+        fraction = (begin + size / 2) / total
+        offset = (placed.start_b - placed.start_a) * (1 - fraction) + (
             placed.end_b - placed.end_a
-        ) * share
+        ) * fraction
         a = read_a(first + begin, size)
         near = round(first + begin + offset * RATE) - _REACH
         b = read_b(near, size + 2 * _REACH)
         place, likeness = located(a, b)
-        known = known or likeness >= _SURE
-        left = _left(a, _moved(b, place, size), likeness)
+        correlated = correlated or likeness >= _SURE
+        unshared = _unshared(a, _moved(b, place, size), likeness)
         starts = np.arange(0, size - _WINDOW + 1, _HOP)
         at = (begin + starts) // _HOP
         inside = at < count
-        values[at[inside]] = left[: len(starts)][inside]
-    if not known:
+        values[at[inside]] = unshared[: len(starts)][inside]
+    if not correlated:
         return None
-    # The last windows of a piece reach less far than its steps: what is missing is its neighbour's.
+    # A window is longer than a step, so the last step of a piece has none: take its neighbour's.
     gaps = np.flatnonzero(np.isnan(values))
     filled = np.flatnonzero(~np.isnan(values))
     for gap in gaps:
@@ -73,7 +78,7 @@ def residual(read_a: Reader, read_b: Reader, placed: Placed) -> np.ndarray | Non
 
 
 def _moved(samples: np.ndarray, place: float, size: int) -> np.ndarray:
-    """``size`` samples from a place between two samples on; zeros outside of the array."""
+    """``size`` samples from a place between two samples on; zeros outside the array."""
     whole = int(place)
     first, last = whole - TAPS // 2 + 1, whole + TAPS // 2 + size
     inside = samples[max(0, first) : last]
@@ -81,8 +86,13 @@ def _moved(samples: np.ndarray, place: float, size: int) -> np.ndarray:
     return between(padded, place - whole)
 
 
-def _left(a: np.ndarray, b: np.ndarray, likeness: float) -> np.ndarray:
-    """For each window of a piece."""
+def _unshared(a: np.ndarray, b: np.ndarray, likeness: float) -> np.ndarray:
+    """The fraction of energy that is not shared, for each window of an aligned piece.
+
+    Args:
+        likeness: normalized correlation of a and b; below ``_SURE`` they are only made equally
+            loud, since there is nothing to fit.
+    """
     a, b = _without_rumble(a), _without_rumble(b)
     if likeness < _SURE:
         gain = float(np.sqrt(np.dot(a, a) / max(float(np.dot(b, b)), 1e-12)))
@@ -91,14 +101,14 @@ def _left(a: np.ndarray, b: np.ndarray, likeness: float) -> np.ndarray:
     b = np.float32(gain) * b
     power_a, power_b, rest = _sums(np.square(a)), _sums(np.square(b)), _sums(np.square(a - b))
     greater = np.maximum(power_a, power_b)
-    share = np.clip(rest / np.maximum(greater, 1e-12), 0.0, 1.0)
+    fraction = np.clip(rest / np.maximum(greater, 1e-12), 0.0, 1.0)
     silent = greater <= max(_SILENT * float(greater.mean()), 1e-9 * _WINDOW)
-    share[silent] = np.nan
-    return share.astype(np.float32)
+    fraction[silent] = np.nan
+    return fraction.astype(np.float32)
 
 
 def _without_rumble(samples: np.ndarray) -> np.ndarray:
-    """What there is of a sound from the deepest voices on."""
+    """A sound without frequencies below the deepest voices (``_RUMBLE``)."""
     spectrum = np.fft.rfft(samples)
     hertz = np.fft.rfftfreq(len(samples), 1 / RATE)
     spectrum *= np.interp(hertz, _RUMBLE, (0.0, 1.0))
@@ -106,14 +116,17 @@ def _without_rumble(samples: np.ndarray) -> np.ndarray:
 
 
 def _sums(values: np.ndarray) -> np.ndarray:
-    """Over windows of two hops, one window every hop, float64."""
+    """Sums of ``values`` over windows of two hops that begin one hop apart, float64."""
     hops = len(values) // _HOP
     sums = values[: hops * _HOP].reshape(hops, _HOP).sum(axis=1, dtype=np.float64)
     return np.asarray(sums[:-1] + sums[1:])
 
 
 def _gain(a: np.ndarray, b: np.ndarray) -> float:
-    """Loudness of a against b where they agree best: talk in one of them must not tell."""
+    """The factor that makes b as loud as a, from the quarter of windows in which they agree best.
+
+    Windows with speech in one of the files would change it.
+    """
     parts = max(1, len(a) // _WINDOW)
     pieces_a = a[: parts * _WINDOW].reshape(parts, -1)
     pieces_b = b[: parts * _WINDOW].reshape(parts, -1)

@@ -1,4 +1,4 @@
-"""``python -m clipping shared``: the stretches that media files have in common."""
+"""``python -m clipping shared``: find the stretches that media files share."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from clipping.segments import Segment, format_time
 __all__ = ["Place", "Shared", "SharedReport", "SharedSettings", "compare", "shared", "swapped"]
 
 VERSION = 2
-"""Goes up when the same files give other stretches: comparisons that were kept are then stale."""
+"""Raised when the same files give other stretches, so that cached comparisons are made again."""
 _PROG = "python -m clipping shared"
 _COARSE_SECONDS = 1.0
-"""A fingerprint may see a stretch so much shorter than it is: shorter ones are kept until their
-ends are known."""
+"""Seconds by which a fingerprint may find a stretch too short. So matching allows stretches shorter
+by this, and their length is checked when the exact ends are known."""
 _ONE_OFFSET = 0.05
-"""Seconds up to which two stretches have one offset."""
+"""Largest difference, in seconds, between the offsets of two parts of one stretch."""
 _SAME_PLACE = 0.5
-"""Share of a stretch of pictures that stretches of sound cover: it is said once then."""
+"""A stretch found by picture is left out if stretches found by sound cover this fraction of it."""
 
 
 @dataclass(frozen=True)
@@ -43,25 +43,27 @@ class Place:
 
 @dataclass(frozen=True)
 class Shared:
-    """The same stretch in two files."""
+    """A stretch that two files share."""
 
     a: Place
     b: Place
     offset: float
-    """Seconds to add to a time in a for the same moment in b."""
+    """Seconds to add to a time in a to get the same moment in b."""
     score: float
-    """Agreement of the fingerprints, 0 as strangers to 1 the same."""
+    """Agreement of the fingerprints: 0 as unrelated files, 1 equal."""
     by: Kind
+    """The fingerprint that it was found by."""
     exact: bool = False
-    """Whether the ends are those of the sounds' own samples, or only of the fingerprints."""
+    """True if the ends were found in the waveforms; False if they are as rough as fingerprints."""
 
 
 @dataclass(frozen=True)
 class SharedReport:
-    """All that was found, and the files that could not be read."""
+    """The result of :func:`shared`."""
 
     found: tuple[Shared, ...]
     errors: tuple[str, ...] = ()
+    """A message for each file, or pair of files, that could not be read."""
 
 
 def shared(
@@ -70,28 +72,28 @@ def shared(
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SharedReport:
-    """Find what every two of the files share, by sound and by picture.
+    """Find the stretches that each pair of the files shares, by sound and by picture.
 
-    A stretch that occurs twice in one file is found twice; a loop's agreement with its own turns
-    is left out. A stretch at another speed (PAL's 4 %) is not the same. Files that cannot be read
-    are told of in ``errors``; the others are compared all the same.
+    A stretch that occurs twice in a file is found twice; the matches of a loop with its own
+    repetitions are left out. A stretch at another speed (PAL's 4 %) is not found. Files that cannot
+    be read get a message in ``errors``, and the others are still compared.
 
     Args:
-        progress: called with (steps done, of so many).
+        progress: called with (steps done, all steps).
     """
     settings = settings or SharedSettings()
     paths = [Path(file) for file in files]
     total = len(paths) + len(paths) * (len(paths) - 1) // 2
     errors: list[str] = []
-    heard: list[FileFingerprint] = []
+    fingerprints: list[FileFingerprint] = []
     for number, path in enumerate(paths):
         try:
-            heard.append(make_fingerprint(path, settings))
+            fingerprints.append(make_fingerprint(path, settings))
         except MediaError as error:
             errors.append(str(error))
         progress(number + 1, total)
     found: list[Shared] = []
-    for number, (a, b) in enumerate(itertools.combinations(heard, 2)):
+    for number, (a, b) in enumerate(itertools.combinations(fingerprints, 2)):
         try:
             found += compare(a, b, settings)
         except MediaError as error:
@@ -102,7 +104,11 @@ def shared(
 
 
 def compare(a: FileFingerprint, b: FileFingerprint, settings: SharedSettings) -> list[Shared]:
-    """What two files share, in the order of the first file's time."""
+    """The stretches that two files share, in the order of time in ``a``.
+
+    Raises:
+        MediaError: if a file can no longer be read.
+    """
     found: list[Shared] = []
     shortest = max(1.0, settings.shortest - _COARSE_SECONDS)
     for kind in ("sound", "picture"):
@@ -116,13 +122,13 @@ def compare(a: FileFingerprint, b: FileFingerprint, settings: SharedSettings) ->
                 assert a.read is not None
                 assert b.read is not None
                 placed = refine(a.read, b.read, placed)
-            elif not _known(placed, found):
+            elif not _is_found_by_sound(placed, found):
                 assert a.look is not None
                 assert b.look is not None
                 placed = refine_pictures(a.look, b.look, placed)
             if placed.end_a - placed.start_a < settings.shortest:
                 continue
-            if kind == "picture" and _known(placed, found):
+            if kind == "picture" and _is_found_by_sound(placed, found):
                 continue
             found.append(
                 Shared(
@@ -138,8 +144,11 @@ def compare(a: FileFingerprint, b: FileFingerprint, settings: SharedSettings) ->
 
 
 def _joined(found: Sequence[Shared]) -> list[Shared]:
-    """In order of time, and as one those at one offset that overlap: where a stretch goes on
-    behind a change of its likeness, the ends of both parts were found to reach into each other."""
+    """The stretches in order of time; those that overlap at one offset are joined.
+
+    Matching splits a stretch where its agreement changes (louder speech over one half, say), and
+    refining then moves the ends of both halves into each other.
+    """
     joined: list[Shared] = []
     for each in sorted(found, key=lambda one: (one.a.segment.start, one.b.segment.start)):
         for place, one in enumerate(joined):
@@ -153,6 +162,8 @@ def _joined(found: Sequence[Shared]) -> list[Shared]:
 
 
 def _both(first: Shared, second: Shared) -> Shared:
+    """Two overlapping parts of a stretch as one."""
+
     def whole(one: Place, other: Place) -> Place:
         end = max(one.segment.end, other.segment.end)
         return Place(one.file, Segment(one.segment.start, end))
@@ -165,19 +176,19 @@ def _both(first: Shared, second: Shared) -> Shared:
 
 
 def swapped(found: Sequence[Shared]) -> list[Shared]:
-    """The same stretches with b named first, in the order of its time."""
+    """The same stretches with a and b exchanged, in the order of time in b."""
     turned = [replace(each, a=each.b, b=each.a, offset=-each.offset) for each in found]
     return sorted(turned, key=lambda each: (each.a.segment.start, each.b.segment.start))
 
 
 def _placed(a: Fingerprint, b: Fingerprint, run: MatchRun) -> Placed:
-    """Rows to seconds."""
+    """A run of rows as a stretch in seconds of media time."""
     first, last = run.first + run.offset, run.last + run.offset
     return Placed(a.time(run.first), a.time(run.last), b.time(first), b.time(last), exact=False)
 
 
-def _known(placed: Placed, found: Sequence[Shared]) -> bool:
-    """Whether sound has told most of a stretch of pictures already."""
+def _is_found_by_sound(placed: Placed, found: Sequence[Shared]) -> bool:
+    """True if stretches found by sound cover most of a stretch found by picture."""
     segment_a = Segment(placed.start_a, placed.end_a)
     segment_b = Segment(placed.start_b, placed.end_b)
     covered = sum(
@@ -188,8 +199,8 @@ def _known(placed: Placed, found: Sequence[Shared]) -> bool:
     return covered >= _SAME_PLACE * segment_a.duration
 
 
-def to_json(found: Shared) -> dict[str, Any]:
-    """One stretch as plain JSON values; times in seconds."""
+def shared_to_json(found: Shared) -> dict[str, Any]:
+    """A shared stretch as JSON values; times in seconds."""
 
     def place(each: Place) -> dict[str, Any]:
         return {
@@ -210,20 +221,21 @@ def to_json(found: Shared) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SharedConfig(SharedSettings):
-    """Find what media files have in common: openings, endings, recaps.
+    """Find the stretches that media files share: openings, endings, recaps.
 
-    A file that cannot be read is reported, the rest is done; the exit code is then 1.
+    A file that cannot be read is reported and the others are still compared; the exit code is then
+    1.
     """
 
     files: tuple[str, ...] = field(
         default=(), metadata={"help": "two or more media files, or folders to search for them"}
     )
     json: Path | None = None
-    """write what was found to this JSON file too; - writes JSON to stdout in place of the table"""
+    """also write the stretches to this JSON file; - writes JSON to stdout instead of the table"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare the files of a command line; 1 where some could not be read."""
+    """Compare the files of a command line; return 1 if a file could not be read."""
     settings = config.parse(SharedConfig, argv, prog=_PROG, positional="files")
     return config.run(lambda: _run(settings), _PROG)
 
@@ -242,17 +254,17 @@ def _run(settings: SharedConfig) -> int:
     if not to_stdout:
         _print(report.found)
     if settings.json is not None:
-        write_json([to_json(each) for each in report.found], settings.json)
+        write_json([shared_to_json(each) for each in report.found], settings.json)
     return int(bool(problems or report.errors))
 
 
-def _expand(given: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The files behind the words, and what is wrong with the words that are none."""
+def _expand(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The media files that the arguments name, and a message for each argument that names none."""
     files: list[Path] = []
     problems: list[str] = []
-    for word in given:
+    for argument in arguments:
         try:
-            files += [path for path in find_media([word]).values() if path not in files]
+            files += [path for path in find_media([argument]).values() if path not in files]
         except ClippingError as error:
             problems.append(str(error))
     return files, problems

@@ -1,4 +1,4 @@
-"""What is compared of a file can be kept, and in a file that was kept nothing is trusted."""
+"""Fingerprints of a file can be saved and loaded, and a loaded file is checked throughout."""
 
 import pytest
 from making.fuzzing import Damaged
@@ -69,7 +69,7 @@ def test_damaged_prints_are_refused_and_never_believed(tmp_path):
             load_fingerprint(path, a)
         except FeatureError as error:
             refused += str(path) in str(error)
-    # Spaces of the header, and metadata that nobody asks for, may differ.
+    # Blanks in the header, and metadata that is not read, may differ.
     assert refused > 380
     path.write_bytes(data[:-3] + bytes([data[-3] ^ 1]) + data[-2:])
     with pytest.raises(FeatureError, match="digest"):

@@ -1,4 +1,4 @@
-"""Matches of pairs to identities: by consensus, whatever single pairs say."""
+"""Matches of pairs become identities by consensus; single wrong pairs do not matter."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from clipping.repeats.identities import Match, Stretch, group_matches
 
 
 def pairs(places, *, noise=0.0, seed=0, by="sound"):
-    """What every two files say that hold one thing at these places {file: (start, end)}."""
+    """Matches of all pairs of files that hold one thing at these places {file: (start, end)}."""
     rng = np.random.default_rng(seed)
     found = []
     for (a, (s, e)), (b, (t, f)) in itertools.combinations(places.items(), 2):
@@ -87,7 +87,7 @@ def test_an_opening_that_some_episodes_cut_short_stays_whole_in_the_others():
 
 
 def test_a_logo_in_front_is_not_the_openings_where_some_episode_parts_them():
-    # Files 0 and 1: the logo, then the opening at once; files 2 and 3: a cold open between.
+    # In files 0 and 1 the opening follows the logo at once; in 2 and 3 a cold open lies between.
     opening = {0: (8, 98), 1: (8, 98), 2: (60, 150), 3: (70, 160)}
     logo = dict.fromkeys(range(4), (0, 8))
     found = [match for match in pairs(opening) if {match.a.file, match.b.file} != {0, 1}]

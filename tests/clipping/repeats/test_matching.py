@@ -1,4 +1,4 @@
-"""The matcher on arrays: what was planted is found, whole, and nothing else."""
+"""The matcher on arrays: planted stretches are found whole, and nothing else is found."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def index(words):
 
 
 def strangers(rows, rng):
-    """Words of real sound change slowly: each stands for some rows, with a few bits moved."""
+    """Words like those of real sound, which change slowly: each one lasts some rows."""
     slow = rng.integers(1, 1 << 32, -(-rows // 4), dtype=np.uint32).repeat(4)[:rows]
     return slow ^ few_bits(rows, rng, 0.03)
 
@@ -56,7 +56,7 @@ def test_a_planted_stretch_is_found_whole_wherever_it_lies(seed, before, behind,
 
 
 def test_an_agreement_of_the_very_last_row_alone_is_no_stretch():
-    rng = np.random.default_rng(476)  # found by trying: smoothed, one row is below the tolerance
+    rng = np.random.default_rng(476)  # a seed with which one smoothed row is below the tolerance
     length = int(rng.integers(20, 200))
     theme = strangers(length, rng)
     a = np.concatenate([strangers(400, rng), theme])
@@ -78,7 +78,7 @@ def test_a_loop_is_said_once_and_costs_no_more():
     a = index(np.concatenate([strangers(700, rng), loop]))
     b = index(np.concatenate([loop, strangers(900, rng)]))
     found = match(a, b, shortest=10.0)
-    assert len(found) <= 1  # a row that comes 400 times tells no place
+    assert len(found) <= 1  # a row that occurs 400 times tells no offset
     theme = strangers(600, rng)
     a = index(np.concatenate([loop, theme]))
     b = index(np.concatenate([theme, strangers(200, rng), loop]))
@@ -180,7 +180,7 @@ def test_clocks_that_run_apart_are_followed_at_each_end():
 
 
 def test_a_chord_that_is_held_fits_at_every_wave_and_has_one_place_all_the_same():
-    """Two seconds of it alone say nothing, whatever their likeness is."""
+    """Two seconds of it alone are too few, however alike they are."""
     rng = np.random.default_rng(8)
     seconds = np.arange(5 * RATE) / RATE
     chord = 0.2 * sum(np.sin(2 * np.pi * hertz * seconds) for hertz in (400, 800, 1200))

@@ -1,4 +1,4 @@
-"""What is kept for a while stays within one bound, whoever owns it, and goes with its owner."""
+"""All values of a MemoryCache together stay within one bound; those of a deleted owner go."""
 
 import gc
 
@@ -31,7 +31,7 @@ def test_the_oldest_go_first_and_all_go_with_their_owner():
     take(other, "a")
     take(one, "a")
     assert (made, recent.bytes) == (["a", "a"], 80)
-    take(other, "b")  # 120 bytes: what was not asked for the longest goes
+    take(other, "b")  # 120 bytes: the least recently used value goes
     assert recent.bytes == 80
     take(one, "a")
     assert made == ["a", "a", "b"]

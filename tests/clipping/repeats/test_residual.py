@@ -1,4 +1,4 @@
-"""What is left of two sounds that are subtracted from each other is talk, not what codecs did."""
+"""The difference of two sounds shows speech over one of them, not the losses of codecs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TIMES = np.arange(LENGTH * RATE) / RATE
 
 
 def music(seed: int) -> np.ndarray:
-    """Chords in noise, with quiet and loud bars, as no two seconds are alike."""
+    """Chords in noise, with quiet and loud bars; no two seconds are alike."""
     rng = np.random.default_rng(seed)
     notes = rng.uniform(150, 1500, (LENGTH, 4))
     sound = np.zeros(len(TIMES))
@@ -55,7 +55,7 @@ def test_nothing_is_left_of_a_quieter_copy() -> None:
 
 @pytest.mark.parametrize("swapped", [False, True])
 def test_rumble_that_one_copy_lacks_is_no_talk(swapped: bool) -> None:
-    # As in a real season: louder than a quiet song, below 25 Hz, and taken out by Opus.
+    # As in a real season: rumble below 25 Hz, louder than a quiet song, which Opus removes.
     rng = np.random.default_rng(2)
     drift = np.convolve(rng.normal(0, 1, len(TIMES)), np.hanning(2000), "same")
     rumble = 0.05 * drift / drift.std() + 0.05 * np.sin(2 * np.pi * 9 * TIMES)

@@ -1,4 +1,4 @@
-"""What two files share is found whole and placed to the sample, whatever was done to them."""
+"""Stretches that two files share are found whole, with ends to the sample, in any encoding."""
 
 import json
 

@@ -32,7 +32,8 @@ from clipping.judging.judgement import RIGHT_SECONDS
 from clipping.media.container import choose_audio, open_media
 from clipping.media.sound import sound_blocks
 from clipping.repeats.fingerprint import SOUND_RATE, sound_fingerprint
-from clipping.repeats.matching import Index, match
+from clipping.repeats.index import Index
+from clipping.repeats.matching import match
 from clipping.repeats.shared import SharedSettings, shared
 
 LENGTHS = {"opening": 89.9, "ending": 90.1, "jingle": 12.0}

@@ -22,7 +22,7 @@ from clipping.many.run_many import run_many
 from clipping.repeats.file_fingerprint import FileFingerprint, SharedSettings
 from clipping.repeats.fingerprint import Fingerprint
 from clipping.repeats.identities import Match, MatchGroups, Occurrence, Stretch, group_matches
-from clipping.repeats.matching import Index
+from clipping.repeats.index import Index
 from clipping.repeats.shared import Shared, compare
 
 SOUND = SharedSettings(shortest=5.0, by="sound")

@@ -32,7 +32,7 @@ from clipping.repeats.fingerprint import (
     picture_words,
     sound_words,
 )
-from clipping.repeats.matching import Index
+from clipping.repeats.index import Index
 from clipping.repeats.refine import RATE
 from clipping.repeats.refine_picture import RATE as LOOKS_A_SECOND
 from clipping.tensor_file import Form, open_tensor_file, to_bytes

@@ -29,7 +29,8 @@ from clipping.repeats.fingerprint import (
     picture_words,
     sound_fingerprint,
 )
-from clipping.repeats.matching import Index, Tolerance
+from clipping.repeats.index import Index
+from clipping.repeats.matching import Tolerance
 from clipping.repeats.memory_cache import MemoryCache
 from clipping.repeats.refine import RATE, Reader
 from clipping.repeats.refine_picture import Look

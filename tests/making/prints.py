@@ -32,7 +32,7 @@ from clipping.repeats.fingerprint import (
     Fingerprint,
 )
 from clipping.repeats.identities import group_matches
-from clipping.repeats.matching import Index
+from clipping.repeats.index import Index
 from clipping.repeats.refine import RATE
 from clipping.repeats.shared import compare
 from clipping.segments import Segment

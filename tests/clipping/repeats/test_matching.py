@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from making.shared import song
 
 from clipping.repeats.fingerprint import SOUND_RATE, Fingerprint, sound_words
-from clipping.repeats.matching import Index, Tolerance, differing, match
+from clipping.repeats.index import Index
+from clipping.repeats.matching import Tolerance, differing, match
 from clipping.repeats.refine import RATE, Placed, change_point, correlate, refine
 
 STEP = 0.04

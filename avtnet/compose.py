@@ -1,7 +1,7 @@
-"""Windows composed of rendered pieces, as files that ``avtnet.train`` reads.
+"""Compose windows of rendered pieces, as files that ``avtnet.train`` reads.
 
-AVTNet, AVTNet2 and AVTNet_YOLT are trained on windows that hold the boundary of their side; here
-these are made of the pieces that AVTNetDense is trained on (:mod:`avtnet.dense_train`).
+AVTNet, AVTNet2 and AVTNet_YOLT are trained on windows that hold the boundary of their side. This
+module makes such windows of the pieces that AVTNetDense is trained on (:mod:`avtnet.dense_train`).
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ from preprocess.settings import FeatureSettings
 
 PROG = "python -m avtnet.compose"
 SETTINGS = FeatureSettings(frame_height=33, frame_width=44)
-"""Pieces are rendered at half of the usual thumbnails' size."""
+"""Settings of the windows: pieces are rendered at half of the usual thumbnails' size."""
 _AT_ONCE = 32
-"""Windows that a process makes at a go."""
+"""Number of windows that a process makes in one job."""
 _TRIES = 200
-"""Examples in a row that may lack the boundary."""
+"""Most consecutive examples that may lack the boundary."""
 
 
 @dataclass(frozen=True)
 class ComposeConfig:
     """Compose windows of rendered pieces, as a folder that avtnet train takes as --data-root.
 
-    Of each two windows one is a first one, with the end of an opening, and one a last one, with
-    the start of an ending. Thumbnails are 33x44, half of the usual size.
+    Half of the windows are first ones, with the end of an opening, and half are last ones, with the
+    start of an ending. Thumbnails are 33x44, half of the usual size.
     """
 
     library: Path
@@ -64,21 +64,21 @@ class ComposeConfig:
     output: Path
     """Folder to make or to complete: features/, labels.txt, and songs.csv for --song-loss."""
     windows: int = 4000
-    """How many. More of them leave those that are there as they are."""
+    """Number of windows. A larger number keeps the windows that exist."""
     split: Split = "train"
-    """Whose pieces: train or val."""
+    """Split of the pieces: train or val."""
     shards: int | None = None
-    """Files of pieces to take; absent, all."""
+    """Number of files of pieces to use; absent, all."""
     seed: int = 0
-    """Another seed, other windows."""
+    """Seed of the windows; another seed gives other windows."""
     mirrored: float = 0.5
-    """Share of windows whose pictures, and text, are mirrored; without any, networks learn on which
+    """Share of windows whose pictures and text are mirrored; without any, networks learn on which
     side these pieces have their text."""
     spliced: float = 0.0
-    """Share of songs of which only the first and last seconds stay, the inside put together of
-    others; networks cannot know by heart how long such a song still goes on."""
+    """Share of songs that keep only their first and last seconds, with parts of other songs
+    between; networks cannot learn by heart how long such a song lasts."""
     workers: int = 1
-    """Processes. The windows do not depend on it."""
+    """Number of processes; the windows do not depend on it."""
 
     def __post_init__(self) -> None:
         for name, low, high in (("windows", 1, 10_000_000), ("workers", 1, 256)):
@@ -90,10 +90,10 @@ class ComposeConfig:
 
 
 def compose(config: ComposeConfig, console: Console) -> Path:
-    """Make the windows that are missing, then the labels; returns the folder.
+    """Make the windows that are missing, then the labels; return the folder.
 
     Raises:
-        ClippingError: where there are no pieces, or the folder cannot be written.
+        ClippingError: if there are no pieces, or the folder cannot be written.
     """
     require_writable(config.output)
     shards = sorted(config.library.glob(f"{config.split}-*.safetensors"))[: config.shards]
@@ -108,7 +108,7 @@ def compose(config: ComposeConfig, console: Console) -> Path:
     ]
     truths: dict[WindowId, Truth] = {}
     context = multiprocessing.get_context("spawn")
-    # One thread each: 16 processes made 220 windows a second so, 150 with 16 threads each.
+    # One thread each: 16 processes made 220 windows per second, 150 with 16 threads each.
     pool = ProcessPoolExecutor(config.workers, context, torch.set_num_threads, (1,))
     with progress_bar(console) as bar, pool:
         task = bar.add_task("composing", total=config.windows)
@@ -120,12 +120,12 @@ def compose(config: ComposeConfig, console: Console) -> Path:
                 bar.advance(task, len(made))
         finally:
             pool.shutdown(cancel_futures=True)
-    # First and last windows by turns: every seventh, which validates, is of both sides.
+    # First and last windows alternate, so that every seventh, which validates, is of both sides.
     ordered = sorted(truths, key=lambda each: (each.name, SIDES.index(each.side)))
     songs = []
     for each in ordered:
         first, last = truths[each].song
-        if last > first:  # more than the window's edge
+        if last > first:  # not only the window's edge
             song = Segment(first, last, ASKED[each.side][0])
             songs.append(Timeline(str(each), WINDOW_SECONDS, (song,)))
     write_timelines(config.output / "songs.csv", songs)
@@ -134,16 +134,16 @@ def compose(config: ComposeConfig, console: Console) -> Path:
 
 
 class Truth(NamedTuple):
-    """What is true of a window, in its seconds."""
+    """The labels of a window, in seconds of the window."""
 
     label: float
-    """The boundary of its side."""
+    """Position of the boundary of its side."""
     song: tuple[float, float]
-    """The part of the window that is that side's song."""
+    """Start and end of that side's song within the window."""
 
 
 def _make(shards: tuple[Path, ...], config: ComposeConfig, numbers: range) -> dict[WindowId, Truth]:
-    """Some windows, unless they are there, and what is true of them."""
+    """Make the windows with these numbers, unless they exist; return their labels."""
     truths = {}
     for number in numbers:
         window = WindowId(f"w{number // 2:06d}", SIDES[number % 2])
@@ -151,42 +151,42 @@ def _make(shards: tuple[Path, ...], config: ComposeConfig, numbers: range) -> di
         note = f"composed: seed {config.seed}, {len(shards)} files of {config.split}, "
         note += f"{config.mirrored:g} mirrored, {config.spliced:g} spliced, boundary at "
         if path.is_file():
-            held = load_features(path).notes
-            if len(held) != 1 or not held[0].startswith(note) or "song" not in held[0]:
+            notes = load_features(path).notes
+            if len(notes) != 1 or not notes[0].startswith(note) or "song" not in notes[0]:
                 raise ClippingError(
                     f"{path}: is of another seed or of other pieces, or mirrored or spliced "
                     "otherwise; take an empty --output"
                 )
-            truths[window] = _noted(held[0].removeprefix(note))
+            truths[window] = _noted(notes[0].removeprefix(note))
             continue
         features, truth = composed(_composer(shards, config.seed, config.spliced), number, window)
         if np.random.default_rng([config.seed, 24, number]).random() < config.mirrored:
             features = mirror(features)
-        told = f"{note}{truth.label:.4f} s, song from {truth.song[0]:.4f} to {truth.song[1]:.4f} s"
-        save(replace(features, notes=(told,)), path)
-        truths[window] = _noted(told.removeprefix(note))
+        whole = f"{note}{truth.label:.4f} s, song from {truth.song[0]:.4f} to {truth.song[1]:.4f} s"
+        save(replace(features, notes=(whole,)), path)
+        truths[window] = _noted(whole.removeprefix(note))
     return truths
 
 
 def _noted(words: str) -> Truth:
-    """What a note says behind its settings."""
+    """Return the labels that stand in a note after its settings."""
     label, first, last = (float(word) for word in words.split() if word[-1].isdigit())
     return Truth(label, (first, last))
 
 
 @lru_cache(maxsize=1)
 def _composer(shards: tuple[Path, ...], seed: int, spliced: float) -> Composer:
-    """What a process reads once."""
+    """Return the composer of a process, which reads its pieces once."""
     moments = np.arange(SETTINGS.columns) * SETTINGS.hop_samples / SETTINGS.sample_rate
     pieces = [piece for path in shards for piece in read_pieces(path)]
     return Composer(pieces, seed, SETTINGS.seconds, moments, spliced)
 
 
 def composed(composer: Composer, number: int, window: WindowId) -> tuple[Features, Truth]:
-    """A window of a composed episode that holds the boundary of its side, and what is true of it.
+    """Return a window of a composed episode that holds the boundary of its side, and its labels.
 
     Raises:
-        ClippingError: where none of many has one.
+        ClippingError: if none of _TRIES examples holds one.
     """
     for attempt in range(_TRIES):
         example = composer.example(number * _TRIES + attempt, window.side)
@@ -195,9 +195,9 @@ def composed(composer: Composer, number: int, window: WindowId) -> tuple[Feature
     else:
         raise ClippingError("no window with the boundary came of these pieces; render more")
     covered = _covered(example)
-    # As in a file's features, nothing stands right of the sound that was heard.
-    heard = 1 + int(covered * SETTINGS.sample_rate) // SETTINGS.hop_samples
-    example.sound[:, heard:] = 0
+    # As in the features of a file, the columns after the sound are zeros.
+    columns = 1 + int(covered * SETTINGS.sample_rate) // SETTINGS.hop_samples
+    example.sound[:, columns:] = 0
     features = Features(
         mfcc=np.ascontiguousarray(example.sound, np.float32),
         frames=example.frames,
@@ -214,7 +214,7 @@ def composed(composer: Composer, number: int, window: WindowId) -> tuple[Feature
 
 
 def truth_of(example: Example, side: Side) -> Truth | None:
-    """What is true of an example as a window of that side; None where it lacks the boundary."""
+    """Return the labels of an example as a window of that side; None if it lacks the boundary."""
     kind, boundary = ASKED[side]
     if math.isnan(example.times[BOUNDARIES.index(boundary)]):
         return None
@@ -230,12 +230,12 @@ def truth_of(example: Example, side: Side) -> Truth | None:
 
 
 def _covered(example: Example) -> float:
-    """Seconds of the example that its file has."""
+    """Return the seconds of the example that are within its file."""
     return min(SETTINGS.window, example.duration - example.start)
 
 
 def mirror(features: Features) -> Features:
-    """The window as a mirror shows it."""
+    """Return the window with its pictures and text mirrored, left and right."""
     turned = {kind: np.flip(getattr(features, kind), -1).copy() for kind in ("frames", "text")}
     return replace(features, **turned)
 

@@ -1,6 +1,6 @@
-"""How good predictions are: ``python -m avtnet.evaluate --data-root DATA --weights CHECKPOINT``.
+"""Score predictions: ``python -m avtnet.evaluate --data-root DATA --weights CHECKPOINT``.
 
-Windows here; segments of whole episodes in :mod:`clipping.judging.episodes`.
+This module scores windows; :mod:`clipping.judging.episodes` scores segments of whole episodes.
 """
 
 from __future__ import annotations
@@ -48,26 +48,26 @@ class EvaluateConfig:
     """
 
     data_root: Path = Path("data")
-    """Folder with labels.txt, and features/ where a checkpoint is to be scored."""
+    """Folder with labels.txt, and with features/ to score a checkpoint."""
     weights: Path | None = None
     """The checkpoint to score: of the original's family, or of AVTNetDense."""
     submission: Path | None = None
     """A submission to score instead of a checkpoint."""
     segments: Path | None = None
-    """What avtnet locate wrote (JSON or CSV), to be scored against --labels instead."""
+    """Segments that avtnet locate wrote (JSON or CSV), to score against --labels."""
     labels: Path | None = None
-    """The true segments of the same files, in the same form, or avtnet synthesize's
+    """The true segments of the same files, in the same format, or avtnet synthesize's
     episodes.json."""
     windows: Literal["all", "val", "train"] = "all"
-    """Which windows of data_root: all, or the validation or training share of data_seed."""
+    """Windows of data_root to score: all, or the validation or training share of data_seed."""
     data_seed: int = 0
-    """The split that the checkpoint was trained with."""
+    """Seed of the split that the checkpoint was trained with."""
     worst: int = 10
-    """How many of the worst windows or episodes are printed and shown."""
+    """Number of the worst windows or episodes that are printed and shown."""
     output: Path | None = None
     """Folder for metrics.json, errors.csv, report.html and errors.png."""
     device: str = "cpu"
-    """Where the network runs: cpu, cuda, cuda:1, mps, or auto."""
+    """Device of the network: cpu, cuda, cuda:1, mps, or auto."""
 
     def __post_init__(self) -> None:
         if sum(each is not None for each in (self.weights, self.submission, self.segments)) != 1:
@@ -80,7 +80,7 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of each side and of all, and the error of every window, worst first."""
+    """Figures of each side and of both, and the error of every window, worst first."""
 
     figures: dict[str, dict[str, float]]
     """``{"start": {"score": …}, "end": …, "all": …}``; see
@@ -90,11 +90,11 @@ class Evaluation:
     true: dict[WindowId, float]
     predicted: dict[WindowId, float]
     cases: tuple[Case, ...] = ()
-    """The windows for a report: one end is true of each, AVTNetDense may say more."""
+    """The windows for a report: each has one labelled end, AVTNetDense may predict more."""
 
 
 def evaluate(config: EvaluateConfig) -> Evaluation:
-    """Predict the windows where a checkpoint is given, and score them.
+    """Score a submission, or the predictions of a checkpoint.
 
     Raises:
         ClippingError: for missing data or predictions, or weights that cannot be used.
@@ -137,7 +137,7 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
 
 
 def window_case(window: Window, answer: WindowAnswer) -> Case:
-    """A window, in its own seconds, with what is true and what was said."""
+    """Return a window with its label and the prediction, in seconds of the window."""
     role, _ = ASKED[window.id.side]
 
     def one_end(seconds: float) -> JudgedSpan:
@@ -147,9 +147,9 @@ def window_case(window: Window, answer: WindowAnswer) -> Case:
             else JudgedSpan(role, seconds, None)
         )
 
-    said: tuple[JudgedSpan, ...] = (one_end(answer.position),)
+    predicted: tuple[JudgedSpan, ...] = (one_end(answer.position),)
     if answer.segments is not None:
-        said = tuple(
+        predicted = tuple(
             JudgedSpan(each.label, each.start, each.end, each.score) for each in answer.segments
         )
 
@@ -161,9 +161,9 @@ def window_case(window: Window, answer: WindowAnswer) -> Case:
         0.0,
         WINDOW_SECONDS,
         true=(one_end(window.seconds),),
-        said=said,
+        said=predicted,
         pictures=pictures if window.path.is_file() else None,
-        asked=frozenset((role,)),  # labels tell of no other
+        asked=frozenset((role,)),  # a label is about one role only
     )
 
 
@@ -191,7 +191,7 @@ def evaluation_of(
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """metrics.json, errors.csv and errors.png in ``folder``."""
+    """Write metrics.json, errors.csv and errors.png into ``folder``."""
     write_text(folder / "metrics.json", json.dumps(evaluation.figures, indent=1) + "\n")
     rows = [["window", "true", "predicted", "error"]]
     for window, error in evaluation.errors.items():
@@ -202,7 +202,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
 
 
 def draw_errors(evaluation: Evaluation, path: Path) -> None:
-    """Predicted against true for each side, and how many windows are how far off."""
+    """Draw predicted against true positions of each side, and the distribution of errors."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.8), layout="constrained")
@@ -226,7 +226,7 @@ def draw_errors(evaluation: Evaluation, path: Path) -> None:
 
 
 def print_evaluation(evaluation: Evaluation, worst: int, console: Console) -> None:
-    """Two tables: the figures, and the windows that are furthest off."""
+    """Print two tables: the figures, and the windows with the largest errors."""
     names = [name for name in evaluation.figures["all"] if name != "windows"]
     table = Table("windows", *names, title="seconds; hit@2: share of windows at most 2 s off")
     for side, figures in evaluation.figures.items():
@@ -298,10 +298,10 @@ def _choose(windows: list[Window], config: EvaluateConfig) -> list[Window]:
 
 
 def of_features(features: Features, zero: float | None = None) -> Pictures:
-    """The pictures of a window.
+    """Return a function that gives the pictures of a window.
 
     Args:
-        zero: the time of its first second; None: that in the file.
+        zero: time of the window's first second; None: its time in the file.
     """
     begin = features.start if zero is None else zero
 

@@ -1,15 +1,15 @@
-"""Make a labelled set of episodes to train and to try on: ``python -m avtnet.synthesize -o DIR``.
+"""Make labelled episodes for training and trials: ``python -m avtnet.synthesize -o DIR``.
 
-Real media files with made-up content: H.264 and AAC in MP4, moving pictures with credits in real
-glyphs, songs, speech-like sound. The labels are drawn like those of the public challenge, and are
-exact: picture and sound change at the label. Written are::
+The episodes are real media files with made-up content: H.264 and AAC in MP4, moving pictures with
+credits in real fonts, songs, speech-like sound. The labels have the distribution of the public
+challenge's, and are exact: picture and sound change at the label. The files are::
 
     DIR/media/NAME.mp4      the episodes
-    DIR/truth/NAME.json     what is in each, and the settings that made it
-    DIR/labels.txt          a row a window: NAME_start 60.5000, NAME_end 136.6667
-    DIR/episodes.json       the truth of all of them, in one list
+    DIR/truth/NAME.json     the contents of each, and the settings that made it
+    DIR/labels.txt          one row for each window: NAME_start 60.5000, NAME_end 136.6667
+    DIR/episodes.json       the contents of all episodes, in one list
 
-A second run makes only what is missing or was made with other settings.
+A second run makes only episodes that are missing or were made with other settings.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 MATERIAL = ("material", "music", "speech", "pictures", "fonts")
 """Settings that name folders of material."""
 RECIPE_VERSION = 1
-"""To be raised when the same settings make other episodes than before."""
+"""Raised when equal settings give other episodes than before."""
 
 
 def synthesize(config: SynthesizeConfig) -> Path:
-    """Make the episodes that are missing, then the labels; returns the folder.
+    """Make the episodes that are missing, then the labels; return the folder.
 
-    Ctrl-C loses only the episodes under way.
+    Ctrl-C loses only the episodes that are being made.
 
     Raises:
-        ClippingError: where the folder cannot be written, or the disk is full.
+        ClippingError: if the folder cannot be written, or the disk is full.
     """
     scripts: Sequence[Script | Outline] = draw_scripts(config)
     if config.kind == "varied":
@@ -54,7 +54,7 @@ def synthesize(config: SynthesizeConfig) -> Path:
     labels, truths = config.output / "labels.txt", config.output / "episodes.json"
     missing = [script for script in scripts if not _is_made(script, config)]
     if missing:
-        for stale in (labels, truths):  # never labels of other episodes beside these
+        for stale in (labels, truths):  # labels of an earlier run never stand next to new episodes
             _remove(stale)
         with _progress(len(scripts), len(scripts) - len(missing)) as advance:
             for _ in _make_all([_Task(script, config) for script in missing], config.workers):
@@ -76,7 +76,7 @@ def synthesize(config: SynthesizeConfig) -> Path:
 def make_season(
     folder: Path | str, *, episodes: int = 4, seed: int = 0, duration: float = 400.0
 ) -> Path:
-    """The demo season: a few episodes of one series; returns the folder with the media files."""
+    """Make the demo season, a few episodes of one series; return the folder with the media."""
     config = SynthesizeConfig(
         output=Path(folder), kind="season", episodes=episodes, seed=seed, duration=duration
     )
@@ -84,7 +84,7 @@ def make_season(
 
 
 def draw_scripts(config: SynthesizeConfig) -> list[Script]:
-    """What happens in every episode, without rendering any; more of them change none of these."""
+    """Return the script of every episode, without rendering; a larger number changes none."""
     return [_draw_script(config, index) for index in range(config.episodes)]
 
 
@@ -106,14 +106,14 @@ def _draw_script(config: SynthesizeConfig, index: int) -> Script:
 
 @dataclass(frozen=True)
 class _Task:
-    """What a worker process is handed."""
+    """The task of a worker process: one episode."""
 
     script: Script | Outline
     config: SynthesizeConfig
 
 
 def _make_all(tasks: Sequence[_Task], workers: int | None) -> Generator[None]:
-    """Make the episodes in several processes; yields whenever one is finished."""
+    """Make the episodes in several processes; yield whenever one is finished."""
     from clipping.many.processes import Local
     from clipping.many.run_many import run_many
 
@@ -152,7 +152,7 @@ def _make(task: _Task) -> None:
 
 
 def _describe(script: Script, media: Path, config: SynthesizeConfig) -> dict[str, Any]:
-    """The truth about an episode, for JSON."""
+    """Return the contents of an episode's truth file."""
     parts = [
         {
             "kind": part.kind,
@@ -197,7 +197,7 @@ def _render(script: Script, path: Path, config: SynthesizeConfig) -> None:
 
 
 def _identity(config: SynthesizeConfig) -> dict[str, Any]:
-    """All that an episode's content depends on, besides its number."""
+    """Return everything that an episode's content depends on, except its number."""
     from avtnet.synthesis.lettering import find_cjk_font
 
     font = find_cjk_font()
@@ -211,7 +211,7 @@ def _identity(config: SynthesizeConfig) -> dict[str, Any]:
 
 
 def _is_made(script: Script | Outline, config: SynthesizeConfig) -> bool:
-    """Whether the episode is there, whole, and made with these settings."""
+    """Return whether the episode exists, is complete, and was made with these settings."""
     media = _media_path(script.name, config)
     if not (media.is_file() and _truth_path(script.name, config).is_file()):
         return False
@@ -249,7 +249,7 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on stderr; yields the function that moves it on by one."""
+    """Show a progress bar on stderr; yield the function that advances it by one."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

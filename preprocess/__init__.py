@@ -1,4 +1,4 @@
-"""From an episode file to what the network sees: MFCC, thumbnails and text masks of a window.
+"""From an episode file to the input of the networks: MFCC, thumbnails and text masks of a window.
 
 Importing it costs nothing: each public name is loaded when it is first used.
 """

@@ -1,4 +1,10 @@
-"""Sound to MFCC: what librosa.feature.mfcc does by default, without its 260 MB."""
+"""Mel-frequency cepstral coefficients (MFCC), equal to librosa.feature.mfcc's defaults.
+
+librosa itself needs 260 MB of memory. The steps: short-time Fourier transform with a Hann window →
+power in 128 mel bands → decibels → discrete cosine transform, of which the first 20 coefficients
+are kept (Davis and Mermelstein, IEEE Trans. ASSP 28(4), 1980). They describe the shape of the
+spectrum: timbre, not pitch.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +17,32 @@ from clipping.extra import extra_imports
 from preprocess.settings import FeatureSettings
 
 N_MELS = 128
-"""Mel bands behind the MFCC, librosa's default."""
+"""Number of mel bands, librosa's default."""
 FLOOR_POWER = 1e-10
-"""Power below this counts as this (-100 dB)."""
+"""Smallest power of a band (-100 dB); less is raised to it before the logarithm."""
 RANGE_DB = 80.0
-"""Everything this far below the loudest mel band of the window counts as that."""
+"""Bands more than so many decibels below the loudest band of the window are raised to there."""
 _BLOCK_COLUMNS = 1024  # 1024 columns x 2048 samples x 4 bytes = 8 MB at once
 
 
 def mfcc(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
-    """The MFCC of a window: float32 ``(n_mfcc, columns)``, zeros right of the sound.
+    """Return the MFCC of a window: float32 ``(n_mfcc, columns)``, zeros after the sound.
+
+    Equal to librosa's on the same samples to 1e-3. The 80 dB range depends on the loudest instant
+    of all samples, so a window must be passed as a whole.
 
     Args:
-        samples: mono float32 in -1..1 at ``settings.sample_rate``, the window's or fewer.
-
-    Equal to librosa's on the same samples to 1e-3. The 80 dB range hangs on the loudest instant
-    of all the samples given, so a window has to be given in one piece.
+        samples: mono float32 in -1..1 at ``settings.sample_rate``, of the window or shorter.
 
     Raises:
-        ClippingError: where ``settings.mfcc_engine`` is librosa and librosa is not installed.
+        ClippingError: if ``settings.mfcc_engine`` is librosa and librosa is not installed.
     """
     from threadpoolctl import threadpool_limits
 
     padded = np.zeros((settings.n_mfcc, settings.columns), np.float32)
     if samples.size:
-        # A matrix product is rounded otherwise with each number of threads.
+        # The rounding of a matrix product depends on the number of threads; one thread gives the
+        # same bits on every machine of a kind.
         with threadpool_limits(1, user_api="blas"):
             made = ENGINES[settings.mfcc_engine](samples, settings)[:, : settings.columns]
         padded[:, : made.shape[1]] = made
@@ -43,22 +50,25 @@ def mfcc(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
 
 
 def _fast(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
-    """Short-time Fourier transform → mel power → dB → cosine transform, block by block.
+    """Compute MFCC in float32 throughout, as librosa does.
 
-    float32 all through, as in librosa: with another precision the bands near the 80 dB floor,
-    where rounding is all there is, would differ by more than 1e-3.
+    With another precision the bands near the 80 dB floor, which hold little but rounding errors,
+    would differ from librosa's by more than 1e-3.
     """
     return cepstrum(mel_decibels(samples, settings), settings.n_mfcc)
 
 
 def mel_decibels(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
-    """How loud each mel band is, -100 dB and more: float32 ``(columns, N_MELS)``."""
+    """Return the power of each mel band in dB, -100 or more: float32 ``(columns, N_MELS)``."""
     import scipy.fft
 
     n_fft, hop = settings.n_fft, settings.hop_samples
+    # Half a window of zeros at both ends, so that column n is centred on sample n * hop
+    # (librosa: center=True, pad_mode="constant").
     padded = np.pad(np.asarray(samples, np.float32), n_fft // 2)
     columns = 1 + samples.size // hop
     windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop][:columns]
+    # A periodic Hann window, as for Fourier analysis; np.hanning is the symmetric one.
     hann = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
     bands = mel_bands(settings.sample_rate, n_fft)
     mel = np.empty((columns, N_MELS), np.float32)
@@ -70,12 +80,13 @@ def mel_decibels(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
 
 
 def cepstrum(decibels: np.ndarray, n_mfcc: int) -> np.ndarray:
-    """Mel bands in dB, ``(columns, N_MELS)`` → MFCC, ``(n_mfcc, columns)``.
+    """Turn mel bands in dB, ``(columns, N_MELS)``, into MFCC, ``(n_mfcc, columns)``.
 
-    What is RANGE_DB below the loudest of all the bands given counts as that.
+    Bands more than RANGE_DB below the loudest of all bands are raised to there first.
     """
     import scipy.fft
 
+    # librosa.power_to_db(top_db=80), then an orthonormal DCT-II of each column.
     limited = np.maximum(decibels, decibels.max() - np.float32(RANGE_DB))
     made: np.ndarray = scipy.fft.dct(limited, axis=1, type=2, norm="ortho")
     return made[:, :n_mfcc].T
@@ -87,7 +98,7 @@ def _librosa(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
             import librosa
     except ImportError as error:
         raise ClippingError(f"{error}; or choose --features.mfcc-engine fast") from error
-    # librosa only warns about sound shorter than a column; with zeros to its right it is the same.
+    # librosa warns about sound shorter than a column; zeros after it give the same numbers.
     short = max(0, settings.n_fft - samples.size)
     made: np.ndarray = librosa.feature.mfcc(
         y=np.pad(samples, (0, short)),
@@ -100,23 +111,25 @@ def _librosa(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
 
 
 ENGINES = {"fast": _fast, "librosa": _librosa}
-"""Who computes MFCC, by the name in the settings."""
+"""Functions that compute MFCC, by the name in the settings."""
 
 
 @lru_cache(maxsize=4)
 def mel_bands(rate: int, n_fft: int) -> np.ndarray:
-    """Triangular filters from power spectrum to mel bands: float32 ``(N_MELS, 1 + n_fft // 2)``.
+    """Return triangular filters from power spectrum to mel bands: ``(N_MELS, 1 + n_fft // 2)``.
 
-    Slaney's mel scale from 0 Hz to half the rate, each band of unit area (librosa's defaults).
+    float32, on Slaney's mel scale from 0 Hz to half the rate, each filter with unit area
+    (librosa's defaults; Slaney, Auditory Toolbox, Interval Research report 1998-010).
     """
     frequencies = np.fft.rfftfreq(n_fft, 1 / rate)
     edges = _mel_to_hertz(np.linspace(0, _hertz_to_mel(rate / 2), N_MELS + 2))
     widths = np.diff(edges)
+    # Filter n rises from edge n to edge n + 1 and falls to edge n + 2.
     ramps = edges[:, None] - frequencies
     rising = -ramps[:-2] / widths[:-1, None]
     falling = ramps[2:] / widths[1:, None]
     bands = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
-    bands *= (2 / (edges[2:] - edges[:-2]))[:, None]
+    bands *= (2 / (edges[2:] - edges[:-2]))[:, None]  # a triangle of height 1 has half this area
     bands.setflags(write=False)
     return bands
 

@@ -1,7 +1,7 @@
-"""A whole episode: its sound and the frames and text masks of all its seconds, in one file.
+"""Features of a whole episode in one file: its sound, and frames and text masks of all seconds.
 
-Made in one pass over the media file, written block by block, and read in parts: a window
-anywhere in it (:meth:`Episode.window`) needs the media file no more.
+The file is made in one pass over the media file and written block by block. It is read in parts: a
+window anywhere in the episode (:meth:`Episode.window`) can be made without the media file.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ from preprocess.settings import FeatureSettings
 FORMAT = "preprocess.episode"
 VERSION = 1
 LONGEST = 12 * 3600
-"""Seconds that an episode may have."""
+"""Seconds of the longest episode."""
 _LOUDEST = 32767
 
 
 def episode_path(folder: Path, name: str) -> Path:
-    """Where an episode is kept: ``FOLDER/NAME.episode``, a safetensors file.
+    """Return the path of an episode's file: ``FOLDER/NAME.episode``, in the format safetensors.
 
     Raises:
-        ClippingError: where the name would lead out of the folder, or is too long for a file.
+        ClippingError: if the name leads out of the folder, or is too long for a file.
     """
     return named_file(folder, name, ".episode")
 
 
 @dataclass(frozen=True)
 class Episode:
-    """What a file of :func:`extract_episode` says of itself; its arrays are read when asked for."""
+    """An open file of :func:`extract_episode`; its arrays are read when they are needed."""
 
     path: Path
     name: str
@@ -70,36 +70,38 @@ class Episode:
 
     @property
     def seconds(self) -> int:
-        """Frames and masks in it: those shown at 0, 1, 2, … s."""
+        """Number of frames, and of masks: those shown at 0, 1, 2, … s."""
         return math.ceil(self.duration - 1e-6)
 
     def frames(self, first: int = 0, last: int | None = None) -> np.ndarray:
-        """uint8 (last - first, 3, height, width): thumbnails of the seconds ``[first, last)``."""
+        """Return the thumbnails of the seconds ``[first, last)``: uint8 (seconds, 3, h, w)."""
         shape = self.settings.shapes["frames"][1:]
         return self._read("frames", first, last, 1, shape, np.uint8, unpack_frames)
 
     def text(self, first: int = 0, last: int | None = None) -> np.ndarray:
-        """bool (last - first, rows, columns): where text stands in these seconds."""
+        """Return the text masks of the seconds ``[first, last)``: bool (seconds, rows, columns)."""
         shape = self.settings.shapes["text"][1:]
         return self._read("text", first, last, 1, shape, np.bool_, unpack_masks)
 
     def samples(self, first: int = 0, last: int | None = None) -> np.ndarray:
-        """float32 mono samples in -1..1 of these seconds, zeros after the end."""
+        """Return float32 mono samples in -1..1 of these seconds, zeros after the end."""
         rate = self.settings.sample_rate
         sound = self._read("sound", first, last, rate, (), np.int16, unpack_samples)
         return sound.astype(np.float32) / _LOUDEST
 
     def window(self, start: int, side: Side, length: int | None = None) -> Features:
-        """The features of ``length`` seconds from a whole second on, as from the media file.
+        """Return the features of ``length`` seconds from a whole second on.
+
+        They equal those of the media file, except for the rounding of the sound to 16 bits.
 
         Args:
             start: 0 up to the episode's last second.
-            side: as which it is to be seen.
-            length: None: the settings' window.
+            side: side that the features name, ``"start"`` or ``"end"``.
+            length: in seconds; None: the settings' window.
 
         Raises:
-            FeatureError: where the file is damaged.
-            ValueError: for a start outside of the episode.
+            FeatureError: if the file is damaged.
+            ValueError: if the start is outside of the episode.
         """
         if not 0 <= start < self.seconds:
             raise ValueError(f"a window starts at 0 to {self.seconds - 1} s, got {start}")
@@ -126,10 +128,10 @@ class Episode:
         )
 
     def windows(self) -> tuple[Features, Features]:
-        """The first and the last window; the last begins at a whole second.
+        """Return the first and the last window; the last one begins at a whole second.
 
         Raises:
-            FeatureError: where the file is damaged.
+            FeatureError: if the file is damaged.
         """
         begin = max(0, math.ceil(self.duration - self.settings.window))
         return self.window(0, "start"), self.window(begin, "end")
@@ -144,7 +146,7 @@ class Episode:
         kind: type[np.generic],
         unpack: Unpack,
     ) -> np.ndarray:
-        """A part of an array; ``rate`` of its rows are a second."""
+        """Read the seconds ``[first, last)`` of an array with ``rate`` rows for each second."""
         from safetensors import SafetensorError, safe_open
 
         last = self.seconds if last is None else last
@@ -179,18 +181,18 @@ def extract_episode(
     easyocr_models: Path | None = None,
     threads: int | None = None,
 ) -> Episode:
-    """Keep all of a media file's seconds in one file, whole or not at all.
+    """Write the features of all seconds of a media file into one file, whole or not at all.
 
-    Memory does not grow with the length. The sound is kept in 16 bits (a CD's), so the MFCC of a
-    window differ from those of :func:`preprocess.extract` by rounding (docs/speed.md).
+    Memory does not grow with the length. The sound is kept with 16 bits (as on a CD), so the MFCC
+    of a window differ from those of :func:`preprocess.extract` by rounding (docs/speed.md).
 
     Args:
         output: the file to write, as :func:`episode_path` names it.
         settings, name, easyocr_models, threads: as for :func:`preprocess.extract_sides`.
 
     Raises:
-        MediaError: for what is no media, has neither sound nor picture, or is too long.
-        ClippingError: where it cannot be written, or the text engine is not installed.
+        MediaError: if the file is no media, has neither sound nor picture, or is too long.
+        ClippingError: if it cannot be written, or the text engine is not installed.
     """
     path, settings = Path(path), settings or FeatureSettings()
     source = identify(path)
@@ -200,20 +202,20 @@ def extract_episode(
             raise MediaError(f"{path}: lasts {info.duration:.0f} s, above {LONGEST} s")
         with tempfile.TemporaryFile(dir=temporary.parent) as data:
             blocks = _Blocks(data)
-            said = _fill(
+            remarks = _fill(
                 blocks, scan, info, FrameFeatures(settings, easyocr_models, None), settings
             )
-            called = path.stem if name is None else name
-            episode = Episode(output, called, info.duration, source, settings, tuple(said))
+            episode_name = path.stem if name is None else name
+            episode = Episode(output, episode_name, info.duration, source, settings, tuple(remarks))
             blocks.write(temporary, episode)
     return episode
 
 
 def open_episode(path: Path | str) -> Episode:
-    """What an episode's file says of itself, trusting nothing in it.
+    """Open an episode's file without trusting it; its arrays are read later.
 
     Raises:
-        FeatureError: naming the file, where it is missing, damaged or of another version.
+        FeatureError: naming the file, if it is missing, damaged or of another version.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -243,9 +245,13 @@ def open_episode(path: Path | str) -> Episode:
 
 
 def _fill(
-    blocks: _Blocks, scan: OnePass, info: MediaInfo, sight: FrameFeatures, settings: FeatureSettings
+    blocks: _Blocks,
+    scan: OnePass,
+    info: MediaInfo,
+    frame_features: FrameFeatures,
+    settings: FeatureSettings,
 ) -> Iterable[str]:
-    """Write the seconds of a file, a block at a time; what is to be said about them."""
+    """Write all seconds of a media file, block by block; return remarks for the user."""
     count = math.ceil(info.duration - 1e-6)
     seconds = scan.seconds(
         [float(second) for second in range(count)],
@@ -253,7 +259,7 @@ def _fill(
         rate=settings.sample_rate,
         audio=settings.audio,
     )
-    missing, heard = 0, False
+    missing, audible = 0, False
     for number, first in enumerate(range(0, count, FRAMES_A_BLOCK)):
         length = min(FRAMES_A_BLOCK, count - first)
         frames = np.zeros((length, *settings.shapes["frames"][1:]), np.uint8)
@@ -261,16 +267,16 @@ def _fill(
         sound = np.zeros(length * settings.sample_rate, np.int16)
         for index, (frame, samples) in zip(range(length), seconds, strict=False):
             if frame is not None:
-                text[index], _ = sight.look(first + index, frame, frames[index])
+                text[index], _ = frame_features.look(first + index, frame, frames[index])
             # Sound may end a little after the picture.
             missing += frame is None and first + index + 1 <= info.duration
             begin = index * settings.sample_rate
             sound[begin : begin + len(samples)] = _to_16_bits(samples)
-        heard = heard or bool(sound.any())
+        audible = audible or bool(sound.any())
         blocks.add(f"frames.{number}", pack_frames(frames))
         blocks.add(f"text.{number}", pack_masks(text))
         blocks.add(f"sound.{number}", pack_samples(sound))
-    return notes(info, heard=heard, missing=missing)
+    return notes(info, audible=audible, missing=missing)
 
 
 def _to_16_bits(samples: np.ndarray) -> np.ndarray:
@@ -278,7 +284,11 @@ def _to_16_bits(samples: np.ndarray) -> np.ndarray:
 
 
 class _Blocks:
-    """A safetensors file that is written block by block; its header comes first, and last."""
+    """A safetensors file that is written block by block.
+
+    The header stands at the front of the file, but is known only at the end: so the blocks go into
+    a temporary file, which is copied behind the header.
+    """
 
     def __init__(self, data: IO[bytes]) -> None:
         self._data, self._places = data, dict[str, dict[str, Any]]()

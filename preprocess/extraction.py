@@ -1,4 +1,4 @@
-"""Windows of an episode, from the file to the features of the network."""
+"""Extract the features of an episode's windows from its media file."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def extract(
     name: str | None = None,
     easyocr_models: Path | None = None,
 ) -> Features:
-    """The features of the first (``start``) or the last (``end``) window of a media file.
+    """Return the features of the first (``start``) or the last (``end``) window of a media file.
+
+    Missing sound or picture becomes zeros, and :attr:`Features.notes` says so.
 
     Args:
         path: any file with sound, picture, or both.
-        side: which window; in a file shorter than a window both are the same.
-        settings: None takes the defaults, with which AVTNet was trained.
-        name: what the features are called; None takes the file's name without its suffix.
-        easyocr_models: the folder with EasyOCR's weights, where that engine is chosen.
-
-    What the file lacks is zeros, and :attr:`Features.notes` says so.
+        side: in a file shorter than a window both windows hold the same seconds.
+        settings: None: the defaults, with which AVTNet was trained.
+        name: the episode's name; None: the file's name without its suffix.
+        easyocr_models: folder with EasyOCR's weights, used if that engine is chosen.
 
     Raises:
-        MediaError: for what is no media, or has neither sound nor picture.
-        ClippingError: where the text engine is not installed.
+        MediaError: if the file is no media, or has neither sound nor picture.
+        ClippingError: if the text engine is not installed.
     """
     windows = extract_sides(path, (side,), settings, name=name, easyocr_models=easyocr_models)
     return next(windows)[0]
@@ -61,14 +61,18 @@ def extract_sides(
     reader: TextReader | None = None,
     threads: int | None = None,
 ) -> Iterator[tuple[Features, list[Line]]]:
-    """Several windows of one file, one after the other, like :func:`extract`.
+    """Yield several windows of one file, one after the other, like :func:`extract`.
 
     Args:
-        reader: where one is given, the words come with each window.
-        threads: of the picture's decoder; None: one a core. One is best beside other processes.
+        reader: reads the words of the text; None: no words are returned.
+        threads: of the picture's decoder; None: one for each core. One thread is best if other
+            processes run.
+
+    Yields:
+        (features, lines of text) of each window.
 
     Raises:
-        As :func:`extract` does; windows that came before the error are good.
+        As :func:`extract`; windows that were yielded before the error are valid.
     """
     path, settings = Path(path), settings or FeatureSettings()
     source = identify(path)
@@ -78,18 +82,18 @@ def extract_sides(
             start = 0.0
             if side == "end":
                 start = max(0.0, checked(scan.info).duration - settings.window)
-            if made is None or made.start != start:  # they are one in a short file
+            if made is None or made.start != start:  # in a short file both windows are the same
                 made = _Window(start, settings, easyocr_models, reader)
                 made.read(scan)
-            called = path.stem if name is None else name
-            yield made.features(called, side, checked(scan.info), source), made.lines
+            episode = path.stem if name is None else name
+            yield made.features(episode, side, checked(scan.info), source), made.lines
 
 
 def checked(info: MediaInfo) -> MediaInfo:
-    """What was probed, if there is something to see or hear.
+    """Return the info of a file that has sound or picture, and a length.
 
     Raises:
-        MediaError: where there is not.
+        MediaError: if it has not.
     """
     if info.video is None and not info.audio:
         raise MediaError(f"{info.path}: has neither sound nor picture")
@@ -99,7 +103,7 @@ def checked(info: MediaInfo) -> MediaInfo:
 
 
 class FrameFeatures:
-    """Turns frames into what the network sees of them."""
+    """Makes thumbnails and text masks of frames."""
 
     def __init__(
         self, settings: FeatureSettings, easyocr_models: Path | None, reader: TextReader | None
@@ -110,7 +114,7 @@ class FrameFeatures:
     def look(
         self, second: int, frame: Frame, thumbnail: np.ndarray
     ) -> tuple[np.ndarray, list[Line]]:
-        """Draw the thumbnail; the text mask, and the words where there is a reader."""
+        """Draw the thumbnail; return the text mask, and lines of words if there is a reader."""
         draw_thumbnail(frame, thumbnail)
         boxes = self._track.find(frame)
         lines = []
@@ -121,7 +125,7 @@ class FrameFeatures:
 
 @dataclass
 class _Window:
-    """What one window shows and lets hear, as it is read second by second."""
+    """Pictures, text and sound of one window, read second by second."""
 
     start: float
     settings: FeatureSettings
@@ -130,7 +134,7 @@ class _Window:
     lines: list[Line] = field(default_factory=list)
 
     def read(self, scan: OnePass) -> None:
-        """Thumbnails, masks, words and samples from one pass over the window."""
+        """Read thumbnails, masks, words and samples in one pass over the window."""
         settings = self.settings
         self._frames = np.zeros(settings.shapes["frames"], np.uint8)
         self._text = np.zeros(settings.shapes["text"], bool)
@@ -155,7 +159,7 @@ class _Window:
         covered = min(self.settings.window, info.duration - self.start)
         # Sound may end a little after the picture.
         shown = self._shown[: math.floor(covered + 1e-6)]
-        said = notes(info, heard=bool(self._samples.any()), missing=int((~shown).sum()))
+        remarks = notes(info, audible=bool(self._samples.any()), missing=int((~shown).sum()))
         return Features(
             mfcc=mfcc(self._sound(covered), self.settings),
             frames=self._frames,
@@ -167,30 +171,30 @@ class _Window:
             duration=info.duration,
             source=source,
             settings=self.settings,
-            notes=tuple(said),
+            notes=tuple(remarks),
         )
 
     def _sound(self, covered: float) -> np.ndarray:
-        """The samples of what the file covers; none where all is silent."""
-        heard = self._samples[: round(covered * self.settings.sample_rate)]
-        if not heard.any():
+        """Return the samples of the seconds in the file; none if all are silent."""
+        samples = self._samples[: round(covered * self.settings.sample_rate)]
+        if not samples.any():
             return np.zeros(0, np.float32)
-        missing = round(covered * self.settings.sample_rate) - len(heard)
-        return np.pad(heard, (0, missing))
+        missing = round(covered * self.settings.sample_rate) - len(samples)
+        return np.pad(samples, (0, missing))
 
 
-def notes(info: MediaInfo, *, heard: bool, missing: int) -> Iterator[str]:
-    """What a user should know of features.
+def notes(info: MediaInfo, *, audible: bool, missing: int) -> Iterator[str]:
+    """Yield remarks for the user about features.
 
     Args:
-        heard: whether any sample is not silent.
-        missing: seconds without a picture.
+        audible: True if any sample is not silent.
+        missing: number of seconds without a picture.
     """
     if info.truncated:
         yield f"the file is cut short: only {info.duration:.1f} s can be read"
     if not info.audio:
         yield "no sound: the MFCC are zeros"
-    elif not heard:
+    elif not audible:
         yield "the sound is silent throughout: the MFCC are zeros"
     if info.video is None:
         yield "no picture: frames and text are zeros"

@@ -1,4 +1,4 @@
-"""The features of one window, and the file that keeps them."""
+"""Features of one window, and the file that holds them."""
 
 from __future__ import annotations
 
@@ -33,26 +33,27 @@ from preprocess.settings import EasyOCRSettings, FeatureSettings, PPOCRSettings
 
 SIDES: tuple[Side, Side] = ("start", "end")
 Part = Side | Literal["whole"]
-"""What is kept of an episode: a window, or all of it (:mod:`preprocess.episode`)."""
+"""Part of an episode in a feature file: a window, or all of it (:mod:`preprocess.episode`)."""
 
 FORMAT = "preprocess.features"
 VERSION = 2
-"""Goes up when the file looks otherwise, or the same settings give other features."""
+"""Raised when the layout of the file changes, or equal settings give other features."""
 _UNPACKED = 1
-"""The version before, which is still read: the same arrays as they are, masks as bits."""
+"""The version before, which is still read: the same arrays uncompressed, masks as bits."""
 MOST_BYTES = 1 << 29
-"""No window is larger in memory: of the default settings, 200 s take 4.4 MB, an hour 79 MB."""
+"""Bytes of the largest window in memory; with the default settings 200 s take 4.4 MB, an hour
+79 MB."""
 KINDS: dict[str, np.dtype[Any]] = {
     "mfcc": np.dtype(np.float32),
     "frames": np.dtype(np.uint8),
     "text": np.dtype(np.bool_),
 }
-"""What the arrays of a window are made of."""
+"""Data type of each array of a window."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """What the network sees of one window of an episode (200 s, one step a second)."""
+    """Input of the networks for one window of an episode (200 s, one step for each second)."""
 
     mfcc: np.ndarray
     """float32 (20, 8616): MFCC of the sound, zeros where there is none."""
@@ -72,7 +73,7 @@ class Features:
     source: Source
     settings: FeatureSettings
     notes: tuple[str, ...] = ()
-    """What a user should know: missing sound or picture, a file cut short."""
+    """Remarks for the user: missing sound or picture, a file cut short."""
 
     def __post_init__(self) -> None:
         for key, shape in self.settings.shapes.items():
@@ -91,16 +92,16 @@ class Features:
 
 
 def feature_path(folder: Path, name: str, side: Side) -> Path:
-    """Where the features of a window are kept: ``FOLDER/NAME_start.safetensors``.
+    """Return the path of a window's feature file: ``FOLDER/NAME_start.safetensors``.
 
     Raises:
-        ClippingError: where the name would lead out of the folder, or is too long for a file.
+        ClippingError: if the name leads out of the folder, or is too long for a file.
     """
     return named_file(folder, name, f"_{side}.safetensors")
 
 
 def named_file(folder: Path, name: str, ending: str) -> Path:
-    """A file of an episode; its name is no path of its own will.
+    """Return ``FOLDER/NAME`` with an ending, after a check that it is inside the folder.
 
     Raises:
         ClippingError: as :func:`feature_path`.
@@ -117,12 +118,12 @@ def named_file(folder: Path, name: str, ending: str) -> Path:
 def save(features: Features, path: Path | str) -> None:
     """Write features as one safetensors file, whole or not at all.
 
-    The arrays are packed (:mod:`clipping.packing`), which loses nothing; everything else about
-    the window is JSON in the metadata.
+    The arrays are packed without loss (:mod:`clipping.packing`); everything else about the window
+    is JSON in the metadata.
 
     Raises:
-        FeatureError: where the window is larger than ``MOST_BYTES``.
-        ClippingError: where the folder cannot be written or the disk is full.
+        FeatureError: if the window is larger than ``MOST_BYTES``.
+        ClippingError: if the folder cannot be written or the disk is full.
     """
     from safetensors.numpy import save as serialize
 
@@ -142,7 +143,7 @@ def save(features: Features, path: Path | str) -> None:
         "text": pack_masks(features.text),
         **split_blocks("frames", features.frames, pack_frames, FRAMES_A_BLOCK),
     }
-    # Lone surrogates, as in file names that are not UTF-8, survive as JSON escapes.
+    # File names that are not UTF-8 hold lone surrogates, which JSON keeps as escapes.
     metadata = {"format": FORMAT, "version": str(VERSION), "about": json.dumps(about)}
     data = in_order(serialize(tensors, metadata))
     with atomic_path(Path(path)) as temporary:
@@ -150,15 +151,15 @@ def save(features: Features, path: Path | str) -> None:
 
 
 def load(path: Path | str, into: dict[str, np.ndarray] | None = None) -> Features:
-    """Read a feature file, trusting nothing in it. Files of version 1 are read too.
+    """Read a feature file of version 1 or 2, without trusting it.
 
     Args:
-        into: where the arrays go, by their names in :class:`Features`; absent, into new ones.
-            After an error they hold anything.
+        into: arrays to fill, by their names in :class:`Features`; None: new ones. After an error
+            their contents are undefined.
 
     Raises:
-        FeatureError: naming the file, where it is missing, damaged, cut short, of another
-            version, or does not hold what its settings promise.
+        FeatureError: naming the file, if it is missing, damaged, cut short, of another version, or
+            its arrays do not fit its settings.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -232,7 +233,7 @@ def _read_unpacked(
     count = math.prod(settings.shapes["text"])
     stored = {**settings.shapes, "text": (math.ceil(count / 8),)}
     _check_keys(file, stored)
-    # Before memory is taken: the settings bound the shapes, the shapes bound the bytes.
+    # Checked before memory is taken: the settings bound the shapes, the shapes bound the bytes.
     for key, shape in stored.items():
         found = file.get_slice(key)
         kind = "F32" if key == "mfcc" else "U8"
@@ -249,11 +250,11 @@ def _read_unpacked(
 
 
 class _OtherSettings(FeatureError):
-    """The file is good, and of another shape than the caller's arrays."""
+    """The file is valid, but its arrays have other shapes than the caller's."""
 
 
 def _room(settings: FeatureSettings, into: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
-    """The arrays to fill: the caller's, if they are right, or new ones."""
+    """Return the arrays to fill: the caller's, after a check of their shapes, or new ones."""
     shapes = settings.shapes
     if into is None:
         return {key: np.empty(shape, KINDS[key]) for key, shape in shapes.items()}
@@ -275,7 +276,7 @@ def _check_size(settings: FeatureSettings) -> None:
 
 
 def _about(metadata: dict[str, str] | None) -> tuple[int, dict[str, Any]]:
-    """The version and what is said about the window."""
+    """Return the version of a file, and its description of the window."""
     metadata = metadata or {}
     if metadata.get("format") != FORMAT:
         raise FeatureError("these are other tensors")
@@ -288,7 +289,7 @@ def _about(metadata: dict[str, str] | None) -> tuple[int, dict[str, Any]]:
 
 
 def parse_settings(values: dict[str, Any]) -> FeatureSettings:
-    """Settings from the plain values that a file holds."""
+    """Return settings from the plain values in a file."""
     nested = {
         "ppocr": PPOCRSettings(**values["ppocr"]),
         "easyocr": EasyOCRSettings(**values["easyocr"]),

@@ -1,4 +1,4 @@
-"""Pictures to thumbnails: letterboxed with black, never cropped or stretched."""
+"""Draw pictures as thumbnails with black bars (letterbox), never cropped or stretched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Where a picture lies on a canvas of another shape, in pixels of the canvas."""
+    """Place of a picture on a canvas of another shape, in pixels of the canvas."""
 
     left: int
     top: int
@@ -22,13 +22,13 @@ class Letterbox:
 
 
 def letterbox(size: tuple[int, int], canvas: tuple[int, int]) -> Letterbox:
-    """The place of a picture of ``size`` on ``canvas``: as large as fits, in the middle.
+    """Return the place of a picture of ``size`` on ``canvas``: as large as fits, in the middle.
 
-    Both are (width, height), upright and with square pixels. At least one pixel is left of a
-    picture of any shape; an odd pixel of the border goes to the right or the bottom.
+    Both are (width, height), upright and with square pixels. A picture of any shape keeps at least
+    one pixel; an odd pixel of the border goes to the right or the bottom.
 
     Raises:
-        ValueError: where a size is not positive.
+        ValueError: if a size is not positive.
     """
     if min(*size, *canvas) < 1:
         raise ValueError(f"a picture needs a size of 1x1 or more, got {size} on {canvas}")

@@ -1,4 +1,4 @@
-"""What decides how the features of a window look. Two windows go together if these agree."""
+"""Settings of the features. Features of two windows can be used together if these agree."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from clipping.errors import ConfigError
 
 @dataclass(frozen=True)
 class PPOCRSettings:
-    """How PP-OCR finds text; the values are measured in docs/measured/text.md."""
+    """Settings of the text detector PP-OCR; the values are measured in docs/measured/text.md."""
 
     long_side: int = 640
     """The longer side of the picture it looks at, in pixels; smaller video is not enlarged."""
     pixel: float = 0.3
     """A pixel is text above this probability."""
     score: float = 0.6
-    """A connected area is text from this mean probability on."""
+    """A connected area is text if its mean probability is at least this."""
     min_pixels: int = 30
     """Areas of fewer pixels (of the picture it looks at) are noise."""
     max_height: float = 0.16
     """Areas whose shorter side is a larger share of the picture's height are drawings."""
     min_length: float = 2.5
-    """Areas that are not this many times as long as thick are drawings: eyes, faces, flowers."""
+    """Areas that are less than this many times as long as thick are drawings: eyes, flowers."""
     short_length: float = 4.0
-    """Areas that are not this many times as long as thick are short."""
+    """Areas that are less than this many times as long as thick are short."""
     short_score: float = 0.96
-    """A short area is text from this mean probability on: a pair of eyes is a short word, too."""
+    """A short area is text if its mean probability is at least this: a pair of eyes looks like a
+    short word."""
     growth: float = 1.4
     """Boxes grow by this times area / perimeter: the network is trained on shrunken text."""
     runtime: Literal["auto", "cpu", "cuda", "coreml", "openvino"] = "auto"
-    """Who computes the network: onnxruntime on the CPU, on an Nvidia GPU or by Apple's CoreML, or
-    OpenVINO (pip install 'avtnet[openvino]'; the same masks; quicker on some CPUs). auto takes an
-    Nvidia GPU where the installed onnxruntime has one, and the CPU else."""
+    """Software that runs the network: onnxruntime on the CPU, on an Nvidia GPU or by Apple's
+    CoreML, or OpenVINO (pip install 'avtnet[openvino]'; the same masks; quicker on some CPUs). auto
+    takes an Nvidia GPU if the installed onnxruntime supports it, else the CPU."""
 
     def __post_init__(self) -> None:
         _need(32 <= self.long_side <= 4096, "long_side", "32 to 4096 pixels", self.long_side)
@@ -52,10 +53,10 @@ class PPOCRSettings:
 
 @dataclass(frozen=True)
 class EasyOCRSettings:
-    """How EasyOCR's CRAFT finds text; the defaults are EasyOCR's own."""
+    """Settings of EasyOCR's text detector CRAFT; the defaults are EasyOCR's own."""
 
     text_threshold: float = 0.7
-    """A text area needs a peak of this probability."""
+    """A text area needs a pixel of at least this probability."""
     low_text: float = 0.4
     """A pixel is text above this probability."""
     link_threshold: float = 0.4
@@ -81,15 +82,15 @@ class FeatureSettings:
     window: float = 200.0
     """Length of a window in whole seconds."""
     audio: int | str | None = None
-    """Which sound: the index of the stream, a language ("jpn"), or none for the file's default."""
+    """Sound stream: its index, its language ("jpn"), or none for the file's default."""
     mfcc_engine: Literal["fast", "librosa"] = "fast"
-    """Who computes the MFCC; the two agree to 1e-3."""
+    """Code that computes the MFCC: ours or librosa's; the two agree to 1e-3."""
     sample_rate: int = 22050
-    """Samples of mono sound a second."""
+    """Samples of mono sound per second."""
     n_mfcc: int = 20
-    """MFCC a column."""
+    """MFCC (coefficients) per column."""
     n_fft: int = 2048
-    """Samples under one column."""
+    """Samples that one column covers."""
     hop_samples: int = 512
     """Samples from one column to the next."""
     frame_height: int = 66
@@ -101,7 +102,7 @@ class FeatureSettings:
     mask_width: int = 36
     """Columns of a text mask."""
     text_engine: Literal["ppocr", "easyocr", "none"] = "ppocr"
-    """Who finds text; none leaves the masks empty."""
+    """Text detector; none leaves the masks empty."""
     ppocr: PPOCRSettings = field(default_factory=PPOCRSettings)
     easyocr: EasyOCRSettings = field(default_factory=EasyOCRSettings)
 
@@ -122,20 +123,20 @@ class FeatureSettings:
 
     @property
     def seconds(self) -> int:
-        """Frames and masks in a window, one a second."""
+        """Number of frames, and of masks, in a window: one for each second."""
         return int(self.window)
 
     @property
     def columns(self) -> int:
-        """MFCC columns in a window: 8616 for 200 s.
+        """Number of MFCC columns in a window: 8616 for 200 s.
 
-        librosa makes 1 + samples // hop of them; the network was trained with two more (zeros).
+        librosa makes 1 + samples // hop columns; the original network takes two more (zeros).
         """
         return math.ceil(self.window * self.sample_rate / self.hop_samples) + 2
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each feature of a window."""
+        """Shape of each array of a window."""
         return {
             "mfcc": (self.n_mfcc, self.columns),
             "frames": (self.seconds, 3, self.frame_height, self.frame_width),
@@ -143,9 +144,10 @@ class FeatureSettings:
         }
 
     def decisive(self) -> dict[str, Any]:
-        """The settings that change the features.
+        """Return the settings that change the features.
 
-        Left out are the unused text engine's, and who computes: the masks are the same.
+        Without those of the text detectors that are not used, and without the runtime, which gives
+        the same masks.
         """
         values = dataclasses.asdict(self)
         del values["ppocr"]["runtime"]

@@ -1,9 +1,10 @@
-"""Feature files packed into tar shards, which storage reads from one end to the other.
+"""Pack feature files into tar archives (shards), which storage reads from one end to the other.
 
-The layout is webdataset's: the files of a window follow each other and share a name,
-``NAME_start.safetensors`` and, where it has a label, ``NAME_start.seconds`` with the boundary as
-text. Windows are spread over the shards by a hash of their names, so that each shard is a sample
-of all, and packing the same features again gives the same bytes.
+Many small files are slow to read from a disk or from storage; a few large ones read in order are
+fast. The layout is that of WebDataset: the files of a window follow each other and share a name,
+``NAME_start.safetensors`` and, if it has a label, ``NAME_start.seconds`` with the boundary as text.
+A hash of its name decides a window's shard, so that each shard is a random sample of all windows,
+and packing the same features again gives the same bytes.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ class ShardsConfig:
     output: Path
     """The folder for the shards; it may be the URL of storage."""
     labels: Path | None = None
-    """Rows NAME_start SECONDS; only windows with a label are packed. None packs all of them."""
+    """Rows NAME_start SECONDS; only windows with a label are packed. None packs all windows."""
     shard_mb: float = 256
-    """A shard is full from this many millions of bytes on."""
+    """Millions of bytes after which a shard is full."""
 
     def __post_init__(self) -> None:
         if len(self.inputs) != 1:
@@ -49,7 +50,7 @@ class ShardsConfig:
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard of a folder."""
+    """One shard of a folder, and the number of its windows."""
 
     name: str
     windows: int
@@ -57,7 +58,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Packed:
-    """One window in a shard, its features still a file's bytes."""
+    """One window of a shard, with its feature file as bytes."""
 
     name: str
     features: bytes
@@ -65,11 +66,11 @@ class Packed:
 
 
 def pack(config: ShardsConfig) -> list[Shard]:
-    """Pack a folder; the shards.
+    """Pack the feature files of a folder and return the shards.
 
     Raises:
-        ClippingError: where there are no feature files, one cannot be read, or the output folder
-            holds shards or cannot be written.
+        ClippingError: if there are no feature files, one cannot be read, or the output folder
+            holds shards already or cannot be written.
     """
     labels = None if config.labels is None else read_labels(config.labels)
     output = local(config.output)
@@ -96,10 +97,10 @@ def pack(config: ShardsConfig) -> list[Shard]:
 
 
 def read_index(folder: Path) -> list[Shard]:
-    """The shards of a folder.
+    """Read the index of a folder: its shards.
 
     Raises:
-        ClippingError: where it holds none, or its index is damaged.
+        ClippingError: if it holds none, or its index is damaged.
     """
     path = folder / INDEX
     try:
@@ -118,10 +119,10 @@ def read_index(folder: Path) -> list[Shard]:
 
 
 def read_shard(path: Path) -> Iterator[Packed]:
-    """The windows of a shard from its first to its last, read as a stream.
+    """Yield the windows of a shard in order, read as a stream.
 
     Raises:
-        FeatureError: where the shard is damaged or cut short, or holds anything else.
+        FeatureError: if the shard is damaged or cut short, or holds any other file.
     """
     url = url_of(path)
     try:
@@ -159,7 +160,7 @@ def _windows(tar: tarfile.TarFile, path: Path) -> Iterator[Packed]:
 def _add(
     tar: tarfile.TarFile, name: str, file: Path, labels: Mapping[WindowId, float] | None
 ) -> int:
-    """Append a window; the bytes of its features."""
+    """Append a window to a shard; return the number of bytes of its features."""
     try:
         with fetched(file) as here:
             data = here.read_bytes()
@@ -176,7 +177,7 @@ def _add(
 
 
 def _files(folder: Path, labels: Mapping[WindowId, float] | None) -> dict[str, Path]:
-    """The feature files below a folder by the names of their windows."""
+    """Return the feature files below a folder, by the names of their windows."""
     url = url_of(folder)
     paths = folder.rglob(f"*{FEATURES}") if url is None else map(Path, files_below(url))
     found = {}
@@ -188,7 +189,7 @@ def _files(folder: Path, labels: Mapping[WindowId, float] | None) -> dict[str, P
         try:
             wanted = labels is None or WindowId.parse(name) in labels
         except ValueError:
-            continue  # no window's name, and so without a label
+            continue  # not the name of a window, so it has no label
         if wanted:
             found[name] = path
     return found

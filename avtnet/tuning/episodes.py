@@ -1,8 +1,8 @@
-"""A person's own labelled episodes as windows to train on, cut anywhere out of whole episodes.
+"""Windows to train on, cut out of a person's own labelled episodes at any instant.
 
-Of an episode its sound is known throughout, its pictures and text at whole seconds. A window may
-begin at any instant all the same: a second of it shows the picture of the nearest whole second on
-the same side of every boundary, so the picture never contradicts the truth.
+The features of an episode hold all of its sound, but pictures and text at whole seconds only. A
+window that begins between them takes, for each of its seconds, the picture of the nearest whole
+second on the same side of every boundary, so that no picture contradicts the labels.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from preprocess.audio import mfcc
 from preprocess.episode import Episode
 
 PART = 2560
-"""Seconds whose MFCC are made at once: a whole number of columns, so that parts fit together."""
+"""Seconds whose MFCC are made at once: a whole number of columns, so that parts join exactly."""
 ABOUT = 60.0
-"""Seconds around a file's start or end within which most windows begin or end."""
+"""Seconds from a file's start (or end) within which most windows begin (or end)."""
 
 
 @dataclass(frozen=True)
 class OwnEpisode:
-    """All seconds of an episode, about 7 KB each in memory, and what is known of them."""
+    """Features of all seconds of an episode, about 7 KB each in memory, and its labels."""
 
     name: str
     duration: float
     frames: np.ndarray
-    """uint8 (n, 3, 33, 44): shown at the seconds 0, 1, …"""
+    """uint8 (n, 3, 33, 44): pictures at the seconds 0, 1, …"""
     text: np.ndarray
     """bool (n, 27, 36)"""
     mfcc: np.ndarray
@@ -52,22 +52,22 @@ class OwnEpisode:
 
     @property
     def seconds(self) -> int:
-        """Pictures."""
+        """Number of pictures, one for each second."""
         return len(self.frames)
 
 
 def read_own(episode: Episode, labels: Labels) -> OwnEpisode:
-    """Read all that a network needs of a kept episode.
+    """Read all features of an episode's file, thumbnails at half size.
 
     Raises:
-        FeatureError: where its file is damaged.
+        FeatureError: if the file is damaged.
     """
     parts = []
     for first in range(0, episode.seconds, PART):
         last = min(first + PART, episode.seconds)
         length = min(episode.duration, last) - first
-        given = episode.samples(first, last)[: round(length * episode.settings.sample_rate)]
-        parts.append(_cepstrum(given, episode, last - first))
+        samples = episode.samples(first, last)[: round(length * episode.settings.sample_rate)]
+        parts.append(_cepstrum(samples, episode, last - first))
     frames = [
         halved(episode.frames(first, min(first + PART, episode.seconds)))
         for first in range(0, episode.seconds, PART)
@@ -91,20 +91,20 @@ def _cepstrum(samples: np.ndarray, episode: Episode, seconds: int) -> np.ndarray
 
 
 def window(episode: OwnEpisode, start: float, seconds: int = int(WINDOW_SECONDS)) -> Example:
-    """The seconds from ``start`` on (0 or later), and what should be said of them.
+    """Return ``seconds`` of an episode from ``start`` on (0 or later), with their labels.
 
-    Where the truth is not known, a second has no class (all zeros, see
-    :func:`avtnet.dense.losses.dense_loss`).
+    A second without a label has no class: all zeros, which
+    :func:`avtnet.dense.losses.dense_loss` leaves out.
     """
     times = start + np.arange(seconds)
     inside = times < episode.duration
-    shown = _shown(times, episode)
-    frames = np.where(inside[:, None, None, None], episode.frames[shown], 0).astype(np.uint8)
-    text = episode.text[shown] & inside[:, None, None]
+    pictures = _nearest_pictures(times, episode)
+    frames = np.where(inside[:, None, None, None], episode.frames[pictures], 0).astype(np.uint8)
+    text = episode.text[pictures] & inside[:, None, None]
     instants = start + (np.arange(seconds * SLOTS) + 0.5) / SLOTS
     columns = np.rint(instants * COLUMNS_A_SECOND).astype(int)
-    heard = (columns < episode.mfcc.shape[1]) & (instants < episode.duration)
-    sound = np.where(heard, episode.mfcc[:, np.where(heard, columns, 0)], 0).astype(np.float32)
+    exists = (columns < episode.mfcc.shape[1]) & (instants < episode.duration)
+    sound = np.where(exists, episode.mfcc[:, np.where(exists, columns, 0)], 0).astype(np.float32)
     spans, rest = _spans(episode.labels, start, start + seconds)
     classes = class_shares(spans, start, seconds)
     classes[_unknown(episode, rest, start, seconds)] = 0
@@ -120,11 +120,12 @@ def window(episode: OwnEpisode, start: float, seconds: int = int(WINDOW_SECONDS)
     )
 
 
-def _shown(times: np.ndarray, episode: OwnEpisode) -> np.ndarray:
-    """Which picture stands for each time."""
+def _nearest_pictures(times: np.ndarray, episode: OwnEpisode) -> np.ndarray:
+    """Return the number of the picture for each time: the nearest not across a boundary."""
     near = np.clip(np.rint(times).astype(int), 0, episode.seconds - 1)
     for span in episode.labels.spans:
         for edge in (span.start, span.end):
+            # A time just behind a boundary must not show the second in front of it, or reverse.
             after = times >= edge
             wrong = after != (near >= edge)
             near = np.where(wrong & after, np.ceil(edge), near).astype(int)
@@ -135,9 +136,10 @@ def _shown(times: np.ndarray, episode: OwnEpisode) -> np.ndarray:
 def _spans(
     labels: Labels, first: float, last: float
 ) -> tuple[dict[str, tuple[float, float] | None], list[Segment]]:
-    """The span of each kind that a window is about, and all others, of which it says nothing.
+    """Return the span of each kind that a window is labelled with, and all other spans.
 
-    A file of two episodes has two openings; the network names one a window.
+    A file of two episodes has two openings, but the network names one in a window: the one with
+    the most seconds in it. The seconds of the others are left out of training.
     """
     stretch = Segment(first, last)
     chosen: dict[str, tuple[float, float] | None] = {}
@@ -153,10 +155,10 @@ def _spans(
 def _unknown(
     episode: OwnEpisode, rest: Sequence[Segment], start: float, seconds: int
 ) -> np.ndarray:
-    """Which seconds of a window have no truth: bool (T,).
+    """Return the seconds of a window without a label: bool (T,).
 
-    Where only the opening was spoken of, the ending may be anywhere in the second half outside of
-    it; where only the ending was, the opening in the first.
+    If only the opening is labelled, an ending may be anywhere in the second half outside of it; if
+    only the ending is labelled, an opening may be anywhere in the first half.
     """
     at = start + np.arange(seconds) + 0.5
     unknown = np.zeros(seconds, bool)
@@ -167,15 +169,15 @@ def _unknown(
         ("ending", at > episode.duration / 2),
     ):
         if kind not in episode.labels.known:
-            told = np.zeros(seconds, bool)
+            labelled = np.zeros(seconds, bool)
             for span in episode.labels.spans:
-                told |= (at > span.start) & (at < span.end)
-            unknown |= possible & ~told
+                labelled |= (at > span.start) & (at < span.end)
+            unknown |= possible & ~labelled
     return unknown
 
 
 class OwnWindows:
-    """Windows of episodes drawn by chance: most begin near a file's start or end near its end."""
+    """Random windows of episodes: most begin near a file's start or end near its end."""
 
     def __init__(
         self, episodes: Sequence[OwnEpisode], seed: int, seconds: int = int(WINDOW_SECONDS)
@@ -183,7 +185,10 @@ class OwnWindows:
         self.episodes, self.seed, self.seconds = tuple(episodes), seed, seconds
 
     def example(self, index: int) -> Example:
-        """Example ``index``; the same for the same episodes and seed. Each has its turn."""
+        """Return example ``index``; it depends only on the episodes, the seed and ``index``.
+
+        Each episode is used once before any is used again.
+        """
         rng = np.random.default_rng([self.seed, 25, index])
         order = np.random.default_rng([self.seed, 26, index // len(self.episodes)])
         turn = order.permutation(len(self.episodes))[index % len(self.episodes)]
@@ -196,18 +201,18 @@ class OwnWindows:
 
 
 class Mixed:
-    """Own windows among composed ones."""
+    """Examples of a person's own episodes mixed with composed ones."""
 
     def __init__(self, composed: Examples, own: Examples, share: float, seed: int) -> None:
-        """Args: share: of the examples that are own ones, 0..1."""
+        """Args: share: share of the examples that come from own episodes, 0..1."""
         self.composed, self.own, self.share, self.seed = composed, own, share, seed
 
     def example(self, index: int) -> Example:
-        """Example ``index`` of one of both."""
+        """Return example ``index`` of one of the two sources."""
         mine = np.random.default_rng([self.seed, 27, index]).random() < self.share
         return (self.own if mine else self.composed).example(index)
 
 
 def part_of(episode: OwnEpisode, first: int, last: int) -> Inputs:
-    """The seconds ``[first, last)`` as :func:`avtnet.dense.inference.evidence` asks for them."""
+    """Return the seconds ``[first, last)`` as input of :func:`avtnet.dense.inference.evidence`."""
     return stacked([window(episode, float(first), last - first)])

@@ -1,13 +1,13 @@
-"""What a person says of an episode, in whatever form: labels to tune a network on.
+"""Read a person's labels of episodes, in any format, to tune a network on.
 
-Taken are, of each media file, in this order and for each of opening and ending by itself:
+Labels of opening and ending are taken separately for each media file from the first of these:
 
-1. what ``python -m avtnet.correct`` was told, or what was edited in our JSON (``.avtnet/``);
-2. its row of a table of many files (``--labels labels.csv``), else a file of one of the formats of
-   docs/formats.md, beside it or in a folder (``--labels FOLDER``).
+1. corrections of ``python -m avtnet.correct``, or edits of our JSON (``.avtnet/``);
+2. the file's row in a table of many files (``--labels labels.csv``), else a file in one of the
+   formats of docs/formats.md, next to the media or in a folder (``--labels FOLDER``).
 
-A table or file that does not name an opening says that there is none. What has a confidence was
-found by a program: it is no label, unless that is wanted.
+A table or file without an opening says that the episode has none. Segments with a confidence were
+found by a program: they are no labels, unless ``found_too`` is set.
 """
 
 from __future__ import annotations
@@ -29,51 +29,53 @@ from clipping.segments import Segment, Timeline
 
 KINDS = ("opening", "ending")
 UNCLEAR = frozenset(("mixed", "theme"))
-"""Roles of which the network is told nothing: neither story nor one of KINDS."""
+"""Roles whose seconds are left out of training: neither story nor one of KINDS."""
 _NAMELESS = ("edl", "edl45")
+"""Formats whose spans have no label."""
 SHORTEST, LONGEST = 12.0, 170.0
-"""Seconds that a span without a name must last to count as an opening or an ending."""
+"""Shortest and longest span without a label, in seconds, that counts as an opening or ending."""
 SLACK = 1.0
-"""Seconds by which a label may reach beyond the file's end."""
+"""Most seconds by which a label may reach beyond the file's end."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What is known of an episode."""
+    """The labels of an episode."""
 
     spans: tuple[Segment, ...]
-    """Of KINDS and UNCLEAR, within the file, in order of time; those of one of KINDS do not
-    overlap with others."""
+    """Spans of KINDS and UNCLEAR, within the file, in order of time; a span of KINDS overlaps no
+    other span."""
     known: frozenset[str]
-    """Which of KINDS were spoken of; of these, ``spans`` holds all there are."""
+    """The KINDS that are labelled; ``spans`` holds all spans of these, or none if there is none."""
     origin: str
-    """Where it was said."""
+    """Source of the labels, for messages."""
 
     def of(self, kind: str) -> tuple[Segment, ...]:
-        """The spans of one of KINDS."""
+        """Return the spans of one of KINDS."""
         return tuple(each for each in self.spans if each.label == kind)
 
 
 @dataclass(frozen=True)
 class Given:
-    """Where labels are looked for, besides corrections."""
+    """Sources of labels besides corrections."""
 
     table: tuple[Timeline, ...] | None = None
-    """Of many files; None: a file for each."""
+    """Rows of a table of many files; None: there is a file for each episode."""
     origin: str = ""
+    """Path of the table."""
     folder: Path | None = None
-    """Where these files are; None: beside the media."""
+    """Folder of the files; None: next to the media."""
     form: str = ""
-    """Which format of docs/formats.md counts, where there are several; empty: the only one."""
+    """Format of docs/formats.md to read if an episode has files in several; empty: the only one."""
     found_too: bool = False
-    """Take what a program found, too."""
+    """Take segments that a program found too."""
 
 
 def given(labels: Path | None, form: str = "", *, found_too: bool = False) -> Given:
-    """What ``--labels`` means: nothing, a table, or a folder.
+    """Return the sources of labels that ``--labels`` names: nothing, a table, or a folder.
 
     Raises:
-        ClippingError: where it is none of these, or the table is wrong.
+        ClippingError: if it is none of these, or the table is wrong.
     """
     if form:
         catalog.check_names([form])
@@ -85,26 +87,26 @@ def given(labels: Path | None, form: str = "", *, found_too: bool = False) -> Gi
 
 
 def labels_of(name: str, path: Path, cache: Cache, where: Given) -> Labels | None:
-    """What is known of a media file; None where nobody said anything of it.
+    """Return the labels of a media file; None if there are none.
 
     Args:
-        name: what the episode is called among all (may hold ``/``).
+        name: the episode's name among all (may hold ``/``).
 
     Raises:
-        ClippingError: naming the file, where what was said is wrong: a person's words are not
-            passed over.
+        ClippingError: naming the file, if a label is wrong: a person's labels are never ignored
+            silently.
     """
     info = probe(path)
     spans: list[Segment] = []
     known: set[str] = set()
     origins: list[str] = []
     take_edits(path, cache)
-    said = corrections_of(path, cache)
-    if said:
-        known |= {one.label for one in said} & set(KINDS)
+    corrections = corrections_of(path, cache)
+    if corrections:
+        known |= {one.label for one in corrections} & set(KINDS)
         spans += [
             Segment(one.start, one.end, one.label)
-            for one in said
+            for one in corrections
             if one.start is not None and one.end is not None and one.label in (*KINDS, *UNCLEAR)
         ]
         origins.append("corrections")
@@ -112,18 +114,18 @@ def labels_of(name: str, path: Path, cache: Cache, where: Given) -> Labels | Non
     if timeline is not None:
         if timeline.error is not None:
             raise TableError(f"{origin}: says of {path.name}: {timeline.error}")
-        told, more = _told(timeline, origin, where)
+        labelled, more = _spans_of(timeline, origin, where)
         spans += [each for each in more if each.label not in known]
-        if told - known:
+        if labelled - known:
             origins.append(origin)
-        known |= told
+        known |= labelled
     if not known:
         return None
     return Labels(_checked(path, info.duration, spans), frozenset(known), " and ".join(origins))
 
 
 def _written(name: str, path: Path, info: MediaInfo, where: Given) -> tuple[Timeline | None, str]:
-    """What stands of a media file in the table, or in a file of its own."""
+    """Return the timeline of a media file from the table, or from a file of its own, and a name."""
     if where.table is not None:
         return row_of(path, where.table), where.origin
     stem = path.with_name(path.stem) if where.folder is None else where.folder / name
@@ -136,7 +138,9 @@ def _written(name: str, path: Path, info: MediaInfo, where: Given) -> tuple[Time
         return None, ""
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
-        raise TableError(f"{path}: {names} lie beside it: say which holds the labels by --format")
+        raise TableError(
+            f"{path}: {names} lie next to it: name the one with labels by --format"
+        )
     rate = info.video.frame_rate if info.video is not None else None
     file = files[0]
     read = catalog.read(file, where.form or None, duration=info.duration, frame_rate=rate)
@@ -155,10 +159,10 @@ def suffixes() -> list[str]:
 
 
 def _named(timeline: Timeline, file: Path, duration: float) -> Timeline:
-    """An EDL's spans to jump over as openings and endings, told by their places and lengths.
+    """Return the spans of an EDL as openings and endings, by their places and lengths.
 
     Raises:
-        TableError: where two of them may be the same.
+        TableError: if two of them may be the same.
     """
     if any(each.label in KINDS for each in timeline.segments):  # Notrobro's dialect names them
         return timeline
@@ -166,7 +170,7 @@ def _named(timeline: Timeline, file: Path, duration: float) -> Timeline:
     for each in timeline.segments:
         kind = "opening" if each.start + each.end < duration else "ending"
         if not SHORTEST <= each.duration <= LONGEST:
-            kind = "mixed"  # what it is cannot be told
+            kind = "mixed"  # too short or too long: its role is unknown
         elif any(other.label == kind for other in named):
             raise TableError(
                 f"{file}: two spans may be the {kind}, and an EDL holds no names: give the labels "
@@ -184,11 +188,11 @@ def _is_wanted(file: Path, form: str) -> bool:
     )
 
 
-def _told(timeline: Timeline, origin: str, where: Given) -> tuple[set[str], list[Segment]]:
-    """Which kinds a timeline speaks of, and its spans with roles for labels.
+def _spans_of(timeline: Timeline, origin: str, where: Given) -> tuple[set[str], list[Segment]]:
+    """Return the kinds that a timeline labels, and its spans with roles as labels.
 
     Raises:
-        TableError: where it has segments, and none of them means anything here.
+        TableError: if it has segments, but none with a known role.
     """
     roles = [
         (each.label if each.label in TITLES else role_of(each.label), each)
@@ -206,17 +210,17 @@ def _told(timeline: Timeline, origin: str, where: Given) -> tuple[set[str], list
         return set(KINDS), spans
     found = {role for role, each in roles if each.score is not None}
     if any(each.score is not None for each in timeline.segments):
-        # What a program did not find may be there all the same.
-        told = {role for role, _ in roles if role in KINDS and role not in found}
-        return {str(role) for role in told}, [each for each in spans if each.label not in found]
+        # A program has written it: a kind that it did not find is unknown, not absent.
+        labelled = {role for role, _ in roles if role in KINDS and role not in found}
+        return {str(role) for role in labelled}, [each for each in spans if each.label not in found]
     return set(KINDS), spans
 
 
 def _checked(path: Path, duration: float, spans: Sequence[Segment]) -> tuple[Segment, ...]:
-    """Spans within the file, in order.
+    """Return the spans in order of time, cut at the file's end.
 
     Raises:
-        TableError: for one that is not, and for an opening or ending over something else.
+        TableError: if one is outside the file, or an opening or ending overlaps another span.
     """
     kept: list[Segment] = []
     for each in sorted(spans, key=lambda one: (one.start, one.end, one.label)):

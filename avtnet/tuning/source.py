@@ -1,4 +1,4 @@
-"""From files that a person labelled to episodes to train on: labels read, features made."""
+"""Read a person's labelled episodes: find the labels, make or read the features."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from preprocess.settings import FeatureSettings
 
 @dataclass(frozen=True)
 class OwnSource:
-    """Where a person's episodes and their labels are."""
+    """The places of a person's episodes and their labels."""
 
     inputs: tuple[str, ...]
-    """Media files, or folders."""
+    """Media files, or folders of them."""
     features: Path
-    """Folder for the features of whole episodes; those that are there are used."""
+    """Folder for the features of whole episodes; features that exist are used."""
     labels: Path | None = None
-    """A table of all labels, or a folder with a file an episode; None: beside the media."""
+    """Table of all labels, or folder with a file for each episode; None: next to the media."""
     form: str = ""
     found_too: bool = False
     """See :class:`avtnet.tuning.labels.Given`."""
     cache: Path | None = None
-    """Where corrections are; None: .avtnet beside the media."""
+    """Folder of the corrections; None: .avtnet next to the media."""
     audio: str | None = None
-    """Which sound: a language, or the number of a stream."""
+    """Sound stream: a language, or a number."""
     workers: int | None = None
     """Processes that make features."""
 
 
 def read_source(source: OwnSource, settings: FeatureSettings) -> tuple[list[OwnEpisode], list[str]]:
-    """All labelled episodes, in the order of their names; and what is wrong with others.
+    """Return all labelled episodes in order of name, and messages about episodes that failed.
 
-    A bad episode, or one whose labels are wrong, does not stop the rest.
+    A bad episode, or one with wrong labels, does not stop the others.
 
     Args:
         settings: of the features that the network takes.
 
     Raises:
-        ClippingError: where an input does not exist, none is labelled, none can be read, or the
+        ClippingError: if an input does not exist, no episode is labelled, none can be read, or the
             table of labels is wrong.
     """
     labelled, problems = find_labelled(source)
@@ -64,10 +64,10 @@ def read_source(source: OwnSource, settings: FeatureSettings) -> tuple[list[OwnE
 
 
 def find_labelled(source: OwnSource) -> tuple[dict[str, Labels], list[str]]:
-    """The labels of each episode that has some, by its name; and what is wrong with others.
+    """Return the labels of each labelled episode by its name, and messages about wrong labels.
 
     Raises:
-        ClippingError: where an input does not exist, or the table of labels is wrong.
+        ClippingError: if an input does not exist, or the table of labels is wrong.
     """
     media = find_media(source.inputs)
     if not media:
@@ -90,7 +90,7 @@ def find_labelled(source: OwnSource) -> tuple[dict[str, Labels], list[str]]:
 def _episodes(
     source: OwnSource, labelled: Mapping[str, Labels], settings: FeatureSettings
 ) -> tuple[list[OwnEpisode], list[str]]:
-    """All seconds of the labelled episodes: those kept, or made and kept now; what failed."""
+    """Read or make the features of the labelled episodes; return also messages about failures."""
     if source.audio is not None:
         decimal = source.audio.isascii() and source.audio.isdecimal()
         settings = replace(settings, audio=int(source.audio) if decimal else source.audio)

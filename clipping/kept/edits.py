@@ -40,7 +40,7 @@ def note_written(
     Raises:
         ClippingError: if it cannot be read back.
     """
-    file = _beside(path) if file is None else file
+    file = _next_to(path) if file is None else file
     wide, plain = catalog.padded(timeline, padding).segments, timeline.segments
     if len(wide) != len(plain):  # negative padding has removed some
         plain = wide
@@ -64,7 +64,7 @@ def take_edits(path: Path, cache: Cache, file: Path | None = None) -> list[Corre
     Raises:
         ClippingError: if the edit cannot be understood; writing the file again would lose it.
     """
-    file = _beside(path) if file is None else file
+    file = _next_to(path) if file is None else file
     name = f"{_WRITTEN} {_called(path, file)}"
     known = cache.named_fact(path, name)
     if known is None or not file.is_file():
@@ -113,11 +113,11 @@ def written_json(path: Path, name: str, folder: Path | None) -> Path:
         folder: that of ``--write-to``; None: next to the media.
     """
     if folder is None:
-        return _beside(path)
+        return _next_to(path)
     return folder / f"{name}{catalog.FORMATS['json'].suffix}"
 
 
-def _beside(path: Path) -> Path:
+def _next_to(path: Path) -> Path:
     return path.with_name(f"{path.stem}{catalog.FORMATS['json'].suffix}")
 
 

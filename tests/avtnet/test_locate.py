@@ -334,7 +334,7 @@ def test_without_weights_the_picture_shows_the_network_that_was_asked(tmp_path, 
     make_media(tmp_path / "ep.mkv", duration=3.0, size=(160, 90))
     drawn = []
     monkeypatch.setattr(
-        "avtnet.search.plot._draw_said", lambda axis, features, said: drawn.append(said)
+        "avtnet.search.plot._draw_candidates", lambda axis, features, said: drawn.append(said)
     )
     words = ["--network=always", "--workers=1", "--min-confidence=0", f"--plot={tmp_path}/plots"]
     assert main([str(tmp_path / "ep.mkv"), *words]) == 0

@@ -122,11 +122,11 @@ def evaluate(config: EvaluateConfig) -> Evaluation:
         (finder,) = load_finders([config.weights], find_device(config.device))
         windows, missing = read_windows(config.data_root)
         if missing:
-            told = f"{len(missing)} labels without features are left out: {missing[0]} …"
-            print(told, file=sys.stderr)
+            note = f"{len(missing)} labels without features are left out: {missing[0]} …"
+            print(note, file=sys.stderr)
         chosen = _choose(windows, config)
-        said = finder.answers([window.path for window in chosen])
-        answers = dict(zip([window.id for window in chosen], said, strict=True))
+        predicted = finder.answers([window.path for window in chosen])
+        answers = dict(zip([window.id for window in chosen], predicted, strict=True))
     evaluation = evaluation_of(
         {window: answer.position for window, answer in answers.items()},
         {window.id: window.seconds for window in chosen},

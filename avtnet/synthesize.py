@@ -130,9 +130,9 @@ def _make_all(tasks: Sequence[_Task], workers: int | None) -> Generator[None]:
 
 
 def _make(task: _Task) -> None:
-    """Make one episode and, after it, its truth.
+    """Make one episode and then its truth file.
 
-    The truth comes last: an episode without one counts as missing.
+    The truth is written last: an episode without it counts as missing.
     """
     from avtnet.synthesis.script import Script
 

@@ -1,4 +1,4 @@
-"""Text that stands on pictures for a while, with the boxes that a perfect detector would find."""
+"""Text that is shown on pictures for a while, with the boxes that a perfect detector would find."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ VOWELS, CONSONANTS = "aeiou", "bdfghjklmnprstvz"
 
 @dataclass(frozen=True)
 class Block:
-    """Text on nothing: a transparent picture, and a box round each line in it."""
+    """Text as a transparent picture, and a box around each of its lines."""
 
     image: Image.Image
     boxes: tuple[Box, ...]
@@ -56,12 +56,12 @@ class Caption:
     start: float
     end: float
     place: Callable[[float], tuple[int, int]]
-    """Seconds since ``start`` → where its upper left corner stands."""
+    """Function of the seconds since ``start``: position of the upper left corner in pixels."""
     fade: float = 0.0
-    """Seconds in which it comes and goes."""
+    """Seconds of its fade in and of its fade out."""
 
     def opacity(self, time: float) -> float:
-        """0..1 at a second of the stretch."""
+        """Return the opacity, 0..1, at a second of the stretch."""
         if not self.start <= time < self.end:
             return 0.0
         if self.fade <= 0:
@@ -70,7 +70,7 @@ class Caption:
 
 
 class Writer:
-    """Writes the texts of a series on pictures of one height: its scripts, faces and sizes."""
+    """Makes the texts of a series for pictures of one height, in its scripts, fonts and sizes."""
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int], material: Material) -> None:
         self.size = size
@@ -86,7 +86,7 @@ class Writer:
             WHITE if rng.random() < 0.8 else (255, 240, int(rng.integers(60, 200)))
         )
         self.small = rng.uniform(0.028, 0.06)
-        """Height of small print as a share of the picture's."""
+        """Height of small text as a share of the picture's height."""
         self.large = self.small * rng.uniform(1.0, 1.5)
         self.spacing = rng.uniform(1.1, 1.7)
 
@@ -96,7 +96,7 @@ class Writer:
         return material.korean if self.script == "korean" else material.cjk
 
     def name(self, rng: np.random.Generator) -> str:
-        """Somebody of the staff, known or made up."""
+        """Draw the name of a member of the staff, common or made up."""
         made_up = rng.random() < 0.6
         if self.script == "latin":
             if made_up:
@@ -109,7 +109,7 @@ class Writer:
         return f"{rng.choice(FAMILY_NAMES_CJK)} {rng.choice(GIVEN_NAMES_CJK)}"
 
     def role(self, rng: np.random.Generator) -> str:
-        """What somebody did."""
+        """Draw the role of a member of the staff: director, editor …"""
         role = str(rng.choice(list(ROLES)))
         if self.script == "latin":
             return role
@@ -118,7 +118,7 @@ class Writer:
         return _letters(rng, HANGUL if self.script == "korean" else KANJI, 2, 6)
 
     def phrase(self, rng: np.random.Generator, words: int) -> str:
-        """Something that is said or sung."""
+        """Draw a phrase of dialogue or of a song."""
         if self.script == "latin" or rng.random() < 0.5:
             return " ".join(str(word) for word in rng.choice(SPEECH_WORDS, words))
         if self.script == "korean":
@@ -126,7 +126,7 @@ class Writer:
         return _letters(rng, KANA + KANJI[:40], 2 * words, 3 * words)
 
     def credits(self, rng: np.random.Generator, people: int, align: str, fill: Colour) -> Block:
-        """A role and who filled it, in two sizes."""
+        """Draw credits: a role and its people, in two sizes."""
         lines = [(self.role(rng), self.small)]
         for _ in range(people):
             company = self.script == "latin" and rng.random() < 0.08
@@ -134,7 +134,7 @@ class Writer:
         return self.block(lines, self.face, align, fill, _outline(rng, fill))
 
     def roll(self, rng: np.random.Generator, height: int, fill: Colour) -> Block:
-        """A long list of credits of about so many pixels, in one column or two."""
+        """Draw a long list of credits, about ``height`` pixels high, in one column or two."""
         two, lines = rng.random() < 0.5, [(self.title(rng), self.large * 1.3), ("", self.small)]
         row = max(7, round(self.large * self.size[1])) * self.spacing
         while len(lines) * row < height:
@@ -145,13 +145,13 @@ class Writer:
         return self.block(lines, self.face, "center", fill, _outline(rng, fill))
 
     def title(self, rng: np.random.Generator) -> str:
-        """Two or three words."""
+        """Draw a title of one to three words."""
         if self.script == "latin":
             return " ".join(str(w) for w in rng.choice(TITLE_WORDS, rng.integers(1, 4)))
         return _letters(rng, HANGUL if self.script == "korean" else KANA + KANJI, 3, 9)
 
     def headline(self, rng: np.random.Generator, scale: float, fill: Colour) -> Block:
-        """A title in so large letters."""
+        """Draw a title; ``scale`` is the height of letters as a share of the picture's."""
         words = self.title(rng)
         lines = words.split() if rng.random() < 0.3 else [words]
         edge = None if rng.random() < 0.5 else (BLACK if sum(fill) > 380 else WHITE)
@@ -159,7 +159,7 @@ class Writer:
         return self.block([(line, scale) for line in lines], face, "center", fill, edge)
 
     def subtitle(self, rng: np.random.Generator) -> Block:
-        """One or two lines of what somebody says."""
+        """Draw one or two lines of dialogue."""
         lines = [
             (" ".join(str(w) for w in rng.choice(SPEECH_WORDS, rng.integers(2, 8))).capitalize(), 0)
             for _ in range(1 if rng.random() < 0.65 else 2)
@@ -168,7 +168,7 @@ class Writer:
         return self.block(sized, self._subtitle, "center", self._speech_colour, BLACK)
 
     def sign(self, rng: np.random.Generator, fill: Colour) -> Block:
-        """A word on a wall, a letter, a screen."""
+        """Draw a text in the scene, as on a wall, a letter or a screen."""
         text = str(rng.choice(SIGN_WORDS)) if rng.random() < 0.5 else self.title(rng)
         face = self._latin if self.script == "latin" else self.face
         return self.block([(text, rng.uniform(0.05, 0.16))], face, "left", fill, None)
@@ -181,7 +181,7 @@ class Writer:
         fill: Colour,
         edge: Colour | None,
     ) -> Block:
-        """Lines of text with their heights as shares of the picture's."""
+        """Draw lines of text, each with its height as a share of the picture's."""
         height = self.size[1]
         faces = [font(face, max(5, round(scale * height))) for _, scale in lines]
         stroke = 0 if edge is None else max(1, round(height / 250))
@@ -194,7 +194,7 @@ class Writer:
             if text:
                 long = int(span[2] - span[0])
                 x = {"left": 0, "center": (wide - long) // 2, "right": wide - long}[align]
-                # An edge by moved copies: FreeType's stroker takes ten times as long.
+                # The edge is drawn by moved copies: FreeType's stroker takes ten times as long.
                 for dx, dy in EDGE if edge is not None else ():
                     at = (x - span[0] + dx * stroke, y + dy * stroke)
                     draw.text(at, text, font=f, fill=edge)

@@ -1,4 +1,4 @@
-"""Composes training episodes of rendered pieces: each example is another episode."""
+"""Compose training examples of rendered pieces: each example is a new episode."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from clipping.windows import WINDOW_SECONDS
 from preprocess.audio import N_MELS
 
 FILES = {"title", "sponsor", "eyecatch", "logo", "warning"}
-"""Kinds of stretches that are filled with cards."""
+"""Kinds of stretches that are filled with pieces of the kind ``card``."""
 
 SONGS = ("opening", "ending")
 
 OVER = 0.25
-"""Share of a song's ends at which something of the story is still, or already, heard."""
+"""Share of the ends of songs over which the sound of the story continues for a while."""
 
 
 class Composer:
-    """Draws outlines and fills them with pieces: every example is another episode.
+    """Draws outlines of episodes and fills them with pieces.
 
-    An opening and an ending are whole pieces whose first picture is shown where its phase says;
-    everything else is cut to fit. A story lasts as long as its outline wants, of as many pieces as
-    that takes.
+    An opening or an ending is one whole piece. A piece has one picture for each second, taken at
+    its phase (a fraction of a second), so a song is placed such that these instants are those of
+    the example's pictures. All other stretches are filled with as many pieces as they need, cut to
+    fit.
 
     Args:
-        seconds: of an example.
-        moments: of the sound's columns, seconds after its beginning; None: SLOTS a second.
-        spliced: share of the songs whose inside is put together anew
-            (:mod:`avtnet.synthesis.splice`).
+        seconds: length of an example.
+        moments: seconds of the sound's columns after the example's start; None: SLOTS per second.
+        spliced: share of the songs whose inside is replaced (:mod:`avtnet.synthesis.splice`).
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class Composer:
         self._rate = 1 / (self._moments[1] - self._moments[0])
 
     def example(self, index: int, manner: str | None = None) -> Example:
-        """Example ``index``; the same for the same pieces and seed.
+        """Return example ``index``; it depends only on the pieces, the seed and ``index``.
 
         Args:
             manner: ``start`` begins with its file, ``end`` ends with it, ``any`` lies anywhere;
-                None: drawn by chance.
+                None: random.
         """
         rng = np.random.default_rng([self.seed, 21, index])
         outline = draw_outline(self.seed, index, series=index, name="composed")
@@ -73,7 +73,7 @@ class Composer:
             latest = max(0.0, duration - self.seconds)
             begin = latest if manner == "end" else rng.uniform(0, latest)
             start = max(0.0, np.floor(begin - fraction) + fraction)
-            if begin < fraction:  # shorter than a window: it starts with the file
+            if begin < fraction:  # the file is shorter than a window: the example starts with it
                 plan, duration = self._plan(outline, 0.0, rng)
                 start = 0.0
         return self._fill(plan, start, duration, rng, draw_treatment(rng))
@@ -81,7 +81,7 @@ class Composer:
     def _pick(self, kind: str, rng: np.random.Generator) -> Piece:
         pieces = self._by_kind["card" if kind in FILES else "story" if kind == "recap" else kind]
         piece = pieces[rng.integers(len(pieces))]
-        # Without a draw where none is wanted: what was composed so far stays what it was.
+        # No random number is drawn if none is needed, so that older examples stay the same.
         if kind in SONGS and self.spliced and rng.random() < self.spliced:
             return spliced(piece, pieces, rng)
         return piece
@@ -89,13 +89,19 @@ class Composer:
     def _plan(
         self, outline: Outline, fraction: float, rng: np.random.Generator
     ) -> tuple[list[_Placed], float]:
-        """Where every piece lies; pictures are taken at whole seconds plus ``fraction``."""
+        """Place the pieces of an episode; its pictures are at whole seconds plus ``fraction``.
+
+        Returns:
+            The placed pieces, and the episode's length in seconds.
+        """
         plan: list[_Placed] = []
         at = 0.0
         for stretch in outline.stretches:
             piece = self._pick(stretch.kind, rng)
             if stretch.kind in SONGS:
                 head = min(np.floor(stretch.head), np.floor(piece.length) - 4)
+                # The song's pictures must fall on those of the example. At the file's start more
+                # of the song is cut off; elsewhere the piece before becomes a little longer.
                 if at == 0.0:
                     head += (piece.phase - fraction) % 1
                 else:
@@ -140,17 +146,17 @@ class Composer:
             else:
                 spare = max(0, len(piece.frames) - (last - first) - 1)
                 zero = start + first - piece.phase - int(rng.integers(0, spare + 1))
-            shown = np.rint(start + np.arange(first, last) - zero - piece.phase).astype(int)
-            shown = np.clip(shown, 0, len(piece.frames) - 1)
-            frames[first:last], text[first:last] = piece.frames[shown], piece.text[shown]
+            pictures = np.rint(start + np.arange(first, last) - zero - piece.phase).astype(int)
+            pictures = np.clip(pictures, 0, len(piece.frames) - 1)
+            frames[first:last], text[first:last] = piece.frames[pictures], piece.text[pictures]
             low, high = np.searchsorted(times, (placed.start, placed.end))
             columns = np.rint((times[low:high] - zero) * COLUMNS_A_SECOND).astype(int)
             mel[low:high] = piece.mel[np.clip(columns, 0, len(piece.mel) - 1)]
         decibels = mel.astype(np.float32) * np.float32(STEP_DB) + np.float32(QUIETEST)
-        self._hear_over(decibels, plan, start, rng)
+        self._add_story_over_songs(decibels, plan, start, rng)
         sound = treat_sound(decibels, treatment)
         frames, text = self.seen(frames, text, treatment, rng)
-        # After the file's end there is nothing, not even silence (preprocess.audio.mfcc).
+        # After the file's end the MFCC are zeros, not those of silence (preprocess.audio.mfcc).
         sound[:, times >= duration] = 0
         gone = start + np.arange(count) >= duration
         frames[gone], text[gone] = 0, False
@@ -169,17 +175,17 @@ class Composer:
     def seen(
         self, frames: np.ndarray, text: np.ndarray, treatment: Treatment, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Pictures and text of a whole example as a copy of it shows them."""
+        """Return the pictures and text of an example after its treatment."""
         return treat_pictures(frames, text, treatment, rng)
 
-    def _hear_over(
+    def _add_story_over_songs(
         self,
         decibels: np.ndarray,
         plan: Sequence[_Placed],
         start: float,
         rng: np.random.Generator,
     ) -> None:
-        """Let the story be heard a little into some songs, fading."""
+        """Add fading sound of the story to the first or last seconds of some songs."""
         for placed in plan:
             for edge, inwards in ((placed.start, 1), (placed.end, -1)):
                 if placed.kind not in SONGS or rng.random() > OVER:
@@ -192,10 +198,11 @@ class Composer:
                 if high - low < 2 or len(story) <= high - low:
                     continue
                 first = int(rng.integers(len(story) - (high - low)))
-                heard = story[first : first + high - low].astype(np.float32) * np.float32(STEP_DB)
+                added = story[first : first + high - low].astype(np.float32) * np.float32(STEP_DB)
                 fade = np.linspace(0, -30, high - low, dtype=np.float32)[::inwards]
-                heard += np.float32(QUIETEST + gain) + fade[:, None]
-                power = 10 ** (decibels[low:high] / 10) + 10 ** (heard / 10)
+                added += np.float32(QUIETEST + gain) + fade[:, None]
+                # Powers of unrelated sounds add up, decibels do not.
+                power = 10 ** (decibels[low:high] / 10) + 10 ** (added / 10)
                 decibels[low:high] = 10 * np.log10(power)
 
 
@@ -208,7 +215,7 @@ class _Placed:
     start: float
     end: float
     head: float | None
-    """Seconds of a song's piece before ``start``; None for what is cut to fit."""
+    """Seconds of a song's piece that lie before ``start``; None for other pieces."""
 
     def longer(self, seconds: float) -> _Placed:
         return _Placed(self.piece, self.kind, self.start, self.end + seconds, self.head)

@@ -1,9 +1,8 @@
-"""Features of a varied episode without any file: pictures and sound straight to arrays.
+"""Make features of a varied episode without a file: pictures and sound go straight to arrays.
 
-No codec, no decoder, no text engine: a window takes about a second. What the codec would do to
-picture and sound is imitated on a share of the episodes (:mod:`avtnet.synthesis.film`), what the
-text engine would miss or see too much of is imitated by :class:`Detector`, whose figures were
-measured on rendered frames (docs/model-card.md).
+There is no codec and no text engine, so a window takes about a second. The damage of a codec is
+imitated on a share of the episodes (:mod:`avtnet.synthesis.film`), the errors of the text engine by
+:class:`Detector`, whose figures were measured on rendered frames (docs/model-card.md).
 """
 
 from __future__ import annotations
@@ -26,23 +25,23 @@ from preprocess.text.engine import Box as TextBox
 from preprocess.text.engine import fill
 
 LEAST_LINE = 0.018
-"""Height of a line, as a share of the picture's, below which the text engine finds nothing."""
+"""Height of a line, as a share of the picture's, up to which the text engine finds nothing."""
 SURE_LINE = 0.034
-"""From here on it finds what it can."""
+"""Height of a line from which the text engine finds as many as it ever does."""
 
 
 @dataclass(frozen=True)
 class Detector:
-    """What the text engine makes of text that stands there."""
+    """Imitation of the text engine's errors on text whose boxes are known."""
 
     found: float = 0.93
-    """Share of captions whose lines are found, where they are large enough."""
+    """Share of the captions of sufficient height that are found."""
     steady: float = 0.95
-    """Share of the seconds of a found caption in which it is found."""
+    """Share of the seconds of such a caption in which it is found."""
     false_boxes: float = 0.03
-    """Share of pictures with a box where nothing is written."""
+    """Share of pictures with a box without text."""
     jitter: float = 0.06
-    """Deviation of a box's edges, as a share of its height."""
+    """Standard deviation of a box's edges, as a share of its height."""
 
     def see(
         self, boxes: list[tuple[int, Box]], size: tuple[int, int], seed: int, second: int

@@ -1,4 +1,4 @@
-"""What a series looks like: its colours, its characters, the places they are in."""
+"""The look of a series: its colours, its characters, the places of its scenes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Colour = tuple[int, int, int]
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """A colour from hue (turns), saturation and value (0..1)."""
+    """Return an RGB colour, 0..255, of hue (in turns), saturation and value (0..1)."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
 @dataclass(frozen=True)
 class Character:
-    """Somebody who can be drawn: pictures with transparency."""
+    """A character as pictures with transparency."""
 
     bust: Image.Image
     talking: Image.Image
@@ -45,11 +45,11 @@ class Style:
     ending_black: bool
     credit_align: str
     seed: int
-    """For the pictures that are the same in every episode: the opening's and the ending's."""
+    """Seed of the pictures that are equal in every episode: the opening's and the ending's."""
 
 
 def draw_look(seed: int, series: int, size: tuple[int, int]) -> Style:
-    """The look of a series."""
+    """Draw the look of a series."""
     rng = stream(seed, SERIES, series, 1)
     hue = rng.random()
     return Style(
@@ -67,7 +67,7 @@ def draw_look(seed: int, series: int, size: tuple[int, int]) -> Style:
 def draw_place(
     look: Style, rng: np.random.Generator, width: int, height: int, *, bright: float = 0.25
 ) -> Image.Image:
-    """A landscape, a town, a room or the night; in light colours with probability ``bright``."""
+    """Draw a landscape, town, room or night; in light colours with probability ``bright``."""
     light = rng.random() < bright
     hue = look.hues[rng.integers(len(look.hues))]
     kind = str(rng.choice(["land", "town", "room", "night"]))

@@ -1,4 +1,4 @@
-"""An episode as a file: H.264 and AAC in MP4, small and quickly made."""
+"""Encode an episode as a file: H.264 and AAC in MP4, small and quickly made."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def encode(
     seed: int = 0,
     crf: int = 27,
 ) -> None:
-    """Write pictures at ``rate`` a second and mono sound; both start at 0.
+    """Write pictures, ``rate`` per second, and mono sound; both start at 0.
 
-    The sound ends up to 46 ms before the picture, on a whole packet: the length of the file is
-    then that of the picture, and so are times that count from its end.
+    The sound ends up to 46 ms before the picture, with a whole packet: so the length of the file is
+    that of the picture, and times counted from its end are exact.
 
     Args:
-        crf: the codec's quality: 18 is hardly damaged, 40 badly.
+        crf: the codec's constant rate factor: 18 is nearly without loss, 40 is bad.
 
     Raises:
-        MediaError: where FFmpeg cannot write the file.
-        OSError: for the disk's own errors.
+        MediaError: if FFmpeg cannot write the file.
+        OSError: for errors of the disk.
     """
     whole = len(sound) // PACKET_SAMPLES * PACKET_SAMPLES
     frames = _video_frames(pictures, size, rate, grain, seed)
@@ -65,15 +65,15 @@ def encode(
                 "aac", rate=SAMPLE_RATE, layout="mono", options={"aac_coder": "fast"}
             )
             audio.bit_rate = AUDIO_BIT_RATE
-            heard = 0
+            written = 0
             for number, frame in enumerate(frames, 1):
                 container.mux(video.encode(frame))
                 until = min(whole, number // (CHUNK_SECONDS * rate) * CHUNK_SECONDS * SAMPLE_RATE)
-                if until > heard:
-                    container.mux(audio.encode(_audio_frame(sound[heard:until], heard)))
-                    heard = until
-            if whole > heard:
-                container.mux(audio.encode(_audio_frame(sound[heard:whole], heard)))
+                if until > written:
+                    container.mux(audio.encode(_audio_frame(sound[written:until], written)))
+                    written = until
+            if whole > written:
+                container.mux(audio.encode(_audio_frame(sound[written:whole], written)))
             container.mux(video.encode(None))
             container.mux(audio.encode(None))
     except OSError:
@@ -85,7 +85,7 @@ def encode(
 def _video_frames(
     pictures: Iterable[Image.Image], size: tuple[int, int], rate: int, grain: float, seed: int
 ) -> Iterator[av.VideoFrame]:
-    """The pictures converted for the encoder and numbered; held ones are converted once."""
+    """Yield the pictures converted for the encoder and numbered; a held one is converted once."""
     rng = np.random.default_rng(seed)
     noise = [_noise(rng, grain, size) for _ in range(4 if grain else 0)]
     time_base = Fraction(1, rate)

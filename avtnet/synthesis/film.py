@@ -1,4 +1,4 @@
-"""A varied episode as something that can be looked at and listened to anywhere."""
+"""A varied episode whose pictures and sound can be rendered at any time of it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from avtnet.synthesis.outline import Outline
 from avtnet.synthesis.scenes import Scene, scene
 
 SHAPES = (16 / 9, 16 / 9, 16 / 9, 4 / 3, 2.35)
-"""Width over height of pictures."""
+"""Possible shapes of pictures, width over height."""
 
 
 @dataclass(frozen=True)
 class FilmManner:
-    """What is done to every picture of an episode."""
+    """Changes of every picture of an episode, as copies of real ones have."""
 
     brightness: float
     contrast: float
@@ -33,22 +33,22 @@ class FilmManner:
     grain: float
     """Standard deviation of noise, in steps of 255."""
     blur: float
-    """Pixels at a height of 100."""
+    """Radius of a blur in pixels of a picture 100 pixels high."""
     quality: int
-    """JPEG's, in place of a codec; 0: none."""
+    """JPEG quality, in place of a video codec; 0: no compression."""
     bars: float
-    """Black bars above and below (positive) or at the sides (negative), shares of the side."""
+    """Black bars above and below (positive) or at the sides (negative), as a share of the side."""
     mark: bool
-    """A station's mark in a corner."""
+    """A station's logo in a corner."""
     subtitled: bool
 
 
 PLAIN = FilmManner(1.0, 1.0, 1.0, (1.0, 1.0, 1.0), 0.0, 0.0, 0, 0.0, False, False)
-"""Pictures as they are drawn: what happens to a whole copy is done later."""
+"""No changes: pictures as they are drawn."""
 
 
 def draw_manner(rng: np.random.Generator) -> FilmManner:
-    """The look of one copy of one episode."""
+    """Draw the changes of one copy of one episode."""
     bars = rng.uniform(0.05, 0.13) if rng.random() < 0.12 else 0.0
     if rng.random() < 0.08:
         bars = -float(rng.uniform(0.08, 0.13))
@@ -67,11 +67,13 @@ def draw_manner(rng: np.random.Generator) -> FilmManner:
 
 
 class Film:
-    """An outline with its material: pictures and sound at any time, the same whoever asks.
+    """An outline with its material: pictures and sound at any time.
+
+    They depend only on outline, size and material, not on the order in which they are rendered.
 
     Args:
         size: (width, height) in pixels; texts and figures scale with the height.
-        manner: what is done to its pictures; None: drawn by chance.
+        manner: changes of its pictures; None: random.
     """
 
     def __init__(
@@ -95,9 +97,9 @@ class Film:
         self._scenes = lru_cache(maxsize=4)(self._make_scene)
 
     def picture(self, time: float) -> tuple[Image.Image, list[tuple[int, Box]]]:
-        """The picture shown at a second, and its text: number of the caption, box in pixels.
+        """Return the picture at a second, and its text: number of the caption, box in pixels.
 
-        A caption's number is the same as long as it stands.
+        A caption keeps its number as long as it is shown.
         """
         number = self._at(time)
         stretch = self.outline.stretches[number]
@@ -112,7 +114,7 @@ class Film:
         return self._treated(image, key), [(1000 * number + own, box) for own, box in boxes]
 
     def sound(self, start: float, end: float) -> Sound:
-        """Mono samples of ``[start, end)``, without the master's changes (:meth:`mastered`)."""
+        """Return mono samples of ``[start, end)`` before mastering (:meth:`mastered`)."""
         tracks = []
         for stretch in self.outline.stretches:
             if stretch.end <= start or stretch.start >= end:
@@ -124,11 +126,11 @@ class Film:
         return np.concatenate(tracks) if tracks else np.zeros(0, np.float32)
 
     def mastered(self, start: float, end: float) -> Sound:
-        """The samples as they go into the file."""
+        """Return mono samples of ``[start, end)`` as they are written into a file."""
         return master(self.sound(start, end), np.random.default_rng([self.outline.seed, 14]))
 
     def pictures(self, rate: int) -> Iterator[Image.Image]:
-        """All pictures of the episode at so many a second."""
+        """Yield all pictures of the episode, ``rate`` per second."""
         for number in range(round(self.outline.duration * rate)):
             yield self.picture(number / rate)[0]
 
@@ -187,6 +189,6 @@ def _moved(box: Box, x: float, y: float) -> Box:
 
 
 def draw_size(rng: np.random.Generator, height: int) -> tuple[int, int]:
-    """A picture's size in pixels, both even: wide, old or very wide."""
+    """Draw a picture's width and height in pixels, both even: 16:9, 4:3 or 2.35:1."""
     shape = SHAPES[rng.integers(len(SHAPES))]
     return round(height * shape / 2) * 2, height // 2 * 2

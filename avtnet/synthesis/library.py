@@ -1,10 +1,10 @@
-"""Pieces of episodes as features, to compose training episodes of by the thousand.
+"""Pieces of episodes as features, of which training examples are composed.
 
-Rendering is what costs: so openings, endings, stories and cards are rendered once each, and every
-training example is a new outline filled with pieces drawn by chance (:mod:`avtnet.dense.inputs`).
-Pieces are plain: what is done to a whole copy of an episode, its loudness, its colours, its
-borders, is done to the composed example (:mod:`avtnet.synthesis.treatment`). Else every boundary
-would be marked by a change that real episodes do not have.
+Rendering is slow, so openings, endings, stories and cards are rendered once, and each training
+example is a new outline filled with random pieces (:mod:`avtnet.synthesis.composer`). Loudness,
+colours and borders, which in a real file are the same from start to end, are changed later for the
+whole example (:mod:`avtnet.synthesis.treatment`); if each piece had its own, every boundary would
+show a change that real episodes do not have.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from preprocess.text.engine import fill
 
 FORMAT = "avtnet.library.2"
 SIZE = (142, 80)
-"""Pixels of the pictures that thumbnails are made of."""
+"""Width and height of the pictures of which thumbnails are made."""
 QUIETEST = 10 * math.log10(FLOOR_POWER)
-"""dB of a mel band that is kept as 0."""
+"""dB of a mel band that is stored as 0."""
 STEP_DB = 0.6
-"""Of mel bands as they are kept: up to 53 dB, which full scale does not reach."""
+"""dB of one step of the stored mel bands: 255 steps reach 53 dB, more than full scale."""
 KINDS = ("opening", "ending", "story", "preview", "card")
 SHARD = ("opening",) * 14 + ("ending",) * 14 + ("story",) * 15 + ("preview",) * 3 + ("card",) * 6
-"""The pieces of one file."""
+"""Kinds of the pieces of one file."""
 CARDS = ("title", "sponsor", "eyecatch", "logo", "warning")
 MOST_BYTES = 1 << 30
 
@@ -49,19 +49,19 @@ class Piece:
 
     kind: str
     length: float
-    """Seconds; the sound is as long."""
+    """Length in seconds."""
     phase: float
-    """Second of the piece that its first picture shows, 0..1."""
+    """Time of its first picture, 0..1 s."""
     frames: np.ndarray
-    """uint8 (n, 3, 33, 44): pictures at phase, phase + 1, …, 16:9, drawn out to fill that."""
+    """uint8 (n, 3, 33, 44): pictures at phase, phase + 1, …, stretched from 16:9 to this shape."""
     text: np.ndarray
-    """bool (n, 27, 36): where text stands, drawn out as the picture is."""
+    """bool (n, 27, 36): text masks, stretched like the pictures."""
     mel: np.ndarray
     """uint8 (columns, 128): mel bands in steps of STEP_DB from QUIETEST on."""
 
 
 def make_piece(kind: str, seed: int, material: Material) -> Piece:
-    """Render one piece; equal arguments make equal pieces."""
+    """Render one piece; equal arguments give equal pieces."""
     settings = FeatureSettings()
     rng = np.random.default_rng([seed, SPLITS[material.split], 19])
     length = LENGTHS[kind](rng)
@@ -81,7 +81,7 @@ def make_piece(kind: str, seed: int, material: Material) -> Piece:
         image, boxes = film.picture(min(phase + number, length - 1e-3))
         small = image.resize((width, height), Image.Resampling.BOX)
         frames[number] = np.asarray(small).transpose(2, 0, 1)
-        # As if the mask's shape were the picture's: no letterbox.
+        # Without a letterbox: the picture fills the whole mask.
         text[number] = fill(detector.see(boxes, image.size, seed, number), cells, cells)
     sound = film.sound(0.0, length)
     decibels = mel_decibels(sound, settings)[: len(sound) // settings.hop_samples]
@@ -99,7 +99,7 @@ LENGTHS = {
 
 
 def shard_path(folder: Path, split: Split, number: int) -> Path:
-    """Where a file of pieces is kept."""
+    """Return the path of a file of pieces."""
     return folder / f"{split}-{number:04d}.safetensors"
 
 
@@ -124,10 +124,10 @@ def make_shard(path: Path, number: int, seed: int, material: Material) -> None:
 
 
 def read_pieces(path: Path) -> list[Piece]:
-    """The pieces of a file.
+    """Read the pieces of a file.
 
     Raises:
-        FeatureError: where it is damaged, or no file of pieces.
+        FeatureError: if it is damaged, or no file of pieces.
     """
     from safetensors import SafetensorError, safe_open
 

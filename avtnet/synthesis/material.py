@@ -1,8 +1,8 @@
-"""Free material that a user may have beside the generator: music, speech, pictures and fonts.
+"""Find free material that a user adds to the generator: music, speech, pictures and fonts.
 
 A folder holds any of ``music/``, ``speech/``, ``pictures/`` and ``fonts/``, with any files below
-them. What is absent is made by the generator itself. The files are shared out between training,
-validation and test, so that no voice, song, picture or typeface stands in two of them.
+them. The generator makes whatever is missing. The files are divided into training, validation and
+test, so that no voice, song, picture or font is in two of them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from clipping.errors import ClippingError
 
 Split = Literal["train", "val", "test"]
 SPLITS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
-"""The number that keeps the random streams of the splits apart."""
+"""Number of each split, which keeps their random streams apart."""
 SHARES: dict[Split, tuple[float, float]] = {
     "train": (0.0, 0.7),
     "val": (0.7, 0.8),
     "test": (0.8, 1.0),
 }
-"""Which hashes, 0..1, belong to a split."""
+"""Range of the hashes, 0..1, that belong to each split."""
 SOUND_SUFFIXES = frozenset(".ogg .opus .mp3 .flac .wav .m4a".split())
 PICTURE_SUFFIXES = frozenset(".jpg .jpeg .png .webp".split())
 FONT_SUFFIXES = frozenset(".ttf .otf .ttc".split())
@@ -40,11 +40,11 @@ SUFFIXES = {
     "pictures": PICTURE_SUFFIXES,
     "fonts": FONT_SUFFIXES,
 }
-"""Of the files of each kind of material."""
+"""Suffixes of the files of each kind of material."""
 MOST_PIXELS = 40_000_000
-"""Larger pictures are left out."""
+"""Pixels of the largest picture that is used."""
 LONGEST_MUSIC = 600.0
-"""Seconds of a piece of music that are used."""
+"""Most seconds of a file of music that are used."""
 CJK = re.compile(r"cjk|ipa|vl-|wqy|takao|hans|gothic.*jp", re.IGNORECASE)
 KOREAN = re.compile(r"nanum|cjk|unfont", re.IGNORECASE)
 
@@ -66,22 +66,23 @@ class Material:
 
 
 def find_material(
-    folder: Path | None, split: Split, given: Mapping[str, Path | None] | None = None
+    folder: Path | None, split: Split, elsewhere: Mapping[str, Path | None] | None = None
 ) -> Material:
-    """What a split may use of a folder; None takes only what is installed.
+    """Return the files of a folder that belong to a split; None: only installed fonts.
 
-    Speech is split by folder (one a language or a speaker), fonts by family, the rest by file.
+    Speech is divided by folder (one for each language or speaker), fonts by family, music and
+    pictures by file.
 
     Args:
-        given: folders of ``music``, ``speech``, ``pictures`` or ``fonts`` that lie elsewhere.
+        elsewhere: folders of ``music``, ``speech``, ``pictures`` or ``fonts`` outside of it.
 
     Raises:
-        ClippingError: where a folder does not exist.
+        ClippingError: if a folder does not exist.
     """
     if folder is not None and not folder.is_dir():
         raise ClippingError(f"{folder}: no folder with music/, speech/, pictures/ and fonts/")
     places = {kind: None if folder is None else folder / kind for kind in SUFFIXES}
-    for kind, each in (given or {}).items():
+    for kind, each in (elsewhere or {}).items():
         if each is not None:
             if not each.is_dir():
                 raise ClippingError(f"{each}: no folder with {kind}")
@@ -109,23 +110,23 @@ def find_material(
 
 @lru_cache(maxsize=256)
 def music(path: Path) -> Sound:
-    """A piece of music: mono int16-exact float32 at ``SAMPLE_RATE``, root mean square 0.14.
+    """Decode a file of music: mono float16 at ``SAMPLE_RATE``, root mean square 0.14.
 
     Raises:
-        MediaError: where it cannot be decoded.
+        MediaError: if it cannot be decoded.
     """
     return _normal(_decoded(path), 0.14)
 
 
 @lru_cache(maxsize=6000)
 def utterance(path: Path) -> Sound:
-    """Something that is said, root mean square 0.1."""
+    """Decode a recording of speech: mono float16, root mean square 0.1."""
     return _normal(_decoded(path), 0.1)
 
 
 @lru_cache(maxsize=512)
 def picture(path: Path) -> Image.Image | None:
-    """A picture of at most 640x400 pixels; None where it is none, or too large."""
+    """Read a picture, reduced to at most 640x400 pixels; None if it is none, or too large."""
     try:
         with Image.open(path) as opened:
             if opened.width * opened.height > MOST_PIXELS:
@@ -158,14 +159,17 @@ def _files(folder: Path | None, suffixes: Iterable[str]) -> list[Path]:
 
 
 def _split_evenly(folders: Sequence[Path], split: Split) -> list[Path]:
-    """The largest go first, in turn: three folders give each one, of more most go to train."""
+    """Deal folders to the splits in turn, the largest first.
+
+    Three folders give one to each split; of more, most go to train.
+    """
     order = sorted(folders, key=lambda path: (-sum(1 for _ in path.iterdir()), path.name))
     turn: tuple[Split, ...] = ("train", "test", "val", "train", "train")
     return [path for index, path in enumerate(order) if turn[index % len(turn)] == split]
 
 
 def _voices(folder: Path, speech: Sequence[Path]) -> list[tuple[Path, ...]]:
-    """The files of each voice in a folder; a letter that few of them have is no voice."""
+    """Return the files of each voice in a folder; a letter in few of the names is no voice."""
     files = [path for path in speech if path.parent == folder]
     by_voice = {
         voice: tuple(path for path in files if _voice(path) == voice)
@@ -175,13 +179,13 @@ def _voices(folder: Path, speech: Sequence[Path]) -> list[tuple[Path, ...]]:
 
 
 def _voice(path: Path) -> str:
-    """Who speaks in a file: files of two speakers are told by a letter (``room-m-hello.ogg``)."""
+    """Return the letter of the speaker in a file's name (``room-m-hello.ogg``), or nothing."""
     found = re.search(r"[-_]([mvf])[-_.]", path.name)
     return found[1] if found else ""
 
 
 def _family(path: Path) -> str:
-    """``LiberationSans-Bold.ttf`` → ``liberation``: weights and widths of a face go together."""
+    """Return the family of a font: ``LiberationSans-Bold.ttf`` → ``liberation``."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.split(r"[-_.]", path.stem)[0]).split()[0]
     return name.lower().rstrip("0123456789")
 

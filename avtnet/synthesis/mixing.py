@@ -19,22 +19,22 @@ PENTATONIC = (0, 2, 4, 7, 9, 12, 14)
 
 @dataclass(frozen=True)
 class Mix:
-    """How an episode is mixed."""
+    """Gains and shares of the sounds of an episode."""
 
     speech_gain: float
     score_gain: float
-    """Music under the story."""
+    """Gain of music under the story."""
     score_share: float
     """Share of the story's scenes with music."""
     dialogue: float
-    """Share of the story's scenes in which somebody talks."""
+    """Share of the story's scenes with dialogue."""
     ambience_gain: float
     song_gain: float
     real_voices: bool
 
 
 def draw_mix(rng: np.random.Generator) -> Mix:
-    """From talk shows to films that are music alone."""
+    """Draw a mix, from one with much speech to one of music alone."""
     dialogue = rng.choice([rng.uniform(0.7, 1.0), rng.uniform(0.0, 0.7)], p=[0.8, 0.2])
     return Mix(
         speech_gain=float(10 ** (rng.uniform(-10, 4) / 20)),
@@ -48,7 +48,7 @@ def draw_mix(rng: np.random.Generator) -> Mix:
 
 
 class Mixer:
-    """Plays the stretches of an episode; what is the same in every episode hangs on seeds alone."""
+    """Plays the stretches of an episode; songs depend only on seeds, so all episodes share them."""
 
     def __init__(self, series_seed: int, mix: Mix, material: Material) -> None:
         rng = np.random.default_rng([series_seed, 4])
@@ -56,7 +56,7 @@ class Mixer:
         self._cast = Cast(tuple(draw_voice(rng) for _ in range(4)), rng)
 
     def play(self, stretch: OutlineStretch, first: int, last: int) -> Sound:
-        """The samples ``[first, last)`` of a stretch."""
+        """Return the samples ``[first, last)`` of a stretch."""
         return PLAYERS[stretch.kind](self, stretch, first, last)
 
     def _song(self, stretch: OutlineStretch, first: int, last: int) -> Sound:
@@ -71,7 +71,7 @@ class Mixer:
         return sound
 
     def _story(self, stretch: OutlineStretch, first: int, last: int) -> Sound:
-        """Scenes of 8 to 60 s, only those that are wanted."""
+        """Scenes of 8 to 60 s; only those in ``[first, last)`` are made."""
         rng = np.random.default_rng([stretch.seed, 6])
         sound = np.zeros(last - first, np.float32)
         whole, at, number = _samples(stretch.length), 0, 0
@@ -93,7 +93,7 @@ class Mixer:
         if rng.random() < mix.score_share:
             gain = mix.score_gain if talks else min(1.2, mix.score_gain * rng.uniform(1, 6))
             sound += np.float32(gain) * _score(samples, rng, self._series, self._material)
-        elif rng.random() < 0.04:  # a song in the story, with all that belongs to it
+        elif rng.random() < 0.04:  # a song in the story, like that of an opening
             sound += _song_part(samples, rng, self._material, "opening")
         if talks:
             sound += self._talk(int(rng.integers(2**31)), samples)
@@ -115,16 +115,16 @@ class Mixer:
             if real:
                 lines = speakers[rng.integers(len(speakers))]
                 try:
-                    said = utterance(lines[rng.integers(len(lines))]).astype(np.float32)
+                    line = utterance(lines[rng.integers(len(lines))]).astype(np.float32)
                 except MediaError:
                     continue
-                said = _changed(said, rng)
+                line = _changed(line, rng)
             else:
-                said = self._cast.say(int(rng.integers(4)), min(rng.gamma(2, 0.9) + 0.4, 6.0), rng)
-            said = said[: samples - at] * np.float32(self.mix.speech_gain * rng.uniform(0.6, 1.2))
-            sound[at : at + len(said)] += said
+                line = self._cast.say(int(rng.integers(4)), min(rng.gamma(2, 0.9) + 0.4, 6.0), rng)
+            line = line[: samples - at] * np.float32(self.mix.speech_gain * rng.uniform(0.6, 1.2))
+            sound[at : at + len(line)] += line
             pause = rng.uniform(2, 8) if rng.random() < 0.1 else rng.exponential(quick)
-            at += len(said) + _samples(pause)
+            at += len(line) + _samples(pause)
         return sound
 
     def _card(self, stretch: OutlineStretch, first: int, last: int) -> Sound:
@@ -156,7 +156,7 @@ PLAYERS: dict[str, Callable[[Mixer, OutlineStretch, int, int], Sound]] = {
 
 
 def master(sound: Sound, rng: np.random.Generator) -> Sound:
-    """An episode's loudness, and on a share of them what a lossy codec leaves of the treble."""
+    """Set an episode's loudness; on some, remove treble as lossy codecs do, or add noise."""
     gain = np.float32(10 ** (rng.uniform(-14, 2) / 20))
     sound = np.tanh(sound * gain).astype(np.float32)
     if rng.random() < 0.5:
@@ -168,7 +168,7 @@ def master(sound: Sound, rng: np.random.Generator) -> Sound:
 
 
 def _without_treble(sound: Sound, hertz: float) -> Sound:
-    """Nothing above ``hertz``, block by block."""
+    """Remove frequencies above ``hertz``, block by block."""
     size = 1 << 15
     if not len(sound):
         return sound

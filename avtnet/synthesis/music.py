@@ -94,7 +94,10 @@ def draw_song(kind: str, rng: np.random.Generator) -> Song:
 
 @lru_cache(maxsize=6)
 def play(song: Song, samples: int) -> Sound:
-    """The song, written to last so long: it closes on its first chord. Root mean square 0.14."""
+    """Return the song, composed to last ``samples``; it ends on its first chord.
+
+    Mono float32, root mean square 0.14.
+    """
     rng = np.random.default_rng(song.seed)
     beat = 60 / song.beats_per_minute * SAMPLE_RATE
     bars = max(1, round(samples / (4 * beat)))
@@ -156,13 +159,13 @@ def wavetable(harmonics: NDArray[np.floating], rng: np.random.Generator) -> Soun
 def resonances(
     frequencies: NDArray[np.floating], formants: tuple[float, ...]
 ) -> NDArray[np.floating]:
-    """How loud a mouth of these formants lets a voice's harmonics through."""
+    """Return the gain that formants (resonances of the mouth, in Hz) give to frequencies."""
     peaks = [1 / (1 + ((frequencies - f) / (60 + 0.06 * f)) ** 2) for f in formants]
     return (np.sum(peaks, axis=0) + 0.01) / np.sqrt(frequencies)
 
 
 def shaped_noise(samples: int, low: float, high: float, rng: np.random.Generator) -> Sound:
-    """Noise between two frequencies in Hz that can be repeated without a seam; peak 1."""
+    """Return noise between two frequencies in Hz that repeats without a click; peak 1."""
     frequencies = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE)
     gain = 1 / (1 + (frequencies / high) ** 4) / (1 + (low / (frequencies + 1)) ** 4)
     spectrum = np.fft.rfft(rng.standard_normal(samples, dtype=np.float32)) * gain
@@ -249,7 +252,7 @@ def _write_melody(song: Song, rng: np.random.Generator) -> list[list[Bar]]:
 
 
 def _write_drums(rng: np.random.Generator) -> dict[str, list[int]]:
-    """Which sixteenths of a bar each drum hits."""
+    """Draw the sixteenths of a bar on which each drum is hit."""
     kicks = [0, 4, 8, 12] if rng.random() < 0.5 else [0, 6, 8, int(rng.choice([10, 14]))]
     return {
         "kick": kicks,

@@ -1,8 +1,8 @@
-"""What happens when in a varied episode: openings anywhere or none, and all that stands around.
+"""The outline of a varied episode: its stretches in order, with openings anywhere or none.
 
-Unlike :mod:`avtnet.synthesis.script`, whose episodes follow one pattern, times are seconds here
-(no frame rate yet), and an episode may lack an opening or an ending. The shares and lengths are
-those of 15,000 real episodes and of the challenge's labels (docs/model-card.md).
+Unlike the scripts of :mod:`avtnet.synthesis.script`, which follow one pattern, outlines are in
+seconds (without a frame rate), and may lack an opening or an ending. Shares and lengths are those
+of 15,000 real episodes and of the challenge's labels (docs/model-card.md).
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ OPENING_STARTS = (
 
 @dataclass(frozen=True)
 class OutlineStretch:
-    """A part of an episode in one manner, ``[start, end)`` in seconds."""
+    """A part of an episode of one kind, ``[start, end)`` in seconds."""
 
     kind: str
     start: float
     end: float
     seed: int
-    """Decides what it shows and plays."""
+    """Seed of its pictures and sound."""
     head: float = 0.0
-    """Seconds of an opening that lie before the file's start."""
+    """Seconds of an opening that are cut off because the file starts later."""
 
     @property
     def length(self) -> float:
@@ -47,7 +47,7 @@ class OutlineStretch:
 
 @dataclass(frozen=True)
 class Outline:
-    """One episode before anything of it is drawn."""
+    """One episode before it is rendered."""
 
     name: str
     series_seed: int
@@ -60,7 +60,7 @@ class Outline:
         return self.stretches[-1].end
 
     def span(self, kind: str) -> tuple[float, float] | None:
-        """Start and end in seconds of the opening or the ending; None where there is none."""
+        """Return start and end in seconds of the opening or the ending; None if there is none."""
         for stretch in self.stretches:
             if stretch.kind == kind:
                 return stretch.start, stretch.end
@@ -68,8 +68,10 @@ class Outline:
 
     @property
     def labels(self) -> dict[str, float]:
-        """Seconds in the two windows, as far as the boundaries lie in them: ``start`` the
-        opening's end, ``end`` the ending's start."""
+        """Boundaries that lie in their windows, in seconds of the window.
+
+        ``start`` is the opening's end in the first window, ``end`` the ending's start in the last.
+        """
         labels = {}
         opening, ending = self.span("opening"), self.span("ending")
         if opening is not None and opening[1] <= WINDOW_SECONDS:
@@ -83,13 +85,12 @@ class Outline:
 def draw_outline(
     seed: int, index: int, *, series: int, name: str, duration: tuple[float, float] | None = None
 ) -> Outline:
-    """The outline of episode ``index``.
+    """Draw the outline of episode ``index``.
 
     Args:
-        seed: one for each split: nothing of another seed is shared.
-        series: its episodes share songs, pictures of songs, characters and lettering.
-        duration: shortest and longest in seconds; None: most are 20 to 25 minutes long, some
-            shorter.
+        seed: one for each split; outlines of two seeds share nothing.
+        series: its episodes share songs, pictures of songs, characters and fonts.
+        duration: shortest and longest in seconds; None: 20 to 25 minutes for most, less for some.
     """
     rng = stream(seed, LABELS, VARIED, index)
     own = stream(seed, LABELS, VARIED, 0, series)
@@ -131,13 +132,13 @@ def draw_outline(
 
 
 def single(kind: str, length: float, seed: int) -> Outline:
-    """An episode of one stretch, to make material of (:mod:`avtnet.synthesis.library`)."""
+    """Return an episode of one stretch, for a piece (:mod:`avtnet.synthesis.library`)."""
     stretch = OutlineStretch(kind, 0.0, length, seed)
     return Outline(f"{kind}-{seed}", seed // 5, (stretch,), seed)
 
 
 def song_length(rng: np.random.Generator) -> float:
-    """Seconds of an opening or an ending."""
+    """Draw the length of an opening or an ending in seconds."""
     return float(
         rng.choice(
             [rng.normal(89, 1.5), rng.uniform(15, 80), rng.uniform(95, 140)], p=[0.75, 0.18, 0.07]
@@ -150,7 +151,7 @@ def _draw_duration(rng: np.random.Generator) -> float:
 
 
 def _draw_opening(rng: np.random.Generator, total: float) -> tuple[float, float, float] | None:
-    """Start, whole length and lost head of the opening."""
+    """Draw start, whole length and cut-off head of the opening; None for no opening."""
     if rng.random() < 0.12:
         return None
     length = song_length(rng)

@@ -1,4 +1,4 @@
-"""Shots as functions of time: any second of one can be drawn without those before it."""
+"""Shots as functions of time: any second of a shot can be drawn without the seconds before it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from avtnet.synthesis.drawing import Style, draw_place, hsv
 from avtnet.synthesis.material import Material, picture
 
 Draw = Callable[[float], Image.Image]
-"""Seconds since the shot began → its picture; never the same object changed."""
+"""Function of the seconds since the shot began: its picture. A returned picture never changes."""
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def ground(look: Style, rng: np.random.Generator, material: Material, scale: float) -> Image.Image:
-    """A background ``scale`` times as wide and high as the picture: drawn, a texture, a photo."""
+    """A background ``scale`` times as wide and high as the picture: drawn, texture or photo."""
     width, height = (round(side * scale) for side in look.size)
     kind = rng.random()
     if kind < 0.35 and material.pictures:
@@ -46,7 +46,7 @@ def texture(rng: np.random.Generator, width: int, height: int, hue: float) -> Im
 
 
 def _cropped(image: Image.Image, width: int, height: int, rng: np.random.Generator) -> Image.Image:
-    """Some part of a picture, turned round or not."""
+    """Cut a random part out of a picture, mirrored or not."""
     share = rng.uniform(0.35, 1)
     wide = min(image.width, image.height * width / height) * share
     high = wide * height / width
@@ -62,7 +62,7 @@ def _over(base: Image.Image, top: Image.Image, x: float, y: float) -> Image.Imag
 
 
 def pan(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
-    """A background in a pan or a zoom; ``speed`` in widths of the picture a second."""
+    """A background in a pan or a zoom; ``speed`` in widths of the picture per second."""
     width, height = look.size
     image = ground(look, rng, material, 1.6)
     angle, zoom = rng.uniform(0, 2 * np.pi), rng.uniform(-0.04, 0.04)
@@ -120,7 +120,7 @@ def walk(look: Style, rng: np.random.Generator, material: Material, speed: float
 
 
 def lines(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
-    """Speed lines and somebody who shakes, or nobody."""
+    """Speed lines, with or without a character who shakes."""
     width, height = look.size
     someone = look.characters[rng.integers(len(look.characters))].bust
     paint = hsv(look.hues[rng.integers(len(look.hues))], 0.5, rng.uniform(0.1, 0.9))
@@ -142,7 +142,7 @@ def lines(look: Style, rng: np.random.Generator, material: Material, speed: floa
 
 
 def rays(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
-    """Rays that turn behind somebody."""
+    """Rays that turn behind a character."""
     width, height = look.size
     hue, count, turn = look.hues[rng.integers(len(look.hues))], int(rng.integers(5, 14)), speed * 12
     someone = look.characters[rng.integers(len(look.characters))].bust
@@ -208,19 +208,19 @@ def faces(look: Style, rng: np.random.Generator, material: Material, speed: floa
 
 
 def one_colour(look: Style, rng: np.random.Generator, material: Material, speed: float) -> Draw:
-    """One hsv, black as often as not."""
+    """One colour, in most cases black."""
     paint = BLACK if rng.random() < 0.6 else hsv(rng.random(), rng.random(), rng.random())
     image = Image.new("RGB", look.size, paint)
     return lambda time: image
 
 
 def dimmed(draw: Draw, level: float) -> Draw:
-    """The same, darker (below 1) or brighter."""
+    """The same shot, darker (``level`` below 1) or brighter."""
     return lambda time: ImageEnhance.Brightness(draw(time)).enhance(level)
 
 
 def blurred(draw: Draw, pixels: float) -> Draw:
-    """The same, out of focus."""
+    """The same shot, out of focus."""
     return lambda time: draw(time).filter(ImageFilter.GaussianBlur(pixels))
 
 
@@ -233,13 +233,13 @@ CALM_SHARES = (0.5, 0.15, 0.1, 0.05, 0.2)
 
 
 class Runner:
-    """Shots that fill ``length`` seconds; each is made when it is first looked at.
+    """Shots that fill ``length`` seconds; each is made when its first picture is drawn.
 
     Args:
-        seconds: a shot's mean length.
-        speed: how fast things move, in widths of the picture a second.
-        beat: shots change on multiples of it.
-        altered: what is done to every shot, given its random numbers.
+        seconds: mean length of a shot.
+        speed: speed of motion, in widths of the picture per second.
+        beat: shots change on multiples of it, in seconds.
+        altered: changes every shot, given its random numbers.
     """
 
     def __init__(
@@ -276,6 +276,6 @@ class Runner:
         self._made = lru_cache(maxsize=3)(make)
 
     def draw(self, time: float) -> Image.Image:
-        """The picture at a second."""
+        """Return the picture at a second."""
         number = max(0, int(np.searchsorted(self.starts, time, "right")) - 1)
         return self._made(number)(time - float(self.starts[number]))

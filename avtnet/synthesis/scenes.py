@@ -1,4 +1,4 @@
-"""What a stretch of a varied episode shows: its shots, and the captions on them."""
+"""The pictures of a stretch of a varied episode: its shots, and the captions on them."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from avtnet.synthesis.scenery import (
 
 @dataclass(frozen=True)
 class Scene:
-    """A stretch, ready to be drawn at any second of it."""
+    """A stretch that can be drawn at any second of it."""
 
     draw: Draw
     captions: tuple[Caption, ...]
     length: float
     fade_in: float = 0.0
-    """Seconds in which it comes out of black."""
+    """Seconds in which it fades in from black."""
     fade_out: float = 0.0
 
     def picture(self, time: float) -> tuple[Image.Image, list[tuple[int, Box]]]:
-        """The picture at a second, and the text in it: number of the caption, box in pixels."""
+        """Return the picture at a second, and its text: number of the caption, box in pixels."""
         image, boxes = self.draw(time), []
         copied = False
         for number, caption in enumerate(self.captions):
@@ -76,7 +76,7 @@ class Scene:
 def scene(
     stretch: OutlineStretch, look: Style, writer: Writer, material: Material, subtitled: bool
 ) -> Scene:
-    """The scene of a stretch: the same for the same seed, look, writer and material."""
+    """Return the scene of a stretch; it depends only on seed, look, writer and material."""
     rng = np.random.default_rng([stretch.seed, 3])
     length = stretch.length + stretch.head
     shown = SCENES[stretch.kind](length, look, writer, material, rng, subtitled)
@@ -292,7 +292,7 @@ def _drifting(x: float, y: float, drift: float) -> Callable[[float], tuple[int, 
 
 
 def _cards(length: float, look: Style, writer: Writer, rng: np.random.Generator) -> list[Caption]:
-    """Full blocks of credits that are changed every few seconds."""
+    """Full blocks of credits that change every few seconds."""
     captions: list[Caption] = []
     align, hold = str(rng.choice(["left", "center", "right"])), rng.uniform(2, 6)
     x_share = {"left": 0.1, "center": 0.5, "right": 0.9}[align]
@@ -407,7 +407,7 @@ def _lines(
 
 
 def _signs(length: float, look: Style, writer: Writer, rng: np.random.Generator) -> list[Caption]:
-    """Words that are part of the picture, or say where and when."""
+    """Signs in the picture, and captions of place and time."""
     captions: list[Caption] = []
     often = rng.choice([0.0, 1 / 60, 1 / 15])
     for _ in range(rng.poisson(length * often)):

@@ -1,7 +1,7 @@
-"""What happens when in a made-up episode: where the boundaries fall, and the parts between them.
+"""The script of a made-up episode: its boundaries, and the parts between them.
 
-Everything here is cheap arithmetic on frame numbers, so a thousand scripts can be drawn without
-rendering one. A boundary lies on a frame, and the sound changes at that frame's first sample.
+A script is cheap arithmetic on frame numbers, so a thousand scripts can be drawn without rendering
+one. A boundary lies on a frame, and the sound changes at that frame's first sample.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 WINDOW_SECONDS = 200
-"""Length of the windows of an episode: the first and the last 200 s."""
+"""Seconds of an episode's first and last window."""
 
 PERCENTILES = {
     "start": {
@@ -19,20 +19,23 @@ PERCENTILES = {
     },
     "end": {0: 5.0, 5: 66.7, 25: 108.2, 50: 136.5, 75: 165.5, 95: 172.9, 100: 179.8},
 }  # fmt: skip
-"""Seconds in the window at percentiles of the challenge's 1799 start and 1600 end labels: where
-the opening ends, where the ending starts. 56 and 89 hold the known third from 80 to 100 s."""
+"""Percentiles of the challenge's 1799 start labels (end of the opening) and 1600 end labels (start
+of the ending), in seconds of the window. 56 and 89 hold the known third from 80 to 100 s."""
 
 LABELS, SERIES, EPISODE, PART = range(4)
-"""What a random stream is for: streams of different purposes never meet."""
+"""Purposes of random streams: streams of different purposes never give the same numbers."""
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:
-    """The random numbers for one purpose; the same whatever process asks, and in which order."""
+    """Return the random numbers for one purpose; they depend only on the arguments.
+
+    So any process can draw them, in any order.
+    """
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 def draw_label(side: str, rng: np.random.Generator, low: float = 0, high: float = 100) -> float:
-    """Seconds in the window, drawn like the challenge's labels between two percentiles."""
+    """Draw seconds in the window, distributed like the challenge's labels between percentiles."""
     table = PERCENTILES[side]
     return float(np.interp(rng.uniform(low, high), list(table), list(table.values())))
 
@@ -46,7 +49,7 @@ class ScriptPart:
     start_frame: int
     frames: int
     cut_head: int = 0
-    """Frames of the opening's song that would lie before the file's start."""
+    """Frames of the opening's song that are cut off because the file starts later."""
 
     @property
     def end_frame(self) -> int:
@@ -56,19 +59,19 @@ class ScriptPart:
 
 @dataclass(frozen=True)
 class Manner:
-    """What is drawn once an episode: how it is mixed, mastered and written on."""
+    """Properties that are drawn once for each episode: mix, noise, fades, captions."""
 
     gain_db: float
     speech_db: float
-    """Loudness of the speech against the songs."""
+    """Loudness of the speech relative to the songs, in dB."""
     grain: float
     """Standard deviation of the picture's noise, in steps of 255; 0 is clean."""
     subtitles: bool
     opening_credits: bool
     fade_opening: bool
-    """The opening's last pictures go to black."""
+    """The opening fades to black."""
     fade_story: bool
-    """The pictures before the ending go to black."""
+    """The pictures before the ending fade to black."""
     insert_song: bool
     """A song plays somewhere in the story."""
 
@@ -109,18 +112,18 @@ class Script:
 
 @dataclass(frozen=True)
 class Habits:
-    """What the episodes of a series share in time; lengths in seconds."""
+    """Times that the episodes of a series share, in seconds."""
 
     opening_length: float
     ending_length: float
     opening_end: float | None = None
-    """Where the opening usually ends; None draws it anew for each episode."""
+    """Usual end of the opening; None: drawn for each episode."""
     ending_start: float | None = None
-    """Seconds into the end window at which the ending starts; None draws it anew."""
+    """Start of the ending in the end window; None: drawn for each episode."""
 
 
 def draw_habits(seed: int, series: int, *, fixed: bool) -> Habits:
-    """The habits of a series; with ``fixed`` its episodes have openings at about the same time."""
+    """Draw the habits of a series; ``fixed``: all its openings are at about the same time."""
     rng = stream(seed, LABELS, SERIES, series)
     opening, ending = (
         rng.normal(88.5, 1.0) if rng.random() < 0.85 else rng.uniform(40, 80) for _ in range(2)
@@ -140,10 +143,10 @@ def draw_script(
     duration: tuple[float, float],
     rate: int,
 ) -> Script:
-    """The script of episode ``index``; it depends on nothing but the arguments.
+    """Draw the script of episode ``index``; it depends only on the arguments.
 
-    ``duration`` is the shortest and the longest in seconds. Where the shortest is below two
-    windows, all times shrink in proportion, so that an opening, a story and an ending fit.
+    ``duration`` is the shortest and the longest in seconds. If the shortest is below two windows,
+    all times shrink in proportion, so that an opening, a story and an ending fit.
     """
     rng = stream(seed, LABELS, EPISODE, index)
     seconds = rng.uniform(*duration)
@@ -166,7 +169,7 @@ def draw_script(
 
 
 def _until_story(end: int, length: int) -> list[ScriptPart]:
-    """A cold open, if there is room for one, and the opening."""
+    """A cold open (story before the opening), if there is room for one, and the opening."""
     start = end - length
     if start <= 0:  # the song began before the file did
         return [ScriptPart("opening", 0, end, cut_head=-start)]
@@ -174,7 +177,7 @@ def _until_story(end: int, length: int) -> list[ScriptPart]:
 
 
 def _story(start: int, end: int, second: float, rng: np.random.Generator) -> list[ScriptPart]:
-    """The episode proper, with what television puts around it."""
+    """The story, with the title cards, sponsors and eyecatches of television."""
     sponsor = rng.random() < 0.15
     title = rng.random() < 0.4
     eyecatch = rng.random() < 0.3
@@ -202,7 +205,7 @@ def _story(start: int, end: int, second: float, rng: np.random.Generator) -> lis
 def _after_story(
     start: int, end: int, length: float, second: float, rng: np.random.Generator
 ) -> list[ScriptPart]:
-    """The ending until its song or the file ends, then what is left of the story, a preview."""
+    """The ending until its song or the file ends, then the rest of the story, and a preview."""
     room = end - start
     ending = min(round(length * second), room)
     preview = max(1, round(rng.uniform(12, 30) * second))

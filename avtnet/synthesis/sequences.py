@@ -1,6 +1,6 @@
 """The pictures of an opening and of an ending: shots on the beat, stills, and credits on them.
 
-A picture that is held is the same object again, so that whoever encodes need not look twice.
+A picture that is held is yielded as the same object, so that the encoder converts it only once.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def opening(
 
 
 def _opening_credit(look: Style, rng: np.random.Generator) -> tuple[Image.Image, tuple[int, int]]:
-    """A block of credits and the corner or side where it stands."""
+    """Return a block of credits and the position of its corner or side."""
     lines = look.typist.credit(rng, int(rng.integers(1, 4)))
     if rng.random() < 0.3:
         lines += look.typist.credit(rng, 1)
@@ -180,7 +180,7 @@ def ending(frames: int, rate: int, look: Style, rng: np.random.Generator) -> Pic
 
 
 def _stills(frames: int, rate: int, look: Style, rng: np.random.Generator) -> Pictures:
-    """The slow pans that the credits stand on; black for some series."""
+    """The slow pans behind the credits; black for some series."""
     width, height = look.size
     if look.ending_black:
         black = Image.new("RGB", look.size, BLACK)
@@ -207,7 +207,7 @@ def _stills(frames: int, rate: int, look: Style, rng: np.random.Generator) -> Pi
 def _cards(
     stills: Pictures, frames: int, rate: int, look: Style, rng: np.random.Generator
 ) -> Pictures:
-    """Blocks of credits that are changed every few seconds."""
+    """Blocks of credits that change every few seconds."""
     width, height = look.size
     shown = 0
     while shown < frames:
@@ -223,7 +223,7 @@ def _cards(
 
 
 def stamped(run: Pictures, mark: Image.Image, at: tuple[int, int]) -> Pictures:
-    """The pictures with a text on every one of them."""
+    """Yield the pictures with a text drawn on each."""
     before = stamped = None
     for image in run:
         if image is not before or stamped is None:

@@ -24,25 +24,25 @@ class SynthesizeConfig:
     its opening moves a little, its ending stands at the same distance from the end; varied: many
     series of all manners, some without an opening or an ending (:mod:`avtnet.synthesis.film`)."""
     episodes: int = 120
-    """How many. More of them leave those already made as they are."""
+    """Number of episodes. A larger number keeps the episodes that exist."""
     seed: int = 0
-    """Another seed, other episodes."""
+    """Seed of the episodes; another seed gives other episodes."""
     series_episodes: int = 3
     """Episodes of a series in a dataset: they share songs, characters and credits."""
     size: str = "256x144"
     """Picture size, WIDTHxHEIGHT in pixels, both even."""
     rate: int = 6
-    """Frames a second; boundaries lie on a frame."""
+    """Frames per second; boundaries lie on a frame."""
     duration: float = 400.0
     """Shortest episode in seconds. Below 400 s all times shrink in proportion."""
     duration_spread: float = 20.0
-    """How much longer the longest one may be, in seconds."""
+    """Seconds by which the longest episode may be longer than the shortest."""
     split: Literal["train", "val", "test"] = "train"
-    """varied: whose songs, voices, pictures and fonts these are; splits share nothing."""
+    """varied: split of the songs, voices, pictures and fonts; splits share none of them."""
     material: Path | None = None
-    """varied: a folder with music/, speech/, pictures/ and fonts/ to use beside what is made up."""
+    """varied: a folder with music/, speech/, pictures/ and fonts/, besides made-up material."""
     music: Path | None = None
-    """varied: a folder of music, if not --material's."""
+    """varied: a folder of music, in place of --material's."""
     speech: Path | None = None
     """varied: a folder with a folder of recordings for each speaker or language."""
     pictures: Path | None = None
@@ -50,7 +50,8 @@ class SynthesizeConfig:
     fonts: Path | None = None
     """varied: a folder of fonts."""
     workers: int | None = None
-    """Processes; absent, one a core; 0 works in this one. The episodes do not depend on it."""
+    """Number of processes; absent, one for each core; 0 uses no other process. The episodes do not
+    depend on it."""
 
     def __post_init__(self) -> None:
         _check_range("episodes", self.episodes, 1, 100_000)

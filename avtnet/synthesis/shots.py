@@ -1,4 +1,4 @@
-"""The pictures of an episode: every part as a run of shots, one picture a frame."""
+"""The pictures of an episode: each part is a run of shots, with one picture for each frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from avtnet.synthesis.soundtrack import Score
 
 
 def pictures(script: Script, look: Style, score: Score, seed: int) -> Pictures:
-    """Every frame of the episode."""
+    """Yield every frame of the episode."""
     for number, part in enumerate(script.parts):
         rng = stream(seed, EPISODE, script.index, PART, number, 1)
         run = _show_part(part, script, look, score, rng)
@@ -25,7 +25,7 @@ def pictures(script: Script, look: Style, score: Score, seed: int) -> Pictures:
 
 
 def _fades(kind: str, following: str, script: Script, look: Style) -> bool:
-    """Whether a part goes to black: never into black, where the boundary would not be seen."""
+    """Return whether a part fades to black; not before a black part, which would hide the cut."""
     if kind == "opening":
         return script.manner.fade_opening and following != "title"
     return following == "ending" and script.manner.fade_story and not look.ending_black
@@ -159,7 +159,7 @@ def _card(part: ScriptPart, look: Style, rng: np.random.Generator) -> Pictures:
 
 
 def _subtitled(run: Pictures, rate: int, look: Style, rng: np.random.Generator) -> Pictures:
-    """The pictures with lines of dialogue at their foot, most of the time."""
+    """Yield the pictures with lines of dialogue at the bottom, most of the time."""
     width, height = look.size
     while True:
         silent = list(islice(run, round(rng.gamma(2, 0.8) * rate)))
@@ -175,7 +175,7 @@ def _subtitled(run: Pictures, rate: int, look: Style, rng: np.random.Generator) 
 
 
 def _fade_out(run: Pictures, frames: int, length: int) -> Pictures:
-    """The pictures, the last of them going to black."""
+    """Yield the pictures; the last ``length`` of them fade to black."""
     length = max(1, min(length, frames - 1))
     for k, image in enumerate(run):
         left = frames - 1 - k

@@ -1,4 +1,4 @@
-"""The sound of an episode: every part in its manner, cut at the very sample of the boundary."""
+"""The sound of an episode: each part has its own kind of sound, cut at the boundary's sample."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from avtnet.synthesis.script import EPISODE, PART, SERIES, Manner, Script, Scrip
 from avtnet.synthesis.speech import Cast, Voice, ambience, draw_voice, effect
 
 EDGE_SAMPLES = 110
-"""5 ms: how long a part takes to start and to stop, so that cuts do not click."""
+"""Samples (5 ms) of the fade at each end of a part, so that cuts do not click."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a series sounds like: its songs and the voices of its characters."""
+    """The sounds of a series: its songs and the voices of its characters."""
 
     opening: Song
     ending: Song
@@ -27,7 +27,7 @@ class Score:
 
 
 def draw_score(seed: int, series: int) -> Score:
-    """The sound of a series."""
+    """Draw the sounds of a series."""
     rng = stream(seed, SERIES, series, 0)
     return Score(
         opening=draw_song("opening", rng),
@@ -40,7 +40,7 @@ def draw_score(seed: int, series: int) -> Score:
 
 
 def soundtrack(script: Script, score: Score, seed: int) -> Sound:
-    """The whole episode's sound, in -1..1."""
+    """Return the sound of the whole episode, mono float32 in -1..1."""
     cast = Cast(score.voices, stream(seed, EPISODE, script.index, PART))
     tracks = []
     for number, part in enumerate(script.parts):
@@ -57,7 +57,7 @@ def soundtrack(script: Script, score: Score, seed: int) -> Sound:
 
 
 def _sample(frame: int, rate: int) -> int:
-    """The first sample that sounds while a frame is shown."""
+    """Return the first sample that sounds while a frame is shown."""
     return round(frame * SAMPLE_RATE / rate)
 
 
@@ -87,7 +87,7 @@ def _play_part(
 def _story(
     samples: int, manner: Manner, score: Score, cast: Cast, rng: np.random.Generator
 ) -> Sound:
-    """Scenes of 12 to 50 s: a place, who talks there, what happens, perhaps a quiet score."""
+    """Scenes of 12 to 50 s: noise of a place, speech, effects, sometimes quiet music."""
     scenes: list[Sound] = []
     left = samples
     song_at = rng.integers(3) if manner.insert_song else -1
@@ -117,7 +117,7 @@ def _story(
 def _conversation(
     samples: int, cast: Cast, people: tuple[int, ...], manner: Manner, rng: np.random.Generator
 ) -> Sound:
-    """Utterances in turn, with pauses; sometimes nobody talks for a while."""
+    """Utterances of the voices in turn, with pauses, some of them long."""
     sound = np.zeros(samples, np.float32)
     gain = np.float32(10 ** (manner.speech_db / 20))
     at = round(rng.uniform(0.1, 1.5) * SAMPLE_RATE)

@@ -1,4 +1,8 @@
-"""Voices that talk like nobody in particular, and the noises around them."""
+"""Speech-like sound without words, and noises: source-filter synthesis of vowels.
+
+A periodic source at the voice's pitch passes through resonances at the formants of vowels (Fant,
+Acoustic Theory of Speech Production, 1960); noise stands for consonants and breath.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +33,12 @@ AMBIENCES = {
 
 @dataclass(frozen=True)
 class Voice:
-    """How somebody talks."""
+    """Properties of a voice."""
 
     pitch: float
     """Hz."""
     mouth: float
-    """Formants of this voice over those of a man."""
+    """Ratio of this voice's formants to those of a man."""
     syllables_per_second: float
     breath: float
     """Share of noise in the voice."""
@@ -42,7 +46,7 @@ class Voice:
 
 
 def draw_voice(rng: np.random.Generator) -> Voice:
-    """A man, a woman or a child."""
+    """Draw the voice of a man, a woman or a child."""
     pitch = float(np.exp(rng.uniform(np.log(90), np.log(330))))
     mouth = 0.92 + 0.3 * (pitch - 90) / 240 + rng.normal(0, 0.03)
     return Voice(
@@ -51,7 +55,7 @@ def draw_voice(rng: np.random.Generator) -> Voice:
 
 
 class Cast:
-    """Voices ready to talk: their vowels as waveforms, and noise for their consonants."""
+    """The voices of a series: waveforms of their vowels, and noise for their consonants."""
 
     def __init__(self, voices: tuple[Voice, ...], rng: np.random.Generator) -> None:
         self.voices = voices
@@ -59,7 +63,7 @@ class Cast:
         self._hiss = shaped_noise(4 * SAMPLE_RATE, 2500, 9000, rng)
 
     def say(self, who: int, seconds: float, rng: np.random.Generator) -> Sound:
-        """An utterance of about so many seconds; root mean square about 0.1."""
+        """Return an utterance of about ``seconds``; root mean square about 0.1."""
         voice = self.voices[who]
         lengths = rng.gamma(6, 1 / 6, max(2, round(seconds * voice.syllables_per_second)))
         lengths = lengths * SAMPLE_RATE / voice.syllables_per_second
@@ -86,7 +90,7 @@ class Cast:
 
 
 def ambience(samples: int, rng: np.random.Generator) -> Sound:
-    """The noise of a place, quiet (a hundredth to a thirtieth), for so long."""
+    """Return the quiet noise of a place, with an amplitude of 1/100 to 1/30."""
     low, high = AMBIENCES[str(rng.choice(list(AMBIENCES)))]
     noise = shaped_noise(NOISE_SECONDS * SAMPLE_RATE, low, high, rng)
     level = np.float32(np.exp(rng.uniform(np.log(0.004), np.log(0.05))))

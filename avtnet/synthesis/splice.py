@@ -1,9 +1,9 @@
-"""Songs whose inside is put together anew, so that a network cannot know them by heart.
+"""Replace the inside of songs, so that a network cannot learn each song by heart.
 
-A network that names one boundary learns each song of its material: a picture from the middle of
-an opening tells it to the second how long that opening still goes on. Here only the first and the
-last seconds of a song stay where they are. What lies between is cut out of other songs of its kind
-and has no fixed distance to either end; its sound is that of other songs altogether.
+A network that predicts one boundary can learn each song of its material: one picture from the
+middle of an opening then tells it, to the second, how long that opening still lasts. In a spliced
+song only the first and the last seconds stay in place. The pictures between are cut out of other
+songs of its kind, so they have no fixed distance to either end; all of the sound is of other songs.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from avtnet.dense.inputs import COLUMNS_A_SECOND
 from avtnet.synthesis.library import Piece
 
 KEPT = (2.0, 15.0)
-"""Seconds that stay at each end, as drawn."""
+"""Shortest and longest part that stays at each end, in seconds."""
 PICTURES_CUT = (4, 40)
-"""Seconds of pictures in one go: whole ones, or pictures would miss their second."""
+"""Shortest and longest cut of pictures, in whole seconds: there is one picture for each second."""
 SOUND_CUT = (8.0, 60.0)
-"""Seconds of sound in one go."""
+"""Shortest and longest cut of sound, in seconds."""
 OWN = 0.5
-"""Share of the cuts of pictures that come from the song itself."""
+"""Share of the cuts of pictures that are taken from the song itself."""
 OTHER_LENGTH = 0.3
 """Share of songs that become longer or shorter, by at most LONGER."""
 LONGER = 25
 SHORTEST = 12
-"""Seconds; shorter songs stay as they are."""
+"""Seconds of the shortest song that is spliced."""
 
 
 def spliced(piece: Piece, others: list[Piece], rng: np.random.Generator) -> Piece:
-    """A song that begins and ends with the pictures of ``piece``, and sounds like others.
+    """Return a song that begins and ends with the pictures of ``piece``, with sound of others.
 
     Args:
         piece: an opening or an ending.
-        others: of its kind.
+        others: songs of its kind.
     """
     if piece.length < SHORTEST:
         return piece
@@ -56,7 +56,7 @@ _Cuts = list[tuple[Piece, slice]]
 
 
 def _pictures(piece: Piece, others: list[Piece], count: int, rng: np.random.Generator) -> _Cuts:
-    """``count`` pictures; whole seconds are put in and left out, so phase and end stay right."""
+    """Draw cuts for ``count`` pictures, in whole seconds, so that phase and end stay right."""
     first, last = (int(rng.uniform(*KEPT)) for _ in range(2))
     first = min(first, count // 2, len(piece.frames))
     last = min(last, count - first, len(piece.frames))
@@ -73,7 +73,7 @@ def _pictures(piece: Piece, others: list[Piece], count: int, rng: np.random.Gene
 
 
 def _sound(others: list[Piece], length: float, rng: np.random.Generator) -> _Cuts:
-    """So many seconds, the beginning of one song first and the end of another one last."""
+    """Draw cuts for ``length`` seconds of sound: first the start of a song, last an end."""
     count = round(length * COLUMNS_A_SECOND)
     opens, closes = (others[rng.integers(len(others))] for _ in range(2))
     first, last = (round(rng.uniform(*KEPT) * COLUMNS_A_SECOND) for _ in range(2))

@@ -1,8 +1,8 @@
-"""What is done to one whole copy of an episode, on features: loudness, treble, colours, borders.
+"""Change a composed example as a copy of an episode may be: loudness, treble, colours, borders.
 
 :mod:`avtnet.synthesis.film` and :mod:`avtnet.synthesis.mixing` do the same to pictures and sound
-of real files. Here it is done to what pieces are composed to (:mod:`avtnet.dense.inputs`), on
-pictures of 33x44 and on mel bands, in a few milliseconds.
+of real files. This module does it to composed examples (:mod:`avtnet.dense.inputs`), on pictures of
+33x44 and on mel bands, in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ from preprocess.frames import Letterbox, letterbox
 from preprocess.settings import FeatureSettings
 
 NOISE_DB = 18.5
-"""A mel band's dB for white noise of deviation 1: Hann's 768 over bands of unit area."""
+"""dB of a mel band for white noise of standard deviation 1: the power of a Hann window (768) over
+filters of unit area."""
 COVERED = 0.4
-"""Share of a cell that text has to cover."""
+"""Smallest share of a cell that text must cover to mark it."""
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """Of one example."""
+    """The changes of one example."""
 
     manner: FilmManner
-    """Of its pictures; blur and quality are lost in thumbnails."""
+    """Changes of its pictures; blur and quality would not be visible in thumbnails."""
     shape: float
-    """Width over height."""
+    """Width over height of the picture."""
     gain_db: float
-    """Of all its sound."""
+    """Gain of all its sound."""
     treble_hertz: float | None
-    """Nothing is left above."""
+    """Frequency above which the sound is removed; None: all is kept."""
     noise_db: float | None
-    """Mel bands are at least as loud."""
+    """Level of added noise; None: none."""
 
 
 def draw_treatment(rng: np.random.Generator) -> Treatment:
-    """As wide as what happens to files, and a little wider."""
+    """Draw changes from a range a little wider than that of real files."""
     return Treatment(
         manner=draw_manner(rng),
         shape=float(SHAPES[rng.integers(len(SHAPES))]),
@@ -55,7 +56,7 @@ def draw_treatment(rng: np.random.Generator) -> Treatment:
 
 
 def treat_sound(decibels: np.ndarray, treatment: Treatment, n_mfcc: int = 20) -> np.ndarray:
-    """Mel bands of an example → its MFCC.
+    """Change the mel bands of an example and return its MFCC.
 
     Args:
         decibels: float32 (columns, N_MELS).
@@ -75,7 +76,7 @@ def treat_sound(decibels: np.ndarray, treatment: Treatment, n_mfcc: int = 20) ->
 def treat_pictures(
     frames: np.ndarray, text: np.ndarray, treatment: Treatment, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures and masks that fill their arrays → as thumbnails and masks of such a copy.
+    """Return pictures and masks of an example as the thumbnails and masks of such a copy.
 
     Args:
         frames: uint8 (T, 3, height, width)
@@ -111,7 +112,7 @@ def treat_pictures(
 
 
 def _placed(images: Tensor, shape: float) -> Tensor:
-    """Images (T, C, height, width) scaled into the letterbox of a picture of that shape."""
+    """Scale images (T, C, height, width) into the letterbox of a picture of that shape."""
     height, width = images.shape[2:]
     box: Letterbox = letterbox((round(1000 * shape), 1000), (width, height))
     out = torch.zeros_like(images)
@@ -121,7 +122,7 @@ def _placed(images: Tensor, shape: float) -> Tensor:
 
 
 def _mark(pictures: Tensor, masks: Tensor, rng: np.random.Generator) -> None:
-    """A station's mark in the upper right corner of every picture; half of them read as text."""
+    """Draw a station's logo into the upper right corner of every picture; half count as text."""
     high, wide = int(rng.integers(1, 4)), int(rng.integers(3, 9))
     top, right = int(rng.integers(0, 3)), int(rng.integers(0, 3))
     last = pictures.shape[3] - right

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def draw_outlines(config: SynthesizeConfig) -> list[Outline]:
-    """What happens in every episode, without rendering any; more of them change none of these."""
+    """Return the outline of every episode, without rendering; a larger number changes none."""
     outlines = []
     seed = config.seed * len(SPLITS) + SPLITS[config.split]
     spread = (config.duration, config.duration + config.duration_spread)
@@ -47,7 +47,7 @@ def render(outline: Outline, path: Path, config: SynthesizeConfig) -> None:
 
 
 def describe_outline(outline: Outline, media: Path, config: SynthesizeConfig) -> dict[str, Any]:
-    """The truth about an episode, for JSON."""
+    """Return the contents of an episode's truth file, without its settings."""
     return {
         "name": outline.name,
         "file": media.relative_to(config.output).as_posix(),
@@ -73,5 +73,5 @@ def _material(config: SynthesizeConfig) -> Material:
 def _found(
     folder: Path | None, split: Split, given: tuple[tuple[str, Path | None], ...]
 ) -> Material:
-    """What a worker finds once."""
+    """Return the material of a split; each worker searches for it once."""
     return find_material(folder, split, dict(given))

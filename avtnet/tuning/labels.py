@@ -138,9 +138,7 @@ def _written(name: str, path: Path, info: MediaInfo, where: Given) -> tuple[Time
         return None, ""
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
-        raise TableError(
-            f"{path}: {names} lie next to it: name the one with labels by --format"
-        )
+        raise TableError(f"{path}: {names} lie next to it: name the one with labels by --format")
     rate = info.video.frame_rate if info.video is not None else None
     file = files[0]
     read = catalog.read(file, where.form or None, duration=info.duration, frame_rate=rate)

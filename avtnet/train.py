@@ -116,12 +116,17 @@ def _devices(config: TrainConfig, console: Console) -> Devices:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``python -m avtnet.train``; with ``--init``, ``python -m avtnet.tune``."""
+    """``python -m avtnet.train``; with ``--init`` it tunes, with ``--composed`` it composes."""
     words = sys.argv[1:] if argv is None else list(argv)
-    if any(word.partition("=")[0] == "--init" for word in words):
+    named = {word.partition("=")[0] for word in words}
+    if "--init" in named:
         from avtnet import tune
 
         return tune.main(words)
+    if "--composed" in named:
+        from avtnet import composed_train
+
+        return composed_train.main(words)
     config = parse_with_network(TrainConfig, words, TABLE, prog=PROG)
 
     def command() -> None:

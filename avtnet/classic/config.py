@@ -33,8 +33,10 @@ SIZES = {
     "full": Widths("resnet18", (512,), (32, 64, 96, 128), (64, 128, 256, 512), 1024, 2),
     "small": Widths("depthwise", (48, 96, 192), (16, 32, 48, 64), (32, 64, 96, 128), 128, 2),
     "nano": Widths("depthwise", (16, 32, 64), (4, 8, 16, 32), (16, 32, 48, 64), 128, 1),
-    "seeing": Widths("dense", (24, 48, 96), (8, 16, 32), (48, 64, 96), 128, 2),
+    "small_dense": Widths("dense", (24, 48, 96), (8, 16, 32), (48, 64, 96), 128, 2),
 }
+OLD_SIZES = {"seeing": "small_dense"}
+"""Names of sizes before 2026-11-30, still read → those of now."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,10 @@ class ModelConfig:
     plugin; --model NAME is short for it."""
     inputs: Inputs = "audio+video+text"
     """What the network sees; fewer inputs make the single-modality ablations."""
-    size: Literal["full", "small", "nano", "seeing"] = "full"
-    """Preset of the widths: full (83 M parameters), small and nano (for two CPU cores); seeing is
-    small with AVTNetDense's encoders under its GRUs, which --pretrained shipped fills."""
+    size: str = "full"
+    """Preset of the widths: full (83 M parameters), small and nano (for two CPU cores), or
+    small_dense: small with AVTNetDense's encoders under its GRUs, which --pretrained shipped
+    fills."""
     hidden: int | None = None
     """Width of each GRU direction, where it is not the size's."""
     layers: int | None = None
@@ -62,6 +65,10 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         TABLE.find(self.kind)
+        if self.size in OLD_SIZES:  # of a checkpoint or a YAML file written before
+            object.__setattr__(self, "size", OLD_SIZES[self.size])
+        if self.size not in SIZES:
+            raise ValueError(f"size is one of {', '.join(SIZES)}, got {self.size}")
         # Upper bounds: a checkpoint's config comes from outside and decides about memory.
         _check("hidden", self.hidden, 1, 8192)
         _check("layers", self.layers, 1, 16)
@@ -89,7 +96,8 @@ class TrainConfig:
     continues exactly (--resume).
 
     With --init shipped the words are those of avtnet tune: AVTNetDense, as it is shipped, is tuned
-    on your own labelled episodes (avtnet train --init shipped SEASON -o runs/mine).
+    on your own labelled episodes (avtnet train --init shipped SEASON -o runs/mine). With --composed
+    LIBRARY windows are composed of rendered pieces (avtnet train --composed LIBRARY --help).
     """
 
     data_root: Path = Path("data")
@@ -147,8 +155,8 @@ class TrainConfig:
     --weights, usually."""
     pretrained: str = "imagenet"
     """First weights of the encoders: for a ResNet-18 imagenet (torchvision's cache or download) or
-    a file of torchvision's; for size seeing shipped (AVTNetDense's); or none. Or a checkpoint of a
-    network that differs in its head (kind) alone: all but the head starts as it is there."""
+    a file of torchvision's; for size small_dense shipped (AVTNetDense's); or none. Or a checkpoint
+    of a network that differs in its head (kind) alone: all but the head starts as it is there."""
     test: bool = False
     """Train nothing: evaluate --weights on the validation windows."""
     testB: bool = False

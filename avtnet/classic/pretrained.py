@@ -75,7 +75,7 @@ def load_pretrained(network: AVTNet | AVTNet_YOLT, source: str) -> str:
 def _load_dense(network: AVTNet | AVTNet_YOLT) -> str:
     if network.config.widths.frame_encoder != "dense":
         raise ConfigError(
-            "--pretrained shipped fills the encoders that --model.size seeing has; "
+            "--pretrained shipped fills the encoders that --model.size small_dense has; "
             f"{network.config.size} has others"
         )
     shipped = dense_checkpoint.shipped().network

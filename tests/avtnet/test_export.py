@@ -106,7 +106,7 @@ def test_the_command_writes_the_shipped_weights(tmp_path, capsys):
         ("avtnet", "audio+video+text", "nano", False, SETTINGS),
         ("avtnet2", "audio+video+text", "nano", True, FeatureSettings()),
         ("avtnet_yolt", "audio+video+text", "nano", False, FeatureSettings()),
-        ("avtnet_yolt", "audio+video+text", "seeing", False, compose.SETTINGS),
+        ("avtnet_yolt", "audio+video+text", "small_dense", False, compose.SETTINGS),
         ("avtnet", "audio", "nano", False, SETTINGS),
         ("avtnet_yolt", "video", "nano", True, SETTINGS),
     ],

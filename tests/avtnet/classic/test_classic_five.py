@@ -35,7 +35,7 @@ def test_each_is_the_network_that_the_recipe_names():
     for path in paths:
         info = checkpoints.read_info(path)
         assert info.model.kind == TRAININGS[path.parent.name].model.kind
-        assert info.model.size == "seeing"
+        assert info.model.size == "small_dense"
         assert info.reverse_ends
 
 

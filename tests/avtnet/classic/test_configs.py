@@ -92,10 +92,10 @@ def test_the_three_trainings_of_the_five_checkpoints(size):
 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_the_trainings_on_what_avtnetdense_sees_differ_in_the_head_alone(kind):
-    config = load(TrainConfig, FOLDER / f"{kind}_seeing.yaml")
-    assert config.save_prefix == Path("runs", f"{kind}_seeing")
-    assert config.model == ModelConfig(kind=kind, size="seeing")
-    other = load(TrainConfig, FOLDER / "avtnet_seeing.yaml")
+    config = load(TrainConfig, FOLDER / f"{kind}_small_dense.yaml")
+    assert config.save_prefix == Path("runs", f"{kind}_small_dense")
+    assert config.model == ModelConfig(kind=kind, size="small_dense")
+    other = load(TrainConfig, FOLDER / "avtnet_small_dense.yaml")
     assert replace(config, save_prefix=other.save_prefix, model=other.model) == other
     assert other.pretrained == "shipped"
     network = build(config.model)

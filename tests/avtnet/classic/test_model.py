@@ -23,7 +23,7 @@ def features(windows=2, frames=5, columns=48, size=(16, 24)):
     )
 
 
-@pytest.mark.parametrize("size", ["small", "nano", "seeing"])
+@pytest.mark.parametrize("size", ["small", "nano", "small_dense"])
 @pytest.mark.parametrize("inputs", INPUTS)
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_network_answers_with_positions(kind, inputs, size):
@@ -80,7 +80,9 @@ def test_inputs_that_are_not_asked_for_change_nothing():
         assert not torch.equal(*positions)
 
 
-@pytest.mark.parametrize(("size", "millions"), [("small", 1.68), ("nano", 0.57), ("seeing", 1.44)])
+@pytest.mark.parametrize(
+    ("size", "millions"), [("small", 1.68), ("nano", 0.57), ("small_dense", 1.44)]
+)
 def test_the_small_sizes_have_this_many_parameters(size, millions):
     with torch.device("meta"):
         model = build(ModelConfig(size=size))

@@ -110,9 +110,9 @@ class TestImageNetWeights:
         assert "no ResNet-18" in load_pretrained(build(NANO), "imagenet")
 
 
-def test_the_encoders_of_size_seeing_start_as_those_of_the_shipped_avtnetdense():
+def test_the_encoders_of_size_small_dense_start_as_those_of_the_shipped_avtnetdense():
     torch.manual_seed(0)
-    ours = build(ModelConfig(size="seeing", hidden=8))
+    ours = build(ModelConfig(size="small_dense", hidden=8))
     said = load_pretrained(ours, "shipped")
     assert "AVTNetDense" in said
     theirs = dense_checkpoint.shipped().network
@@ -129,9 +129,9 @@ def test_the_encoders_of_size_seeing_start_as_those_of_the_shipped_avtnetdense()
         assert torch.allclose(heard, theirs.sound(steady[:, :, : 200 * 40]), atol=1e-5)
     for inputs in ("audio", "video"):
         assert "AVTNetDense" in load_pretrained(
-            build(ModelConfig(size="seeing", inputs=inputs, hidden=8)), "shipped"
+            build(ModelConfig(size="small_dense", inputs=inputs, hidden=8)), "shipped"
         )
-    with pytest.raises(ConfigError, match=r"--model\.size seeing"):
+    with pytest.raises(ConfigError, match=r"--model\.size small_dense"):
         load_pretrained(build(NANO), "shipped")
 
 
@@ -161,6 +161,6 @@ def test_all_but_the_head_starts_as_in_a_relatives_checkpoint(tmp_path):
 def test_the_heads_of_the_benchmark_start_from_the_weights_that_are_kept():
     kept = Path(__file__).parents[3] / "benchmarks" / "classic" / "avtnet_yolt" / "best.safetensors"
     assert checkpoints.load(kept).info.reverse_ends
-    for name in ("avtnet_seeing", "avtnet2_seeing"):
+    for name in ("avtnet_small_dense", "avtnet2_small_dense"):
         config = load(TrainConfig, kept.parents[3] / "configs" / f"{name}.yaml")
         assert "all but the head" in load_pretrained(build(config.model), str(kept))

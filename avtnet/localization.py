@@ -6,6 +6,7 @@ This module is not called ``locate``, so that ``from avtnet import locate`` is a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,10 @@ def locate(
     device: str = LocateConfig.device,
     **options: Any,
 ) -> Any:
-    """The openings and endings of an episode, or of all episodes of a folder.
+    """Find the openings and endings of an episode, or of all episodes of a folder.
+
+    The work is done by processes, one a core; ``workers=0`` does it in this one, and
+    ``engine="ray"`` on a cluster.
 
     Args:
         path: a media file, or a folder. The episodes of a folder are compared with each other,
@@ -53,8 +57,7 @@ def locate(
         weights=tuple(map(Path, several)),
         min_confidence=min_confidence,
         device=device,
-        # A process would need ``if __name__ == "__main__"`` in the caller's script.
-        **{"workers": 0, **options},
+        **options,
     )
     found = locate_all(config)
     if Path(path).is_dir():
@@ -66,12 +69,12 @@ def locate(
 
 
 def locate_all(config: LocateConfig) -> list[Timeline]:
-    """The timeline of every episode in files and folders; a bad one has an ``error``.
+    """Return the timeline of every episode in files and folders; a bad one has an ``error``.
 
     Raises:
         ClippingError: where an input does not exist, or the weights cannot be used.
     """
-    from avtnet.search.episodes import search
+    from avtnet.search.walk import search
 
     return [located.timeline for located in search(config)]
 
@@ -87,8 +90,8 @@ def _command(config: LocateConfig) -> int:
     from rich.console import Console
 
     from avtnet.search import outputs
-    from avtnet.search.episodes import search
     from avtnet.search.networks import check_weights
+    from avtnet.search.walk import walk_seasons
 
     notes = Console(stderr=True, soft_wrap=True, markup=False)
     outputs.check_outputs(config)
@@ -97,14 +100,17 @@ def _command(config: LocateConfig) -> int:
         config = replace(config, inputs=(str(demo_season(notes)),))
     report = outputs.ResultWriter(config, notes)
     try:
-        search(config, report.take)
+        walk = walk_seasons(config, episode=report.episode, unreadable=report.fail)
+        with closing(walk) as seasons:
+            for season in seasons:
+                report.season(season)
     finally:  # after Ctrl-C too: what was found is not lost
         report.finish()
     return 1 if report.failed else 0
 
 
 def demo_season(notes: Console) -> Path:
-    """A small season, made with real codecs."""
+    """Make a small season with real codecs; return its folder."""
     from avtnet.synthesize import make_season
 
     folder = Path("avtnet-demo")

@@ -23,13 +23,17 @@ MEDIA_SUFFIXES = frozenset(
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path next to ``path`` that replaces it if the block ends without an error.
 
     The suffix is kept, because writers may choose a format by it. On any error, Ctrl-C included,
     the temporary file is removed and an existing ``path`` stays as it was; after a kill -9 a file
     whose name starts with ``.tmp-`` is left. For a URL (:mod:`clipping.storage`) the temporary
     file is on this machine.
+
+    Args:
+        durable: wait until the disk has the bytes, so that ``path`` is whole after a power cut
+            too. Without it the file may then be empty: for what is checked and can be made again.
 
     Raises:
         ClippingError: if the folder cannot be made or written, or the disk is full.
@@ -47,10 +51,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        # The data must be on the disk before the name is: after a power cut the file would
-        # otherwise have its name and no content.
-        with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
+        if durable:
+            # The data must be on the disk before the name is: after a power cut the file would
+            # otherwise have its name and no content.
+            with open(temporary, "rb") as stream:
+                os.fsync(stream.fileno())
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
@@ -60,9 +65,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file (UTF-8, line ends kept) whole, or leave it as it was."""
-    with atomic_path(path) as temporary:
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write a text file (UTF-8, line ends kept) whole, or leave it as it was.
+
+    ``durable`` is explained at :func:`atomic_path`.
+    """
+    with atomic_path(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 

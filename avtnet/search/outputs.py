@@ -1,8 +1,8 @@
-"""What ``locate`` prints and writes of the episodes that it searched."""
+"""Print and write what ``locate`` found, season by season."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,12 @@ from clipping.formats import catalog
 from clipping.formats.tables import write_timelines
 from clipping.kept.cache import Cache
 from clipping.kept.edits import note_written, written_json
-from clipping.segments import Segment, clock
+from clipping.segments import Segment, Timeline, clock
 
 if TYPE_CHECKING:
     from avtnet.search.episodes import Located
     from avtnet.search.request import LocateConfig
+    from avtnet.search.walk import SeasonFound
 
 _ALWAYS = ("opening", "ending")
 _ALL = "all"
@@ -42,54 +43,72 @@ def check_outputs(config: LocateConfig) -> None:
 
 
 class ResultWriter:
-    """Takes episodes as they are done, and writes what was asked for of each and of all."""
+    """Takes seasons as they are done: prints and writes what was asked for of each and of all."""
 
     def __init__(self, config: LocateConfig, notes: Console) -> None:
         self._config, self._notes = config, notes
-        self._done: list[Located] = []
+        self._timelines: dict[str, Timeline] = {}
+        self._unprinted: list[Located] = []
+        self._asked = 0
+        """Episodes that a network has looked at."""
         self.failed: list[str] = []
 
-    def take(self, located: Located) -> None:
-        """One more episode."""
-        self._done.append(located)
+    def episode(self, located: Located) -> None:
+        """Write the files of an episode."""
+        self._timelines[located.name] = located.timeline
+        self._unprinted.append(located)
+        self._asked += bool(located.seen)
         if located.timeline.error is not None:
-            self.failed.append(located.timeline.error)
+            self.fail(located.timeline.error)
             return
         for made in (self._illustrate(located), self._write_for_players(located)):
             try:
                 for path in made:
                     self._notes.print(f"written: {path}")
             except ClippingError as error:
-                self.failed.append(str(error))
+                self.fail(str(error))
 
-    def finish(self) -> None:
-        """The table, the files of all episodes, the reasons, what failed."""
-        if self._done:
-            self._tell_of_weights()
-            Console().print(table(self._done))
-            for located in self._done:
-                if self._is_explained(located):
-                    Console().print(explanation(located))
-            timelines = [located.timeline for located in self._done]
-            for path in (self._config.json, self._config.csv):
-                if path is not None:
-                    write_timelines(path, timelines)
-                    self._notes.print(f"written: {path}")
-            self._draw_seasons()
-        for error in self.failed:
+    def season(self, season: SeasonFound) -> None:
+        """Print the rows and reasons of a season whose episodes were taken, and draw it."""
+        self._print()
+        self._draw(season)
+
+    def _print(self) -> None:
+        episodes, self._unprinted = self._unprinted, []
+        Console().print(table(episodes))
+        for located in episodes:
+            if self._is_explained(located):
+                Console().print(explanation(located))
+
+    def fail(self, error: str) -> None:
+        """Tell of a failure, once."""
+        if error not in self.failed:
+            self.failed.append(error)
             self._notes.print(f"failed: {error}", style="red")
 
+    def finish(self) -> None:
+        """Write the files of all episodes, in the order of their names."""
+        if not self._timelines:
+            return
+        if self._unprinted:  # of a season that was interrupted
+            self._print()
+        self._tell_of_weights()
+        timelines = [self._timelines[name] for name in sorted(self._timelines)]
+        for path in (self._config.json, self._config.csv):
+            if path is not None:
+                write_timelines(path, timelines)
+                self._notes.print(f"written: {path}")
+
     def _tell_of_weights(self) -> None:
-        """Who was asked, where nobody chose it."""
+        """Say which network was asked, where nobody chose it."""
         from avtnet.dense.onnx_network import shipped
 
-        asked = [located for located in self._done if located.seen]
-        if asked and not self._config.weights and self._config.network != "never":
+        if self._asked and not self._config.weights and self._config.network != "never":
             origin = shipped().info.trained_on
             self._notes.print(
-                f"{len(asked)} of {len(self._done)} episodes were looked at by a network, and no "
-                f"--weights were named: the shipped AVTNetDense, trained on {origin}; on real "
-                "episodes expect some wrong answers of it (docs/model-card.md)",
+                f"{self._asked} of {len(self._timelines)} episodes were looked at by a network, "
+                f"and no --weights were named: the shipped AVTNetDense, trained on {origin}; "
+                "on real episodes expect some wrong answers of it (docs/model-card.md)",
                 style="yellow",
             )
 
@@ -99,25 +118,20 @@ class ResultWriter:
         paths = {Path(word).absolute() for word in wanted}
         return _ALL in wanted or bool(names & set(wanted)) or located.facts.path.absolute() in paths
 
-    def _draw_seasons(self) -> None:
-        if self._config.plot is None:
+    def _draw(self, season: SeasonFound) -> None:
+        if self._config.plot is None or len(season.episodes) < 2:
             return
         from avtnet.search.season_plot import draw_season
 
-        numbers = sorted({located.season for located in self._done})
-        for number in numbers:
-            members = [located for located in self._done if located.season == number]
-            if len(members) > 1:
-                path = self._config.plot / (
-                    "season.png" if len(numbers) == 1 else f"season-{number + 1}.png"
-                )
-                try:
-                    self._notes.print(f"written: {draw_season(path, members)}")
-                except ClippingError as error:
-                    self.failed.append(str(error))
+        name = "season.png" if season.seasons == 1 else f"season-{season.number + 1}.png"
+        try:
+            path = draw_season(self._config.plot / name, season.episodes)
+            self._notes.print(f"written: {path}")
+        except ClippingError as error:
+            self.fail(str(error))
 
     def _illustrate(self, located: Located) -> Iterator[Path]:
-        """Draw an episode and cut its clips, where that is wanted."""
+        """Draw an episode and cut its clips, where that is wanted; yield the files."""
         found = located.timeline
         if self._config.plot is not None and located.seen:
             from avtnet.search.plot import draw_episode
@@ -134,7 +148,7 @@ class ResultWriter:
                 yield clip.path
 
     def _write_for_players(self, located: Located) -> Iterator[Path]:
-        """The files of ``--write``; none for an episode in which nothing was found."""
+        """Write the files of ``--write``; none for an episode in which nothing was found."""
         config, found = self._config, located.timeline
         if config.write and found.segments:
             called = located.name if config.write_to is not None else ""
@@ -149,8 +163,8 @@ class ResultWriter:
                 note_written(path, Cache(config.cache), found, config.padding, file)
 
 
-def table(episodes: list[Located]) -> Table:
-    """A row an episode: what was found, and how sure it is."""
+def table(episodes: Sequence[Located]) -> Table:
+    """Return a table with a row for each episode: what was found, and how sure it is."""
     others = sorted(
         {
             segment.label
@@ -187,7 +201,7 @@ def _spans(located: Located, label: str) -> str:
 
 
 def explanation(located: Located) -> str:
-    """All reasons of an episode's segments, and what was not believed."""
+    """Return all reasons of an episode's segments, and what was not believed, as rich text."""
     found, facts = located.timeline, located.facts
     lines = [f"[bold]{escape(located.name)}[/]  {clock(found.duration, 1)}"]
     if found.error is not None:

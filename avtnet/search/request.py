@@ -61,7 +61,11 @@ class LocateConfig:
     min_confidence: float = 0.5
     """Say nothing below this confidence (0..1)."""
     workers: int | None = None
-    """Processes that read the media; absent, one a core; 0 works in this one."""
+    """Processes at once; absent, one a core; 0 works in this one."""
+    engine: Literal["local", "ray"] = "local"
+    """Where the work is done: in processes of this machine, or on a Ray cluster."""
+    address: str | None = None
+    """The Ray cluster, as HOST:PORT or auto; none starts one on this machine for now."""
     look: Literal["windows", "whole"] = "windows"
     """What the networks are shown of an episode: its first and last 200 s, or all of it, where a
     song may begin later; that takes longer, as the file is longer than 400 s."""
@@ -74,6 +78,15 @@ class LocateConfig:
         if not math.isfinite(self.padding):
             raise ConfigError(f"padding is a number of seconds, got {self.padding}")
         catalog.check_names(self.write)
+        if self.address is not None and self.engine != "ray":
+            raise ConfigError("--address goes with --engine ray")
+        if self.engine == "ray" and self.workers == 0:
+            raise ConfigError("--engine ray needs at least one worker, and --workers is 0")
+        if self.address is not None and self.network != "never" and self.features is None:
+            raise ConfigError(
+                "networks are shown features, which on a cluster need a folder that all its "
+                "machines see: give --features FOLDER, or --network never"
+            )
         # write_timelines tells the form by the suffix.
         if self.csv is not None and self.csv.suffix.lower() != ".csv":
             raise ConfigError(f"--csv ends in .csv, got {self.csv}")

@@ -1,4 +1,4 @@
-"""What was worked out of files once, and is taken from the cache the next time."""
+"""Values that are worked out of files once, and taken from the cache the next time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from clipping.repeats.identities import Match, Stretch
 def cached(
     cache: Cache, paths: Sequence[Path], name: str, key: object, make: Callable[[], Any]
 ) -> Any:
-    """A small JSON value about one file or several: the kept one, or a new one, which is kept.
+    """Return a small JSON value about files: the kept one, or a new one, which is then kept.
 
     Args:
-        paths: the files that it depends on; any change of one makes it anew.
-        name: what it is about.
-        key: what else it depends on, as JSON values.
+        paths: the files that it depends on; any change of one makes it again.
+        name: its subject (``"changes"``).
+        key: everything else that it depends on, as JSON values.
 
     Raises:
         ClippingError: where a file can no longer be read.
@@ -34,7 +34,7 @@ def cached(
 
 
 def match_rows(matches: Sequence[Match]) -> list[list[Any]]:
-    """Matches of two files as JSON values."""
+    """Return matches of two files as JSON values."""
     return [
         [each.a.start, each.a.end, each.b.start, each.b.end, each.score, each.exact, each.by]
         for each in matches
@@ -42,7 +42,7 @@ def match_rows(matches: Sequence[Match]) -> list[list[Any]]:
 
 
 def matches_of(a: int, b: int, rows: Any) -> list[Match]:
-    """The matches of two files, by the files' numbers, from :func:`match_rows`.
+    """Return the matches of two files, by the files' numbers, from :func:`match_rows`.
 
     Raises:
         ClippingError: where the rows are none of ours.

@@ -88,12 +88,17 @@ def _region(start: float, end: float) -> SharedSettings:
     return SharedSettings(shortest=SHORTEST, by="picture", region_start=first, region_end=last)
 
 
+def whole_file(duration: float) -> SharedSettings:
+    """Return the settings of the prints of all pictures of a file of so many seconds."""
+    return _region(0, duration + 1)
+
+
 def _everything(repetition: Repetition) -> Iterator[_Job]:
     """Yield all pairs of files, each with all of its seconds."""
     for a, b in pairs_of(sorted(repetition.durations)):
         yield (
-            (a, _region(0, repetition.durations[a] + 1)),
-            (b, _region(0, repetition.durations[b] + 1)),
+            (a, whole_file(repetition.durations[a])),
+            (b, whole_file(repetition.durations[b])),
         )
 
 
@@ -121,7 +126,7 @@ def _where(repetition: Repetition, number: int, role: Role) -> SharedSettings:
     """The region of an episode in which a role is looked for."""
     duration = repetition.durations[number]
     if number in repetition.silent:
-        return _region(0, duration + 1)
+        return whole_file(duration)
     if role == "opening":
         return _region(0, min(_HEAD[0] * duration, _HEAD[1]) + 1)
     return _region(duration - min(_TAIL[0] * duration, _TAIL[1]), duration + 1)

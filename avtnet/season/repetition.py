@@ -17,8 +17,6 @@ from typing import Any
 from avtnet.season.cached import cached, match_rows, matches_of
 from clipping.errors import ClippingError
 from clipping.kept.cache import Cache
-from clipping.many.processes import Local
-from clipping.many.run_many import run_many
 from clipping.repeats.file_fingerprint import FileFingerprint, SharedSettings
 from clipping.repeats.fingerprint import Fingerprint
 from clipping.repeats.identities import Match, MatchGroups, Occurrence, Stretch, group_matches
@@ -40,17 +38,17 @@ Progress = Callable[[str, int, int], None]
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Tells nobody."""
+    """Tell nobody."""
 
 
 @dataclass
 class Repetition:
-    """What a season's files share; files are numbers in the order of the episodes."""
+    """The stretches that a season's files share; files are numbers in the order of the episodes."""
 
     paths: tuple[Path, ...]
     durations: dict[int, float] = field(default_factory=dict)
     """Seconds of the files that could be read."""
-    fingerprints: dict[int, FileFingerprint] = field(default_factory=dict)
+    fingerprints: Mapping[int, FileFingerprint] = field(default_factory=dict)
     matches: list[Match] = field(default_factory=list)
     gathered: MatchGroups = field(default_factory=lambda: MatchGroups((), ()))
     silent: dict[int, str] = field(default_factory=dict)
@@ -59,7 +57,7 @@ class Repetition:
     _sorted: int = 0
 
     def matches_of(self, file: int) -> list[Match]:
-        """Those with a place in one file; all of them are too many to look through for each."""
+        """Return the matches of one file; all of them are too many to look through for each."""
         if self._sorted != len(self.matches):
             self._of_file, self._sorted = {}, len(self.matches)
             for match in self.matches:
@@ -74,7 +72,8 @@ def listen(
     cache: Cache,
     settings: SharedSettings = SOUND,
     *,
-    workers: int | None = None,
+    silent: Mapping[int, str] | None = None,
+    prints: Cache | None = None,
     progress: Progress = quiet,
 ) -> Repetition:
     """Compare the sounds of a season's files, as far as the cache does not know the answer.
@@ -82,21 +81,18 @@ def listen(
     Args:
         paths: the episodes, in their order.
         durations: seconds of those that can be read, by number.
-        workers: processes that listen; None takes one a core, 0 works in this one.
+        silent: files whose sound is not to be asked for, and why.
+        prints: the cache in which their fingerprints are, if they were made in this run.
     """
-    repetition = Repetition(tuple(paths), dict(durations))
-    tasks = [_Task(number, paths[number], cache, settings) for number in durations]
-    for done, (number, problem) in enumerate(_each(_listened, tasks, workers), 1):
-        if problem is not None:
-            repetition.silent[number] = problem
-        progress("listening", done, len(tasks))
-    known = Cache(cache.given)  # what was made a moment ago is fresh enough
-    for number in durations:
+    fingerprints: dict[int, FileFingerprint] = {}
+    repetition = Repetition(tuple(paths), dict(durations), fingerprints, silent=dict(silent or {}))
+    for done, number in enumerate(durations, 1):
         if number not in repetition.silent:
             try:
-                repetition.fingerprints[number] = known.fingerprint(paths[number], settings)
+                fingerprints[number] = (prints or cache).fingerprint(paths[number], settings)
             except ClippingError as error:
                 repetition.silent[number] = str(error)
+        progress("listening", done, len(durations))
     numbers = sorted(repetition.fingerprints)
     pairs = list(pairs_of(numbers))
     for done, (a, b) in enumerate(pairs, 1):
@@ -110,35 +106,8 @@ def listen(
     return repetition
 
 
-@dataclass(frozen=True)
-class _Task:
-    number: int
-    path: Path
-    cache: Cache
-    settings: SharedSettings
-
-
-def _listened(task: _Task) -> tuple[int, str | None]:
-    """Put the prints of one file into the cache; the reason where that is not possible."""
-    try:
-        task.cache.fingerprint(task.path, task.settings)
-    except ClippingError as error:
-        return task.number, str(error)
-    return task.number, None
-
-
-def _each(
-    function: Callable[[_Task], tuple[int, str | None]],
-    tasks: Sequence[_Task],
-    workers: int | None,
-) -> Iterator[tuple[int, str | None]]:
-    for outcome in run_many(function, tasks, engine=Local(0 if len(tasks) < 2 else workers)):
-        task = outcome.item
-        yield outcome.result or (task.number, f"{task.path}: {outcome.error}")
-
-
 def pairs_of(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The pairs to compare: all of a few files; of many, those at distances 1, 2, 3, 5, 8, 13 …"""
+    """Yield the pairs to compare: all of a few files; of many those 1, 2, 3, 5, 8, 13 … apart."""
     if len(numbers) <= ALL_PAIRS:
         yield from itertools.combinations(numbers, 2)
         return
@@ -168,7 +137,7 @@ def _matches(
 
 
 def as_matches(a: int, b: int, found: Iterable[Shared]) -> list[Match]:
-    """What two files share, by their numbers."""
+    """Return what two files share as matches, by the files' numbers."""
     return [
         Match(
             Stretch(a, each.a.segment.start, each.a.segment.end),
@@ -199,7 +168,7 @@ def _complete(
 def _sought(
     example: Occurrence, number: int, repetition: Repetition, cache: Cache, settings: SharedSettings
 ) -> list[Match]:
-    """What a file holds of an example from another, as far as the cache does not know it."""
+    """Compare a file with an example from another, as far as the cache does not know it."""
     home = example.place.file
 
     def compared() -> list[list[Any]]:
@@ -218,7 +187,7 @@ def _sought(
 def example_of(
     fingerprint: FileFingerprint, occurrence: Occurrence, margin: float = _MARGIN
 ) -> FileFingerprint:
-    """The prints of a file as if it had nothing but one occurrence."""
+    """Return the prints of a file as if it had nothing but one occurrence."""
 
     def part(index: Index | None) -> Index | None:
         if index is None:

@@ -1,16 +1,21 @@
-"""One season, from its files to what every source says of each episode.
+"""Take one season from its files to the candidates of each episode.
 
-What episodes repeat is the strongest source. Chapters, a person's corrections and known themes are
-the others here; the networks are asked by :mod:`avtnet.localization`, where they are needed.
+The strongest source is repetition between the episodes. The others here are chapters, a person's
+corrections, and known themes; :mod:`avtnet.search.episodes` asks the networks where they are
+needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from avtnet.evidence import Candidate
+from avtnet.season import kept_season
+from avtnet.season.kept_season import Findings
 from avtnet.season.known_spans import apply_known_spans
 from avtnet.season.pictures import compare_pictures
 from avtnet.season.repetition import SOUND, Progress, Repetition, listen, quiet
@@ -23,6 +28,7 @@ from clipping.kept.cache import Cache
 from clipping.kept.edits import written_json
 from clipping.kept.theme_file import Theme
 from clipping.media.probe import MediaInfo, probe
+from clipping.repeats.file_fingerprint import FileFingerprint, SharedSettings
 from clipping.segments import Role
 
 _SIGMA = {"exact": 0.03, "picture": 0.08, "coarse": 0.3}
@@ -31,13 +37,14 @@ _NAMED = 6
 """Sibling episodes that the evidence names."""
 _CHAPTER_SIGMA, _CHAPTER_TRUST = 0.6, 0.85
 _CHAPTER_SECONDS = (5.0, 300.0)
-"""What a chapter that is an opening or an ending lasts."""
+"""Shortest and longest chapter that is believed to be an opening or an ending."""
+_CAREFUL = "the pictures of its season were left alone: workers died over them"
 _CHAPTER_ROLES: tuple[Role, ...] = ("opening", "ending", "recap", "preview", "mixed")
 
 
 @dataclass(frozen=True)
 class EpisodeFacts:
-    """What is known of one episode before the sources are fused."""
+    """The facts of one episode before the sources are fused."""
 
     name: str
     path: Path
@@ -45,7 +52,7 @@ class EpisodeFacts:
     error: str | None = None
     candidates: tuple[Candidate, ...] = ()
     claims: tuple[Claim, ...] = ()
-    """What repetition says, with the identities' numbers."""
+    """The claims of repetition, with the identities' numbers."""
     compared: int = 0
     """Other episodes that its sound or picture was compared with."""
     notes: tuple[str, ...] = ()
@@ -61,9 +68,14 @@ class SeasonOptions:
     """Language or number of the sound stream; None: the default one."""
     pictures: str = "auto"
     """``auto``: only where the sounds tell nothing; ``never``; ``always``."""
-    workers: int | None = None
     written_to: Path | None = None
-    """Folder to which the JSON of the episodes was written; None: beside the media."""
+    """Folder to which the JSON of the episodes was written; None: next to the media."""
+    careful: bool = False
+    """Decode no picture: workers died over this season. The files' notes say so."""
+
+
+class PrintsNeeded(Exception):
+    """A season cannot be told from what is kept of it alone."""
 
 
 def season_candidates(
@@ -72,17 +84,100 @@ def season_candidates(
     options: SeasonOptions | None = None,
     *,
     themes: Sequence[Theme] = (),
+    silent: Mapping[int, str] | None = None,
+    prints: Cache | None = None,
     progress: Progress = quiet,
 ) -> list[EpisodeFacts]:
-    """What the episodes of a season say of each other, and what else is known of them.
+    """Return the facts of each episode of a season, in order.
 
     Args:
         files: paths by name, in the order of the episodes.
         themes: of the library; looked for in every file.
+        silent: numbers of files whose sound is not to be asked for, and why.
+        prints: the cache in which the files' fingerprints are, if they were made in this run.
         progress: told of (what is being done, steps done, of so many).
     """
     options = options or SeasonOptions()
     paths = list(files.values())
+    settings = replace(SOUND, audio=options.audio)
+    findings = None if silent or options.careful else _recalled(paths, cache, options, themes)
+    if findings is None:
+        findings, repetition = _find(
+            paths, cache, options, silent=silent, prints=prints, themes=themes, progress=progress
+        )
+        if not silent and not options.careful:  # workers that died may not do so the next time
+            kept_season.keep(paths, findings, cache, _key(options, themes))
+    else:
+        loaded = _Prints(paths, findings, prints or cache, settings)
+        repetition = Repetition(tuple(paths), dict(findings.durations), loaded)
+    return _facts(files, findings, repetition, cache, options, themes)
+
+
+def recall_season(
+    files: Mapping[str, Path], cache: Cache, options: SeasonOptions, *, themes: Sequence[Theme] = ()
+) -> list[EpisodeFacts] | None:
+    """Return the facts of a season in which nothing has changed, without decoding anything.
+
+    Returns:
+        None where something has, or where sounds are to be compared with corrections or themes.
+    """
+    paths = list(files.values())
+    findings = None if themes else _recalled(paths, cache, options, themes)
+    if findings is None:
+        return None
+    repetition = Repetition(tuple(paths), dict(findings.durations), _NoPrints())
+    try:
+        return _facts(files, findings, repetition, cache, options, themes)
+    except PrintsNeeded:
+        return None
+
+
+def _key(options: SeasonOptions, themes: Sequence[Theme]) -> list[object]:
+    # A file that is alone is listened to for the sake of themes only.
+    return [options.audio, options.pictures, bool(themes)]
+
+
+def _recalled(
+    paths: Sequence[Path], cache: Cache, options: SeasonOptions, themes: Sequence[Theme]
+) -> Findings | None:
+    """Return what is kept of a season, with the reasons of files that still cannot be used."""
+    findings = kept_season.recall(paths, cache, _key(options, themes))
+    if findings is None:
+        return None
+    errors, silent = {}, {}
+    for number in findings.errors:
+        reason = _refusal(lambda path: probe(path), paths[number])
+        if reason is None:
+            return None
+        errors[number] = reason
+    settings = replace(SOUND, audio=options.audio)
+    for number in findings.silent:
+        reason = _refusal(lambda path: cache.fingerprint(path, settings), paths[number])
+        if reason is None:
+            return None
+        silent[number] = reason
+    return replace(findings, errors=errors, silent=silent)
+
+
+def _refusal(read: Callable[[Path], object], path: Path) -> str | None:
+    try:
+        read(path)
+    except ClippingError as error:
+        return str(error)
+    return None
+
+
+def _find(
+    paths: Sequence[Path],
+    cache: Cache,
+    options: SeasonOptions,
+    *,
+    silent: Mapping[int, str] | None,
+    prints: Cache | None,
+    themes: Sequence[Theme],
+    progress: Progress,
+) -> tuple[Findings, Repetition]:
+    """Listen to, and look at, the files of a season."""
     infos: dict[int, MediaInfo] = {}
     errors: dict[int, str] = {}
     for number, path in enumerate(paths):
@@ -92,50 +187,118 @@ def season_candidates(
             errors[number] = str(error)
     durations = {number: info.duration for number, info in infos.items() if info.duration > 0}
     settings = replace(SOUND, audio=options.audio)
-    repetition, claims = Repetition(tuple(paths), durations), []
+    repetition, claims = Repetition(tuple(paths), durations), list[Claim]()
     if len(durations) > 1 or (durations and themes):
         repetition = listen(
-            paths, durations, cache, settings, workers=options.workers, progress=progress
+            paths, durations, cache, settings, silent=silent, prints=prints, progress=progress
         )
     if len(durations) > 1:
         claims = assign_roles(repetition.gathered, durations)
+    if len(durations) > 1 and not options.careful:
         if options.pictures != "never":
             claims = compare_pictures(
                 repetition, claims, cache, always=options.pictures == "always", progress=progress
             )
         claims = snap_ends(split_off_speech(claims, repetition, cache), repetition, cache)
+    return (
+        Findings(
+            durations,
+            {number: tuple(from_chapters(info)) for number, info in infos.items()},
+            {number: info.duration for number, info in infos.items()},
+            tuple(claims),
+            repetition.silent,
+            errors,
+        ),
+        repetition,
+    )
+
+
+def _facts(
+    files: Mapping[str, Path],
+    findings: Findings,
+    repetition: Repetition,
+    cache: Cache,
+    options: SeasonOptions,
+    themes: Sequence[Theme],
+) -> list[EpisodeFacts]:
+    """Add what people and the theme library say to the findings."""
+    paths, names = list(files.values()), list(files)
+    settings = replace(SOUND, audio=options.audio)
     written = [written_json(path, name, options.written_to) for name, path in files.items()]
     hints = apply_known_spans(paths, repetition, cache, themes, settings, written=written)
-    facts, names = [], list(files)
+    facts = []
     for number, (name, path) in enumerate(files.items()):
-        if number in errors:
-            facts.append(EpisodeFacts(name, path, error=errors[number]))
+        if number in findings.errors:
+            facts.append(EpisodeFacts(name, path, error=findings.errors[number]))
             continue
-        info = infos[number]
-        own = tuple(claim for claim in claims if claim.place.file == number)
+        own = tuple(claim for claim in findings.claims if claim.place.file == number)
         candidates = [
             *hints.candidates.get(number, ()),
             *(from_claim(claim, names) for claim in own),
-            *from_chapters(info),
+            *findings.chapters[number],
         ]
         facts.append(
             EpisodeFacts(
                 name,
                 path,
-                info.duration,
+                findings.lengths[number],
                 hints.problems.get(number),
                 tuple(candidates),
                 own,
-                max(0, len(durations) - 1) if number in durations else 0,
-                (repetition.silent[number],) if number in repetition.silent else (),
+                max(0, len(findings.durations) - 1) if number in findings.durations else 0,
+                (*_each(findings.silent, number), *((_CAREFUL,) if options.careful else ())),
                 hints.denied.get(number, frozenset()),
             )
         )
     return facts
 
 
+def _each(reasons: Mapping[int, str], number: int) -> tuple[str, ...]:
+    return (reasons[number],) if number in reasons else ()
+
+
+class _Prints(Mapping[int, FileFingerprint]):
+    """The fingerprints of a season that was recalled; loaded when one of them is asked for."""
+
+    def __init__(
+        self, paths: Sequence[Path], findings: Findings, cache: Cache, settings: SharedSettings
+    ) -> None:
+        self._paths, self._cache, self._settings = paths, cache, settings
+        self._numbers = [number for number in findings.durations if number not in findings.silent]
+
+    @cached_property
+    def _loaded(self) -> dict[int, FileFingerprint]:
+        loaded = {}
+        for number in self._numbers:
+            with suppress(ClippingError):  # a file that went while we looked at it
+                loaded[number] = self._cache.fingerprint(self._paths[number], self._settings)
+        return loaded
+
+    def __getitem__(self, number: int) -> FileFingerprint:
+        return self._loaded[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+
+class _NoPrints(Mapping[int, FileFingerprint]):
+    """Fingerprints that are not to be loaded."""
+
+    def __getitem__(self, number: int) -> FileFingerprint:
+        raise PrintsNeeded
+
+    def __iter__(self) -> Iterator[int]:
+        raise PrintsNeeded
+
+    def __len__(self) -> int:
+        raise PrintsNeeded
+
+
 def from_claim(claim: Claim, names: Sequence[str] = ()) -> Candidate:
-    """What repetition says.
+    """Return a claim of repetition as a candidate.
 
     Args:
         names: of the episodes, by their numbers; the reasons then tell in which it is too.
@@ -160,7 +323,7 @@ def from_claim(claim: Claim, names: Sequence[str] = ()) -> Candidate:
 
 
 def from_chapters(info: MediaInfo) -> list[Candidate]:
-    """What the chapters' titles say."""
+    """Return the candidates that the chapters' titles name."""
     found = []
     for chapter in info.chapters:
         role = role_of(chapter.label)

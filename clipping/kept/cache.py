@@ -19,6 +19,7 @@ from clipping.files import MEDIA_SUFFIXES, require_writable, write_text
 from clipping.identity import identify
 from clipping.json_values import listed, number
 from clipping.kept.cache_files import (
+    MOST_BYTES,
     FileIdentity,
     data_of_user,
     entry_text,
@@ -190,6 +191,32 @@ class Cache:
 
         self._keep(path, write)
 
+    def season(self, first: Path, key: object) -> Any:
+        """Return what :func:`keep_season` was given; None where there is nothing.
+
+        It is found by the name of the first file, so that nothing is read of the others where
+        there is nothing: the value itself has to say of which files it is.
+        """
+        for folder in self._looked_at(first):
+            origin = {"file": self.called(first, folder), "settings": key}
+            try:
+                return read_entry(folder / "seasons" / name_of([], origin, "seasons"), origin)
+            except (ClippingError, ValueError, RecursionError):
+                continue
+        return None
+
+    def keep_season(self, first: Path, key: object, value: object) -> None:
+        """Keep a JSON value about several files in place of an older one with this first file."""
+
+        def write(folder: Path) -> None:
+            origin = {"file": self.called(first, folder), "settings": key}
+            file = folder / "seasons" / name_of([], origin, "seasons")
+            text = entry_text(origin, value, indent=None)
+            if len(text) <= MOST_BYTES:  # more would not be read
+                write_text(file, text, durable=False)
+
+        self._keep(first, write)
+
     def prune(self, paths: Iterable[Path]) -> int:
         """Remove what belongs to files that are no longer there; how many files that were.
 
@@ -241,7 +268,7 @@ class Cache:
         value: object,
     ) -> None:
         text, name = entry_text(origin, value), name_of(identities, origin, kind)
-        self._keep(path, lambda folder: write_text(folder / kind / name, text))
+        self._keep(path, lambda folder: write_text(folder / kind / name, text, durable=False))
 
     def _keep(self, path: Path, write: Callable[[Path], None]) -> None:
         """Write in the first folder that takes it."""

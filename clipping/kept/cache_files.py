@@ -20,7 +20,13 @@ from clipping.text_files import read_text
 FORMAT, VERSION = "avtnet cache", 1
 MOST_BYTES = 4 << 20
 """A JSON file above this size is none of ours."""
-SUFFIXES = {"prints": ".prints", "pairs": ".json", "facts": ".json", "named": ".json"}
+SUFFIXES = {
+    "prints": ".prints",
+    "pairs": ".json",
+    "facts": ".json",
+    "named": ".json",
+    "seasons": ".json",
+}
 _OF_CONTENT = ("prints", "pairs", "facts")
 _NAME = re.compile(r"((?:[0-9a-f]{32}-){1,2})[0-9a-f]{16}\.(?:prints|json)")
 _LEFTOVER_SECONDS = 3600.0
@@ -60,8 +66,8 @@ def data_of_user() -> Path:
     return platformdirs.user_data_path("avtnet", appauthor=False)
 
 
-def entry_text(origin: Mapping[str, Any], value: object) -> str:
-    """A JSON file of ours."""
+def entry_text(origin: Mapping[str, Any], value: object, indent: int | None = 1) -> str:
+    """Return the text of a JSON file of ours; on one line where ``indent`` is None."""
     whole = {
         "format": FORMAT,
         "version": VERSION,
@@ -69,7 +75,7 @@ def entry_text(origin: Mapping[str, Any], value: object) -> str:
         "value": value,
         "digest": _digest([origin, value], 16),
     }
-    return json.dumps(whole, sort_keys=True, indent=1, allow_nan=False) + "\n"
+    return json.dumps(whole, sort_keys=True, indent=indent, allow_nan=False) + "\n"
 
 
 def plain(value: object) -> str:
@@ -103,23 +109,17 @@ def read_entry(file: Path, origin: Mapping[str, Any]) -> Any:
 
 
 def prune_folder(folder: Path, known: set[str]) -> int:
-    """Remove the files of whom none is among the known keys; how many those were.
+    """Remove the entries about files that are none of the known keys; return how many.
 
     Raises:
         ClippingError: where one cannot be removed.
     """
     removed = 0
-    for kind in _OF_CONTENT:
+    for kind in (*_OF_CONTENT, "seasons"):
         inside = (folder / kind).iterdir() if (folder / kind).is_dir() else ()
         for file in inside:
-            named = _NAME.fullmatch(file.name)
             try:
-                if named is not None:
-                    stale = not set(named[1].strip("-").split("-")) <= known
-                else:
-                    age = time.time() - file.lstat().st_mtime
-                    stale = file.name.startswith(".tmp-") and age > _LEFTOVER_SECONDS
-                if stale:
+                if _is_stale(file, known):
                     file.unlink()
                     removed += 1
             except FileNotFoundError:  # another process was quicker
@@ -127,3 +127,21 @@ def prune_folder(folder: Path, known: set[str]) -> int:
             except OSError as error:
                 raise ClippingError(f"{file}: cannot be removed: {error.strerror}") from error
     return removed
+
+
+def _is_stale(file: Path, known: set[str]) -> bool:
+    if file.name.startswith(".tmp-"):
+        return time.time() - file.lstat().st_mtime > _LEFTOVER_SECONDS
+    if file.parent.name == "seasons" and file.suffix == ".json":
+        return not _keys_of_season(file) <= known
+    named = _NAME.fullmatch(file.name)
+    return named is not None and not set(named[1].strip("-").split("-")) <= known
+
+
+def _keys_of_season(file: Path) -> set[str]:
+    """Return the keys of the files of a season; one that is nobody's for a damaged entry."""
+    try:
+        value = some_fields(parse_json(file, read_text(file, MOST_BYTES)), ("value",))["value"]
+        return {str(key) for key in value["keys"] if key is not None}
+    except (ClippingError, ValueError, TypeError, KeyError):
+        return {"damaged"}

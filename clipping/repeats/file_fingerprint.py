@@ -198,6 +198,8 @@ def _sound_end(sound: Fingerprint, start: float) -> float:
 def save_fingerprint(fingerprint: FileFingerprint, file: Path, origin: str = "") -> None:
     """Write the fingerprints of a media file to one safetensors file, atomically.
 
+    After a power cut it may be damaged, which :func:`load_fingerprint` sees.
+
     Args:
         origin: a text that is stored too and checked when the file is loaded, such as the media
             file's identity. The media file's path is not stored.
@@ -218,7 +220,7 @@ def save_fingerprint(fingerprint: FileFingerprint, file: Path, origin: str = "")
         data = to_bytes(FORM, about, tensors)
     except FeatureError as error:
         raise FeatureError(f"{fingerprint.path}: {error}") from error
-    with atomic_path(file) as temporary:
+    with atomic_path(file, durable=False) as temporary:
         temporary.write_bytes(data)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from clipping.errors import ClippingError, StorageError
 from clipping.identity import identify
@@ -187,18 +187,19 @@ def saved(task: Task) -> Result | None:
     return Result(tuple(outcomes)) if len(outcomes) == len(task.sides) else None
 
 
-def outcomes_of(outcome: ManyOutcome[Task, Result]) -> list[Outcome]:
+def outcomes_of(outcome: ManyOutcome[Any, Any]) -> list[Outcome]:
     """Return what became of the windows of a task.
 
     Raises:
         ClippingError: where the output folder is at fault.
     """
-    if outcome.result is None:
-        task = replace(outcome.item, attempts=outcome.attempts)
+    result: Result | None = outcome.result
+    if result is None:
+        task: Task = replace(outcome.item, attempts=outcome.attempts)
         return [task.failed(side, outcome.error or "") for side in task.sides]
-    if outcome.result.fault is not None:
-        raise ClippingError(f"{outcome.result.fault} (stopped there; what was finished is kept)")
-    return list(outcome.result.outcomes)
+    if result.fault is not None:
+        raise ClippingError(f"{result.fault} (stopped there; what was finished is kept)")
+    return list(result.outcomes)
 
 
 class OutputFault(ClippingError):

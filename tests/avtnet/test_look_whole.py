@@ -11,8 +11,8 @@ from avtnet.dense import inference
 from avtnet.dense.episode import find_segments_in_episode
 from avtnet.dense.info import SHIPPED
 from avtnet.predict import PredictConfig, predict
-from avtnet.search.episodes import search
 from avtnet.search.request import LocateConfig
+from avtnet.search.walk import search
 from avtnet.synthesis.encode import encode
 from avtnet.synthesis.film import PLAIN, Film
 from avtnet.synthesis.material import find_material

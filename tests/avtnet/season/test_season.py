@@ -16,8 +16,8 @@ from making.season_series import Series
 
 from avtnet.correct import main as correct
 from avtnet.localization import main
-from avtnet.search.episodes import search
 from avtnet.search.request import LocateConfig
+from avtnet.search.walk import search
 from avtnet.themes import main as themes
 from clipping.chapters.embed import embed as embed_chapters
 from clipping.formats.chapters import Chapter

@@ -1,0 +1,444 @@
+"""Walk through all seasons that a user names, with workers, and yield each when it is done."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from avtnet.search.episodes import Located, Made, conclude, wants_networks
+from avtnet.search.inputs import Sorted, sort_inputs
+from avtnet.search.networks import Networks, load_networks
+from avtnet.search.request import LocateConfig
+from avtnet.search.work import (
+    FileItem,
+    Item,
+    KnownSeason,
+    SeasonItem,
+    SeasonReport,
+    Worker,
+)
+from avtnet.season.known_spans import library
+from avtnet.season.names import seasons
+from avtnet.season.stages import EpisodeFacts, SeasonOptions, recall_season
+from clipping.errors import ClippingError
+from clipping.files import find_media
+from clipping.kept.cache import Cache
+from clipping.kept.theme_file import Theme
+from clipping.many.cluster import Ray
+from clipping.many.outcomes import Engine, Outcome, SetAside
+from clipping.many.processes import Local
+from clipping.many.run_many import run_many
+from clipping.windows import WindowId
+from preprocess.batch.command import Planner, PreprocessConfig
+from preprocess.batch.quarantine import quarantine_of
+from preprocess.batch.report import Outcome as WindowOutcome
+from preprocess.batch.tasks import Task as FeatureTask
+from preprocess.batch.tasks import load_engines, outcomes_of, saved, split_tail
+from preprocess.features import SIDES
+
+TRIES = 3
+"""Attempts at a file, or a season, over which workers die."""
+_ASIDE = "set aside"
+"""The name under which the cache keeps that workers died over a file."""
+
+
+@dataclass(frozen=True)
+class SeasonFound:
+    """One season that is done."""
+
+    number: int
+    """Counted from 0 in the order of folders and names."""
+    seasons: int
+    """The number of all seasons that are searched."""
+    episodes: tuple[Located, ...]
+    """In the order of their names."""
+
+
+def search(config: LocateConfig) -> list[Located]:
+    """Return every episode with its timeline and all that supports it, in the order of names.
+
+    Raises:
+        ClippingError: where an input does not exist, or the weights cannot be used.
+    """
+    with closing(walk_seasons(config)) as found:
+        episodes = [located for season in found for located in season.episodes]
+    return sorted(episodes, key=lambda located: located.name)
+
+
+def walk_seasons(
+    config: LocateConfig,
+    *,
+    episode: Callable[[Located], None] = lambda located: None,
+    unreadable: Callable[[str], None] = lambda reason: None,
+) -> Generator[SeasonFound]:
+    """Yield every season as soon as it is done, whichever that is.
+
+    A season in which nothing has changed is told from the cache, by this process. Of another one
+    each file is an item for a worker, then the season is one, then the features of each episode
+    about which networks are asked.
+
+    Args:
+        episode: called with each episode of a season, one after the other, before the season.
+        unreadable: called with the reason why a file cannot be read, as soon as it is known.
+
+    Raises:
+        ClippingError: where an input does not exist, or the weights or the engine cannot be used.
+    """
+    networks = load_networks(config)
+    with ExitStack() as stack:
+        walk = _Walk(config, networks, stack, episode, unreadable)
+        yield from walk.media()
+        yield from walk.loose_features()
+
+
+@dataclass
+class _Open:
+    """A season that is being worked on."""
+
+    files: Mapping[str, Path]
+    left: int = 0
+    """Files, or then windows, that are not settled."""
+    silent: dict[int, str] = field(default_factory=dict)
+    facts: Sequence[EpisodeFacts] | None = None
+    windows: list[WindowOutcome] = field(default_factory=list)
+
+
+class _Walk:
+    def __init__(
+        self,
+        config: LocateConfig,
+        networks: Networks,
+        stack: ExitStack,
+        episode: Callable[[Located], None],
+        unreadable: Callable[[str], None],
+    ) -> None:
+        self._config, self._networks, self._stack = config, networks, stack
+        self._episode, self._unreadable = episode, unreadable
+        self._options = SeasonOptions(config.audio, config.pictures, config.write_to)
+        self._inputs: Sorted = sort_inputs(config.inputs)
+        self._seasons = seasons(find_media(self._inputs.media)) if self._inputs.media else []
+        self._cache = Cache(config.cache, fresh=config.rescan)
+        self._themes = self._read_themes() if self._seasons else ()
+        self._open: dict[int, _Open] = {}
+        self._concluded: set[str] = set()
+        self._engine: Engine = Local(config.workers)
+        if config.engine == "ray":
+            self._engine = Ray(config.address, config.workers)
+        self._features: _Features | None = None
+        self._notes: set[str] = set()
+
+    def media(self) -> Iterator[SeasonFound]:
+        """Yield the seasons of media files."""
+        if not self._seasons:
+            return
+        config = self._config
+        worker = Worker(config.cache, config.rescan, self._options, self._themes)
+        outcomes = run_many(
+            worker,
+            self._items(),
+            engine=self._engine,
+            tries=TRIES,
+            limit_s=self._limit_s,
+            parts=_parts,
+            known=_known,
+            then=self._then,
+            quarantine=_Aside(self._cache, config),
+        )
+        with _Bars(self._seasons) as bars, closing(outcomes):
+            for outcome in outcomes:
+                bars.count(outcome.item)
+                number = _season_of(outcome.item, self._features)
+                if number in self._open and self._is_done(self._open[number]):
+                    found = self._concluded_season(number, self._open.pop(number))
+                    bars.season(found)
+                    yield found
+
+    def loose_features(self) -> Iterator[SeasonFound]:
+        """Yield as one season what was named as files of features alone."""
+        named = {window.name for window in self._inputs.windows} | set(self._inputs.episodes)
+        names = sorted(named - self._concluded)
+        if names:
+            facts = [EpisodeFacts(name, Path(name)) for name in names]
+            located = self._concluded_each(facts, {}, 0)
+            yield SeasonFound(0, max(1, len(self._seasons)), located)
+
+    def _read_themes(self) -> tuple[Theme, ...]:
+        themes, problems = library(self._config.themes)
+        self._note(*problems)
+        return tuple(themes)
+
+    def _items(self) -> Iterator[Item]:
+        """Yield the seasons that are known, and the files of the others, season by season."""
+        for number, files in enumerate(self._seasons):
+            facts = recall_season(files, self._cache, self._options, themes=self._themes)
+            self._open[number] = season = _Open(files)
+            if facts is not None:
+                yield KnownSeason(number, facts)
+            elif len(files) == 1 and not self._themes:  # it is compared with nothing
+                yield SeasonItem(number, files)
+            else:
+                season.left = len(files)
+                for place, path in enumerate(files.values()):
+                    yield FileItem(number, place, path)
+
+    def _limit_s(self, item: Item) -> float | None:
+        limit_s = PreprocessConfig.file_limit
+        assert limit_s is not None
+        return limit_s * len(item.files) if isinstance(item, SeasonItem) else limit_s
+
+    def _then(self, outcome: Outcome[Any, Any]) -> list[Item]:
+        """Take an outcome in; return what can be worked on now."""
+        item: Item = outcome.item
+        if isinstance(item, FileItem):
+            return self._listened(item, outcome)
+        if isinstance(item, FeatureTask):
+            number = self._features_made().season[item.name]
+            windows = outcomes_of(outcome)
+            self._open[number].windows += windows
+            self._open[number].left -= len(windows)
+            return []
+        assert isinstance(item, SeasonItem | KnownSeason)
+        if outcome.result is None:
+            assert isinstance(item, SeasonItem)
+            reason = f"its season was not compared: {outcome.error}"
+            facts: Sequence[EpisodeFacts] = [
+                EpisodeFacts(name, path, error=f"{path}: {reason}")
+                for name, path in item.files.items()
+            ]
+        else:
+            facts = outcome.result.facts
+            self._note(*outcome.result.notes)
+        return self._compared(item.season, facts)
+
+    def _listened(self, item: FileItem, outcome: Outcome[Any, Any]) -> list[Item]:
+        season = self._open[item.season]
+        season.left -= 1
+        if outcome.result is None:
+            season.silent[item.number] = f"{item.path}: {outcome.error}"
+        else:
+            self._note(*outcome.result.notes)
+            if outcome.result.error is not None:
+                self._unreadable(outcome.result.error)
+        if season.left:
+            return []
+        return [SeasonItem(item.season, season.files, dict(season.silent))]
+
+    def _compared(self, number: int, facts: Sequence[EpisodeFacts]) -> list[Item]:
+        """Plan the features of the episodes about which networks are asked."""
+        season = self._open[number]
+        season.facts = facts
+        asked = {fact.name: fact.path for fact in facts if wants_networks(fact, self._config)}
+        if not asked:
+            return []
+        features = self._features_made()
+        tasks, season.windows = features.plan(number, asked)
+        season.left = sum(len(task.sides) for task in tasks)
+        # Where nothing else is left to do, both windows of a file are made at once.
+        last = len(self._seasons) == 1
+        return list(split_tail(tasks, self._engine.slots()) if last else tasks)
+
+    def _features_made(self) -> _Features:
+        if self._features is None:
+            self._features = _Features(self._config, self._networks, self._inputs, self._stack)
+        return self._features
+
+    def _is_done(self, season: _Open) -> bool:
+        return season.facts is not None and not season.left
+
+    def _concluded_season(self, number: int, season: _Open) -> SeasonFound:
+        assert season.facts is not None
+        windows: dict[str, list[WindowOutcome]] = {}
+        for outcome in season.windows:
+            windows.setdefault(outcome.name, []).append(outcome)
+        located = self._concluded_each(season.facts, windows, number)
+        self._concluded |= set(season.files)
+        if self._features is not None:
+            self._features.drop(season.windows)
+        return SeasonFound(number, len(self._seasons), located)
+
+    def _concluded_each(
+        self,
+        facts: Sequence[EpisodeFacts],
+        windows: Mapping[str, Sequence[WindowOutcome]],
+        number: int,
+    ) -> tuple[Located, ...]:
+        """Conclude episodes in the order of their names."""
+        found = []
+        for fact in sorted(facts, key=lambda each: each.name):
+            made = self._made(fact.name, windows.get(fact.name, ()))
+            located = conclude(fact, made, self._networks, self._config, number)
+            self._episode(located)
+            found.append(located)
+        return tuple(found)
+
+    def _made(self, name: str, outcomes: Sequence[WindowOutcome]) -> Made:
+        """Return the features of an episode: those that were named, and those that were made."""
+        windows: dict[str, Path] = {}
+        episode, failure = self._inputs.episodes.get(name), None
+        try:
+            for side in SIDES:
+                if (named := self._inputs.windows.get(WindowId(name, side))) is not None:
+                    windows[side] = named
+        except ValueError as error:  # a file name that no table can hold
+            if any(outcome.side in SIDES for outcome in outcomes):
+                return Made((), episode, f"{outcomes[0].file}: {error}; rename the file")
+        for outcome in outcomes:
+            if outcome.output is None:
+                failure = outcome.error or "no features were made"
+            elif outcome.side == "whole":
+                episode = Path(outcome.output)
+            else:
+                windows[outcome.side] = Path(outcome.output)
+        in_order = tuple(windows[side] for side in SIDES if side in windows)
+        return Made(in_order, episode, failure)
+
+    def _note(self, *notes: str) -> None:
+        """Print what a user should know, each once."""
+        for note in notes:
+            if note not in self._notes:
+                self._notes.add(note)
+                Console(stderr=True, soft_wrap=True).print(note, style="yellow", markup=False)
+
+
+class _Features:
+    """The files of features that networks are shown."""
+
+    def __init__(
+        self, config: LocateConfig, networks: Networks, inputs: Sorted, stack: ExitStack
+    ) -> None:
+        settings = networks.settings
+        if config.audio is not None:
+            decimal = config.audio.isascii() and config.audio.isdecimal()
+            settings = replace(settings, audio=int(config.audio) if decimal else config.audio)
+        self._kept = config.features is not None
+        folder = config.features or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="avtnet-"))
+        )
+        self._config = PreprocessConfig(
+            inputs=tuple(inputs.media),
+            output=folder,
+            sides="whole" if config.look == "whole" else "both",
+            engine=config.engine,
+            features=settings,
+        )
+        self._planner = Planner(self._config)
+        self.season: dict[str, int] = {}
+        """The number of the season of an episode whose features are being made."""
+
+    def plan(
+        self, number: int, episodes: Mapping[str, Path]
+    ) -> tuple[list[FeatureTask], list[WindowOutcome]]:
+        """Return what is to be made for the episodes of a season, and what is settled.
+
+        Raises:
+            ClippingError: where the text engine is not installed.
+        """
+        tasks, settled = self._planner.plan(episodes)
+        if tasks and self._config.engine == "local":
+            load_engines(self._config.making)
+        self.season |= dict.fromkeys(episodes, number)
+        return tasks, settled
+
+    def drop(self, outcomes: Sequence[WindowOutcome]) -> None:
+        """Forget the features of a season that is done; delete them unless they are kept."""
+        for outcome in outcomes:
+            self.season.pop(outcome.name, None)
+            if outcome.output is not None and not self._kept:
+                with suppress(OSError):
+                    Path(outcome.output).unlink()
+
+
+class _Aside(SetAside[Item]):
+    """What is remembered of files over which workers died: in the cache, or next to features."""
+
+    def __init__(self, cache: Cache, config: LocateConfig) -> None:
+        self._cache, self._again = cache, config.rescan
+        self._windows = None if config.features is None else quarantine_of(config.features)
+
+    def reasons(self, item: Item) -> tuple[str, ...]:
+        """Return why a file was set aside; the plan of features has asked for windows already."""
+        if not isinstance(item, FileItem) or self._again:
+            return ()
+        with suppress(ClippingError, KeyError, TypeError):
+            told = self._cache.named_fact(item.path, _ASIDE)
+            if told is not None and told["key"] == self._cache.identity(item.path).key:
+                return tuple(map(str, told["reasons"]))
+        return ()
+
+    def add(self, item: Item, reasons: Sequence[str]) -> None:
+        """Remember a file, or a window of it."""
+        with suppress(ClippingError):
+            if isinstance(item, FileItem):
+                key = self._cache.identity(item.path).key
+                value = {"key": key, "reasons": list(reasons)}
+                self._cache.keep_named_fact(item.path, _ASIDE, value)
+            elif isinstance(item, FeatureTask) and self._windows is not None:
+                self._windows.add(item, reasons)
+
+
+def _parts(item: Item, reasons: tuple[str, ...]) -> Sequence[Item]:
+    """Return what is tried in place of an item that was lost."""
+    if isinstance(item, FeatureTask):
+        return item.again(reasons)
+    if isinstance(item, SeasonItem) and len(reasons) == TRIES - 1:
+        return [replace(item, careful=True)]
+    return [item]
+
+
+def _known(item: Item) -> Any:
+    """Return the result of an item that needs no work."""
+    if isinstance(item, KnownSeason):
+        return SeasonReport(item.facts)
+    return saved(item) if isinstance(item, FeatureTask) else None
+
+
+def _season_of(item: Item, features: _Features | None) -> int | None:
+    if isinstance(item, FeatureTask):
+        assert features is not None
+        return features.season.get(item.name)
+    return item.season
+
+
+class _Bars:
+    """Lines on stderr: the files that were listened to, and the seasons that are done."""
+
+    def __init__(self, all_seasons: Sequence[Mapping[str, Path]]) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._progress = Progress(
+            *columns,
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            refresh_per_second=4,
+        )
+        total = sum(map(len, all_seasons))
+        self._listening = self._progress.add_task("listening", total=total)
+        self._episodes = self._progress.add_task("episodes", total=total)
+        self._windows = self._progress.add_task("features", total=None, visible=False)
+
+    def __enter__(self) -> _Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def count(self, item: Item) -> None:
+        """An item is settled."""
+        if isinstance(item, FileItem):
+            self._progress.advance(self._listening)
+        elif isinstance(item, KnownSeason):
+            self._progress.advance(self._listening, len(item.facts))
+        elif isinstance(item, FeatureTask):
+            self._progress.update(self._windows, advance=len(item.sides), visible=True)
+
+    def season(self, found: SeasonFound) -> None:
+        """A season is done."""
+        self._progress.advance(self._episodes, len(found.episodes))

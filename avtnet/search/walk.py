@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from avtnet.search.asked_features import AskedFeatures
+from avtnet.search.bars import Bars
 from avtnet.search.episodes import Located, Made, conclude, wants_networks
 from avtnet.search.inputs import Sorted, sort_inputs
 from avtnet.search.networks import Networks, load_networks
 from avtnet.search.request import LocateConfig
+from avtnet.search.set_aside import FilesSetAside
 from avtnet.search.work import (
     FileItem,
     Item,
@@ -27,26 +28,22 @@ from avtnet.search.work import (
 from avtnet.season.known_spans import library
 from avtnet.season.names import seasons
 from avtnet.season.stages import EpisodeFacts, SeasonOptions, recall_season
-from clipping.errors import ClippingError
 from clipping.files import find_media
 from clipping.kept.cache import Cache
 from clipping.kept.theme_file import Theme
 from clipping.many.cluster import Ray
-from clipping.many.outcomes import Engine, Outcome, SetAside
+from clipping.many.outcomes import Engine, Outcome
 from clipping.many.processes import Local
 from clipping.many.run_many import run_many
 from clipping.windows import WindowId
-from preprocess.batch.command import Planner, PreprocessConfig
-from preprocess.batch.quarantine import quarantine_of
+from preprocess.batch.command import PreprocessConfig
 from preprocess.batch.report import Outcome as WindowOutcome
 from preprocess.batch.tasks import Task as FeatureTask
-from preprocess.batch.tasks import load_engines, outcomes_of, saved, split_tail
+from preprocess.batch.tasks import outcomes_of, saved, split_tail
 from preprocess.features import SIDES
 
 TRIES = 3
 """Attempts at a file, or a season, over which workers die."""
-_ASIDE = "set aside"
-"""The name under which the cache keeps that workers died over a file."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ class _Walk:
         self._engine: Engine = Local(config.workers)
         if config.engine == "ray":
             self._engine = Ray(config.address, config.workers)
-        self._features: _Features | None = None
+        self._features: AskedFeatures | None = None
         self._notes: set[str] = set()
 
     def media(self) -> Iterator[SeasonFound]:
@@ -149,15 +146,15 @@ class _Walk:
             parts=_parts,
             known=_known,
             then=self._then,
-            quarantine=_Aside(self._cache, config),
+            quarantine=FilesSetAside(self._cache, config),
         )
-        with _Bars(self._seasons) as bars, closing(outcomes):
+        with Bars(self._seasons) as bars, closing(outcomes):
             for outcome in outcomes:
                 bars.count(outcome.item)
                 number = _season_of(outcome.item, self._features)
                 if number in self._open and self._is_done(self._open[number]):
                     found = self._concluded_season(number, self._open.pop(number))
-                    bars.season(found)
+                    bars.season(len(found.episodes))
                     yield found
 
     def loose_features(self) -> Iterator[SeasonFound]:
@@ -244,9 +241,11 @@ class _Walk:
         last = len(self._seasons) == 1
         return list(split_tail(tasks, self._engine.slots()) if last else tasks)
 
-    def _features_made(self) -> _Features:
+    def _features_made(self) -> AskedFeatures:
         if self._features is None:
-            self._features = _Features(self._config, self._networks, self._inputs, self._stack)
+            self._features = AskedFeatures(
+                self._config, self._networks, self._inputs.media, self._stack
+            )
         return self._features
 
     def _is_done(self, season: _Open) -> bool:
@@ -307,82 +306,6 @@ class _Walk:
                 Console(stderr=True, soft_wrap=True).print(note, style="yellow", markup=False)
 
 
-class _Features:
-    """The files of features that networks are shown."""
-
-    def __init__(
-        self, config: LocateConfig, networks: Networks, inputs: Sorted, stack: ExitStack
-    ) -> None:
-        settings = networks.settings
-        if config.audio is not None:
-            decimal = config.audio.isascii() and config.audio.isdecimal()
-            settings = replace(settings, audio=int(config.audio) if decimal else config.audio)
-        self._kept = config.features is not None
-        folder = config.features or Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="avtnet-"))
-        )
-        self._config = PreprocessConfig(
-            inputs=tuple(inputs.media),
-            output=folder,
-            sides="whole" if config.look == "whole" else "both",
-            engine=config.engine,
-            features=settings,
-        )
-        self._planner = Planner(self._config)
-        self.season: dict[str, int] = {}
-        """The number of the season of an episode whose features are being made."""
-
-    def plan(
-        self, number: int, episodes: Mapping[str, Path]
-    ) -> tuple[list[FeatureTask], list[WindowOutcome]]:
-        """Return what is to be made for the episodes of a season, and what is settled.
-
-        Raises:
-            ClippingError: where the text engine is not installed.
-        """
-        tasks, settled = self._planner.plan(episodes)
-        if tasks and self._config.engine == "local":
-            load_engines(self._config.making)
-        self.season |= dict.fromkeys(episodes, number)
-        return tasks, settled
-
-    def drop(self, outcomes: Sequence[WindowOutcome]) -> None:
-        """Forget the features of a season that is done; delete them unless they are kept."""
-        for outcome in outcomes:
-            self.season.pop(outcome.name, None)
-            if outcome.output is not None and not self._kept:
-                with suppress(OSError):
-                    Path(outcome.output).unlink()
-
-
-class _Aside(SetAside[Item]):
-    """What is remembered of files over which workers died: in the cache, or next to features."""
-
-    def __init__(self, cache: Cache, config: LocateConfig) -> None:
-        self._cache, self._again = cache, config.rescan
-        self._windows = None if config.features is None else quarantine_of(config.features)
-
-    def reasons(self, item: Item) -> tuple[str, ...]:
-        """Return why a file was set aside; the plan of features has asked for windows already."""
-        if not isinstance(item, FileItem) or self._again:
-            return ()
-        with suppress(ClippingError, KeyError, TypeError):
-            told = self._cache.named_fact(item.path, _ASIDE)
-            if told is not None and told["key"] == self._cache.identity(item.path).key:
-                return tuple(map(str, told["reasons"]))
-        return ()
-
-    def add(self, item: Item, reasons: Sequence[str]) -> None:
-        """Remember a file, or a window of it."""
-        with suppress(ClippingError):
-            if isinstance(item, FileItem):
-                key = self._cache.identity(item.path).key
-                value = {"key": key, "reasons": list(reasons)}
-                self._cache.keep_named_fact(item.path, _ASIDE, value)
-            elif isinstance(item, FeatureTask) and self._windows is not None:
-                self._windows.add(item, reasons)
-
-
 def _parts(item: Item, reasons: tuple[str, ...]) -> Sequence[Item]:
     """Return what is tried in place of an item that was lost."""
     if isinstance(item, FeatureTask):
@@ -399,46 +322,8 @@ def _known(item: Item) -> Any:
     return saved(item) if isinstance(item, FeatureTask) else None
 
 
-def _season_of(item: Item, features: _Features | None) -> int | None:
+def _season_of(item: Item, features: AskedFeatures | None) -> int | None:
     if isinstance(item, FeatureTask):
         assert features is not None
         return features.season.get(item.name)
     return item.season
-
-
-class _Bars:
-    """Lines on stderr: the files that were listened to, and the seasons that are done."""
-
-    def __init__(self, all_seasons: Sequence[Mapping[str, Path]]) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self._progress = Progress(
-            *columns,
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            refresh_per_second=4,
-        )
-        total = sum(map(len, all_seasons))
-        self._listening = self._progress.add_task("listening", total=total)
-        self._episodes = self._progress.add_task("episodes", total=total)
-        self._windows = self._progress.add_task("features", total=None, visible=False)
-
-    def __enter__(self) -> _Bars:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
-
-    def count(self, item: Item) -> None:
-        """An item is settled."""
-        if isinstance(item, FileItem):
-            self._progress.advance(self._listening)
-        elif isinstance(item, KnownSeason):
-            self._progress.advance(self._listening, len(item.facts))
-        elif isinstance(item, FeatureTask):
-            self._progress.update(self._windows, advance=len(item.sides), visible=True)
-
-    def season(self, found: SeasonFound) -> None:
-        """A season is done."""
-        self._progress.advance(self._episodes, len(found.episodes))

@@ -46,22 +46,22 @@ class Detector:
     def see(
         self, boxes: list[tuple[int, Box]], size: tuple[int, int], seed: int, second: int
     ) -> list[TextBox]:
-        """The boxes of a picture, in shares of it, as the engine would find them."""
+        """Return the boxes that the engine would find in a picture, as shares of its sides."""
         width, height = size
         rng = np.random.default_rng([seed, 17, second])
-        seen: list[TextBox] = []
+        found: list[TextBox] = []
         for order, (caption, (left, top, right, bottom)) in enumerate(boxes):
             lasting = np.random.default_rng([seed, 18, caption + 1, order])
             high, wide = bottom - top, right - left
             chance = np.clip((high / height - LEAST_LINE) / (SURE_LINE - LEAST_LINE), 0, 1)
-            if high > 0.2 * height or wide < 2.2 * high:  # it takes these for drawings
+            if high > 0.2 * height or wide < 2.2 * high:  # the engine takes these as drawings
                 chance *= 0.15
             elif wide < 3.5 * high:
                 chance *= 0.6
             if lasting.random() > chance * self.found or rng.random() > self.steady:
                 continue
             shift = rng.normal(0, self.jitter * high, 4)
-            seen.append(
+            found.append(
                 TextBox(
                     (left + shift[0]) / width,
                     (top + shift[1]) / height,
@@ -73,8 +73,8 @@ class Detector:
             high = rng.uniform(0.02, 0.08)
             wide = high * rng.uniform(2.5, 6) * height / width
             left, top = rng.uniform(0, 1 - wide), rng.uniform(0, 1 - high)
-            seen.append(TextBox(left, top, left + wide, top + high))
-        return seen
+            found.append(TextBox(left, top, left + wide, top + high))
+        return found
 
 
 def window_features(

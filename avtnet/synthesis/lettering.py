@@ -78,7 +78,7 @@ CJK_FONTS = (
 
 
 def latin_fonts() -> list[Path]:
-    """The DejaVu faces that matplotlib brings along: the same on every machine."""
+    """Return the DejaVu fonts that come with matplotlib: the same on every machine."""
     import matplotlib
 
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
@@ -88,7 +88,7 @@ def latin_fonts() -> list[Path]:
 
 @cache
 def find_cjk_font() -> Path | None:
-    """A font of this machine with Japanese letters, or None."""
+    """Return a font of this machine with Japanese letters, or None."""
     folders = [
         Path("/usr/share/fonts"),
         Path("/usr/local/share/fonts"),
@@ -108,7 +108,7 @@ def find_cjk_font() -> Path | None:
 
 @lru_cache(maxsize=64)
 def font(path: Path, pixels: int) -> ImageFont.FreeTypeFont:
-    """A font at a size."""
+    """Load a font in a size in pixels."""
     return ImageFont.truetype(str(path), pixels, layout_engine=ImageFont.Layout.BASIC)
 
 
@@ -120,7 +120,7 @@ def letter(
     align: str = "left",
     spacing: int = 1,
 ) -> Image.Image:
-    """Lines of text on nothing: a transparent picture just large enough."""
+    """Draw lines of text on a transparent picture that is just large enough."""
     stroke = 0 if outline is None else 1
     boxes = [face.getbbox(text or " ", stroke_width=stroke) for text, face in lines]
     widths = [int(box[2] - box[0]) for box in boxes]
@@ -140,7 +140,7 @@ def letter(
 
 
 class Typist:
-    """Writes the texts of a series: its fonts, its language, its staff."""
+    """Draws the texts of a series in its fonts and its language, with its staff."""
 
     def __init__(self, rng: np.random.Generator, height: int) -> None:
         faces = latin_fonts()
@@ -158,13 +158,13 @@ class Typist:
         return " ".join(rng.choice(TITLE_WORDS, rng.integers(2, 4), replace=False))
 
     def name(self, rng: np.random.Generator) -> str:
-        """Somebody of the staff."""
+        """Draw the name of a member of the staff."""
         if self._cjk:
             return f"{rng.choice(FAMILY_NAMES_CJK)} {rng.choice(GIVEN_NAMES_CJK)}"
         return f"{rng.choice(GIVEN_NAMES)} {rng.choice(FAMILY_NAMES)}"
 
     def credit(self, rng: np.random.Generator, names: int) -> list[tuple[str, bool]]:
-        """A role and who filled it: (text, whether it is a name)."""
+        """Draw a role and its people: pairs of text, and True for a name."""
         role = str(rng.choice(list(ROLES)))
         if "Produc" in role and rng.random() < 0.6:
             who = [str(rng.choice(COMPANIES))]
@@ -191,11 +191,11 @@ class Typist:
         return letter([(word, face) for word in words], fill, outline=outline, align="center")
 
     def headline(self, text: str, fill: tuple[int, int, int]) -> Image.Image:
-        """An episode's title, or the announcement of the next."""
+        """An episode's title, or the announcement of the next episode."""
         return letter([(text, font(self._title_face, round(self._height * 0.1)))], fill)
 
     def subtitle(self, rng: np.random.Generator) -> Image.Image:
-        """One or two lines of what somebody says."""
+        """One or two lines of dialogue."""
         face = font(latin_fonts()[0], self._large)
         lines = []
         for _ in range(1 if rng.random() < 0.6 else 2):

@@ -228,10 +228,10 @@ def _stretched(part: Sound, speed: float, samples: int) -> Sound:
     return np.interp(at, np.arange(len(part)), part).astype(np.float32)
 
 
-def _changed(said: Sound, rng: np.random.Generator) -> Sound:
-    """The same words by somebody with another pitch."""
+def _changed(speech: Sound, rng: np.random.Generator) -> Sound:
+    """Return speech with another speed and pitch, as if by another speaker."""
     speed = rng.uniform(0.8, 1.3)
-    return _stretched(said, speed, int(len(said) / speed))
+    return _stretched(speech, speed, int(len(speech) / speed))
 
 
 def _vocals(samples: int, rng: np.random.Generator) -> Sound:

@@ -61,7 +61,8 @@ class Song:
     lead: str
     """``voice``, ``synth`` or ``none``."""
     tilt: tuple[float, float, float]
-    """How fast the harmonics of chords, bass and lead fall: 1 is a sawtooth, 3 nearly a sine."""
+    """Exponents by which the harmonics of chords, bass and lead fall: 1 is a sawtooth's, with 3 the
+    tone is nearly a sine."""
     seed: int
 
 

@@ -182,7 +182,7 @@ def _draw_ending(rng: np.random.Generator, total: float) -> tuple[float, float] 
 
 
 def _cold_open(rng: np.random.Generator, length: float) -> list[tuple[str, float]]:
-    """What stands before the opening: exactly so many seconds."""
+    """Draw the stretches before the opening, exactly ``length`` seconds in all."""
     plan: list[tuple[str, float]] = []
     left = length
     for kind, share, low, high in (

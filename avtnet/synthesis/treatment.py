@@ -134,14 +134,14 @@ def _mark(pictures: Tensor, masks: Tensor, rng: np.random.Generator) -> None:
         rows, columns = (
             ours / theirs for ours, theirs in zip(masks.shape[2:], pictures.shape[2:], strict=True)
         )
-        seen = torch.from_numpy(rng.random((len(masks), 1, 1, 1)) < 0.9).float()
+        detected = torch.from_numpy(rng.random((len(masks), 1, 1, 1)) < 0.9).float()
         area = np.s_[
             :,
             :,
             int(top * rows) : max(1, round((top + high) * rows)),
             int((last - wide) * columns) : round(last * columns),
         ]
-        masks[area] = torch.maximum(masks[area], seen)
+        masks[area] = torch.maximum(masks[area], detected)
 
 
 def _first_band_above(hertz: float) -> int:

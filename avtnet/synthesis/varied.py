@@ -65,13 +65,13 @@ def describe_outline(outline: Outline, media: Path, config: SynthesizeConfig) ->
 
 
 def _material(config: SynthesizeConfig) -> Material:
-    given = tuple((kind, getattr(config, kind)) for kind in SUFFIXES)
-    return _found(config.material, config.split, given)
+    elsewhere = tuple((kind, getattr(config, kind)) for kind in SUFFIXES)
+    return _found(config.material, config.split, elsewhere)
 
 
 @lru_cache(maxsize=1)
 def _found(
-    folder: Path | None, split: Split, given: tuple[tuple[str, Path | None], ...]
+    folder: Path | None, split: Split, elsewhere: tuple[tuple[str, Path | None], ...]
 ) -> Material:
     """Return the material of a split; each worker searches for it once."""
-    return find_material(folder, split, dict(given))
+    return find_material(folder, split, dict(elsewhere))

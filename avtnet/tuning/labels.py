@@ -56,7 +56,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Given:
+class LabelSources:
     """Sources of labels besides corrections."""
 
     table: tuple[Timeline, ...] | None = None
@@ -71,7 +71,7 @@ class Given:
     """Take segments that a program found too."""
 
 
-def given(labels: Path | None, form: str = "", *, found_too: bool = False) -> Given:
+def find_sources(labels: Path | None, form: str = "", *, found_too: bool = False) -> LabelSources:
     """Return the sources of labels that ``--labels`` names: nothing, a table, or a folder.
 
     Raises:
@@ -80,13 +80,13 @@ def given(labels: Path | None, form: str = "", *, found_too: bool = False) -> Gi
     if form:
         catalog.check_names([form])
     if labels is None or labels.is_dir():
-        return Given(folder=labels, form=form, found_too=found_too)
+        return LabelSources(folder=labels, form=form, found_too=found_too)
     if form:
         raise ClippingError(f"{labels}: --format is for a file of labels each, this is a table")
-    return Given(tuple(read_timelines(labels)), str(labels), found_too=found_too)
+    return LabelSources(tuple(read_timelines(labels)), str(labels), found_too=found_too)
 
 
-def labels_of(name: str, path: Path, cache: Cache, where: Given) -> Labels | None:
+def labels_of(name: str, path: Path, cache: Cache, sources: LabelSources) -> Labels | None:
     """Return the labels of a media file; None if there are none.
 
     Args:
@@ -110,11 +110,11 @@ def labels_of(name: str, path: Path, cache: Cache, where: Given) -> Labels | Non
             if one.start is not None and one.end is not None and one.label in (*KINDS, *UNCLEAR)
         ]
         origins.append("corrections")
-    timeline, origin = _written(name, path, info, where)
+    timeline, origin = _written(name, path, info, sources)
     if timeline is not None:
         if timeline.error is not None:
             raise TableError(f"{origin}: says of {path.name}: {timeline.error}")
-        labelled, more = _spans_of(timeline, origin, where)
+        labelled, more = _spans_of(timeline, origin, sources)
         spans += [each for each in more if each.label not in known]
         if labelled - known:
             origins.append(origin)
@@ -124,15 +124,17 @@ def labels_of(name: str, path: Path, cache: Cache, where: Given) -> Labels | Non
     return Labels(_checked(path, info.duration, spans), frozenset(known), " and ".join(origins))
 
 
-def _written(name: str, path: Path, info: MediaInfo, where: Given) -> tuple[Timeline | None, str]:
+def _written(
+    name: str, path: Path, info: MediaInfo, sources: LabelSources
+) -> tuple[Timeline | None, str]:
     """Return the timeline of a media file from the table, or from a file of its own, and a name."""
-    if where.table is not None:
-        return row_of(path, where.table), where.origin
-    stem = path.with_name(path.stem) if where.folder is None else where.folder / name
+    if sources.table is not None:
+        return row_of(path, sources.table), sources.origin
+    stem = path.with_name(path.stem) if sources.folder is None else sources.folder / name
     files = [
         file
         for suffix in suffixes()
-        if (file := stem.with_name(stem.name + suffix)).is_file() and _is_wanted(file, where.form)
+        if (file := stem.with_name(stem.name + suffix)).is_file() and _is_wanted(file, sources.form)
     ]
     if not files:
         return None, ""
@@ -141,7 +143,7 @@ def _written(name: str, path: Path, info: MediaInfo, where: Given) -> tuple[Time
         raise TableError(f"{path}: {names} lie next to it: name the one with labels by --format")
     rate = info.video.frame_rate if info.video is not None else None
     file = files[0]
-    read = catalog.read(file, where.form or None, duration=info.duration, frame_rate=rate)
+    read = catalog.read(file, sources.form or None, duration=info.duration, frame_rate=rate)
     if catalog.told_by(file) in _NAMELESS:
         read = _named(read, file, info.duration)
     return read, str(file)
@@ -186,7 +188,9 @@ def _is_wanted(file: Path, form: str) -> bool:
     )
 
 
-def _spans_of(timeline: Timeline, origin: str, where: Given) -> tuple[set[str], list[Segment]]:
+def _spans_of(
+    timeline: Timeline, origin: str, sources: LabelSources
+) -> tuple[set[str], list[Segment]]:
     """Return the kinds that a timeline labels, and its spans with roles as labels.
 
     Raises:
@@ -204,7 +208,7 @@ def _spans_of(timeline: Timeline, origin: str, where: Given) -> tuple[set[str], 
         for role, each in roles
         if role is not None and role in (*KINDS, *UNCLEAR)
     ]
-    if where.found_too:
+    if sources.found_too:
         return set(KINDS), spans
     found = {role for role, each in roles if each.score is not None}
     if any(each.score is not None for each in timeline.segments):

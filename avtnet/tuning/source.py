@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from avtnet.tuning.episodes import OwnEpisode, read_own
-from avtnet.tuning.labels import Labels, given, labels_of
+from avtnet.tuning.labels import Labels, find_sources, labels_of
 from clipping.errors import ClippingError
 from clipping.files import find_media
 from clipping.kept.cache import Cache
@@ -28,7 +28,7 @@ class OwnSource:
     """Table of all labels, or folder with a file for each episode; None: next to the media."""
     form: str = ""
     found_too: bool = False
-    """See :class:`avtnet.tuning.labels.Given`."""
+    """See :class:`avtnet.tuning.labels.LabelSources`."""
     cache: Path | None = None
     """Folder of the corrections; None: .avtnet next to the media."""
     audio: str | None = None
@@ -72,13 +72,13 @@ def find_labelled(source: OwnSource) -> tuple[dict[str, Labels], list[str]]:
     media = find_media(source.inputs)
     if not media:
         raise ClippingError(f"{', '.join(source.inputs)}: there are no media files in it")
-    where = given(source.labels, source.form, found_too=source.found_too)
+    sources = find_sources(source.labels, source.form, found_too=source.found_too)
     cache = Cache(source.cache)
     labelled: dict[str, Labels] = {}
     problems: list[str] = []
     for name, path in media.items():
         try:
-            labels = labels_of(name, path, cache, where)
+            labels = labels_of(name, path, cache, sources)
         except ClippingError as error:
             problems.append(str(error))
             continue

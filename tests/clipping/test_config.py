@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Optim:
-    """How weights are moved."""
+    """Settings of an optimizer."""
 
     lr: float = 1e-3
     """step size"""
@@ -244,7 +244,7 @@ any_settings = st.builds(
 
 
 class TestDump:
-    """A config stored beside weights rebuilds itself."""
+    """A config that is stored with weights can be read again."""
 
     @settings(max_examples=40, deadline=None)
     @given(any_settings)

@@ -131,7 +131,7 @@ def test_a_bomb_is_refused_before_it_is_opened():
 
 
 def head(unpack, out):
-    """What stands before the zstd frame: the box of what is not black."""
+    """The bytes before the zstd frame: the box of the part that is not black."""
     if unpack is not unpack_frames:
         return b""
     return np.array([0, out.shape[2], 0, out.shape[3]], "<u2").tobytes()

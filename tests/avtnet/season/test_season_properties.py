@@ -1,4 +1,4 @@
-"""What holds of any season, whatever pairs of files share and sources say."""
+"""Properties that hold for any season, whatever pairs of files share and sources say."""
 
 import random
 

@@ -39,7 +39,7 @@ def assert_found(segments, truth):
 
 
 def kept(folder):
-    """What stands in a cache, by name, but for what a kill left behind."""
+    """The contents of a cache by name, without the leftovers of a kill."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {
         str(path.relative_to(folder)): path.read_bytes()

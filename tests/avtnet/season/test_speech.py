@@ -1,4 +1,4 @@
-"""What is a song over story, and what is the story's own music."""
+"""Songs over story are told apart from the story's own music."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Songs whose inside is put together anew: what stays where it was, and what does not."""
+"""Songs whose inside is replaced: the parts that stay in place, and those that do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to composed examples is what is done to pictures and sound of files."""
+"""Composed examples are changed in the same way as pictures and sound of files."""
 
 from __future__ import annotations
 

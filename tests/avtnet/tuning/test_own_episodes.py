@@ -130,7 +130,7 @@ def test_own_windows_stand_among_composed_ones():
 
 
 def test_the_seconds_of_an_episode_are_those_of_its_features():
-    """What training sees at whole seconds is what locate sees."""
+    """Training sees the same features at whole seconds as locate."""
     settings = FeatureSettings(window=20.0)
     rng = np.random.default_rng(0)
     features = Features(

@@ -1,4 +1,4 @@
-"""What a person says of an episode is understood in every form, or refused by name."""
+"""A person's labels of an episode are understood in every format, or refused by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import pytest
 from making.media import make_media
 
-from avtnet.tuning.labels import given, labels_of
+from avtnet.tuning.labels import find_sources, labels_of
 from avtnet.tuning.source import OwnSource, find_labelled
 from clipping.errors import ClippingError, ConfigError, TableError
 from clipping.formats import catalog
@@ -44,7 +44,7 @@ TIMELINE = Timeline("01.m4a", 120.0, SPANS)
 
 
 def read(path, **how):
-    return labels_of(path.stem, path, Cache(), given(**{"labels": None, **how}))
+    return labels_of(path.stem, path, Cache(), find_sources(**{"labels": None, **how}))
 
 
 @pytest.mark.parametrize("form", catalog.FORMATS)
@@ -161,13 +161,13 @@ def test_where_several_files_may_be_meant_one_is_to_be_named(media, tmp_path):
         read(media)
     assert read(media, form="csv").origin.endswith("01.csv")
     with pytest.raises(ConfigError, match="did you mean chapters"):
-        given(None, "chapter")
+        find_sources(None, "chapter")
     table = tmp_path / "labels.csv"
     write_timelines(table, [TIMELINE])
     with pytest.raises(ClippingError, match="this is a table"):
-        given(table, "csv")
+        find_sources(table, "csv")
     with pytest.raises(ClippingError, match=r"gone\.csv"):
-        given(tmp_path / "gone.csv")
+        find_sources(tmp_path / "gone.csv")
 
 
 def test_one_wrong_file_does_not_stop_the_rest(media, tmp_path):

@@ -301,7 +301,7 @@ def labels_of(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def test_segments_of_episodes_are_scored_against_labels(tmp_path, capsys):
-    """As ``avtnet locate --json`` writes them, of media that lie beside the labels."""
+    """As ``avtnet locate --json`` writes them, of media next to the labels."""
     (tmp_path / "labelled").mkdir()
     make_media(tmp_path / "labelled" / "<b>01.mkv", duration=12.0, size=(160, 90), rate=10)
     files = {"said": tmp_path / "found.json", "true": tmp_path / "labelled" / "labels.csv"}

@@ -1,4 +1,4 @@
-"""What was found out is kept by who a file is: nothing is done twice, nothing stale is believed."""
+"""Results are kept by a file's identity: nothing is computed twice, nothing stale is used."""
 
 import os
 import shutil

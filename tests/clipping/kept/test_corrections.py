@@ -1,4 +1,4 @@
-"""What a person said about a file counts, whatever is scanned, renamed, written anew or undone."""
+"""A person's corrections of a file count after scans, renaming, rewriting and undoing."""
 
 import json
 import os
@@ -219,7 +219,7 @@ FOUND = (Segment(10, 100, "opening", 0.9), Segment(150, 180, "ending", 0.8), Seg
 
 
 def written(path, padding=0.0):
-    """What locate --write json does."""
+    """Write the JSON as locate --write json does."""
     timeline = Timeline(str(path), 200.0, FOUND)
     (file,) = catalog.write_beside(catalog.padded(timeline, padding), ["json"])
     note_written(path, Cache(), timeline, padding)

@@ -25,7 +25,7 @@ from clipping.files import atomic_path, require_writable, write_text
 from clipping.judging.episodes import evaluate_episodes, print_episodes, write_episodes
 from clipping.judging.judgement import Case, JudgedSpan, Pictures, judge
 from clipping.judging.metrics import evaluate_positions, signed_errors
-from clipping.judging.report import REPORT, ReportPage, made_now, table_of, write_report
+from clipping.judging.report import REPORT, ReportPage, made_now, table_of, write_page
 from clipping.text_files import csv_text
 from clipping.windows import WINDOW_SECONDS, WindowId, read_labels, read_submission
 from preprocess.features import Features
@@ -261,7 +261,7 @@ def _command(config: EvaluateConfig) -> None:
         print_evaluation(evaluation, config.worst, Console())
         if config.output is not None:
             write_evaluation(evaluation, config.output)
-            write_report(config.output / REPORT, _report(evaluation, config))
+            write_page(config.output / REPORT, _report(evaluation, config))
     if config.output is not None:
         print(f"written: {config.output}", file=sys.stderr)
 

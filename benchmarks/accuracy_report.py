@@ -8,7 +8,7 @@ from typing import Any
 
 from avtnet.evaluate import of_features
 from clipping.judging.judgement import Case, JudgedSpan, judge
-from clipping.judging.report import ReportPage, made_now, table_of, write_report
+from clipping.judging.report import ReportPage, made_now, table_of, write_page
 
 
 def write_accuracy(
@@ -35,7 +35,7 @@ def write_accuracy(
         judge(cases),
         (table_of("Methods", rows, note),),
     )
-    return write_report(path, report)
+    return write_page(path, report)
 
 
 def case(window: Any, answer: Any, role: str) -> Case:

@@ -213,6 +213,6 @@ class Mixed:
         return (self.own if mine else self.composed).example(index)
 
 
-def part_of(episode: OwnEpisode, first: int, last: int) -> Inputs:
+def own_part(episode: OwnEpisode, first: int, last: int) -> Inputs:
     """Return the seconds ``[first, last)`` as input of :func:`avtnet.dense.inference.evidence`."""
     return stacked([window(episode, float(first), last - first)])

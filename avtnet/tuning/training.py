@@ -41,7 +41,7 @@ from avtnet.dense.tensors import collate
 from avtnet.dense.training import CLIP_NORM, DenseTask, DenseTrainConfig
 from avtnet.synthesis.composer import Composer
 from avtnet.synthesis.library import Piece, read_pieces
-from avtnet.tuning.episodes import Mixed, OwnEpisode, OwnWindows, part_of, window
+from avtnet.tuning.episodes import Mixed, OwnEpisode, OwnWindows, own_part, window
 from avtnet.tuning.labels import KINDS
 from clipping.config import dump
 from clipping.errors import CheckpointError, ClippingError
@@ -298,7 +298,7 @@ def averaged(networks: Sequence[AVTNetDense]) -> AVTNetDense:
 
 def answers(checkpoint: DenseCheckpoint, episode: OwnEpisode) -> Iterator[HeldOutAnswer]:
     """What is said of a whole episode, of each kind of which the truth is known."""
-    seen = inference.evidence(checkpoint, partial(part_of, episode), episode.seconds)
+    seen = inference.evidence(checkpoint, partial(own_part, episode), episode.seconds)
     evidence = by_place(seen, 0.0, episode.duration)
     found = {
         each.label: (each.start, each.end)

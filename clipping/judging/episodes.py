@@ -22,12 +22,12 @@ from clipping.judging.metrics import evaluate_segments
 from clipping.judging.pictures import of_media
 from clipping.judging.report import (
     REPORT,
+    FigureTable,
     ReportPage,
-    Table,
     made_now,
     page_tables,
     table_of,
-    write_report,
+    write_page,
 )
 from clipping.segments import Segment, Timeline
 from clipping.text_files import csv_text, read_text
@@ -123,7 +123,7 @@ def write_episodes(evaluation: EpisodesEvaluation, folder: Path, worst: int) -> 
                 score = "" if said is None or said.score is None else said.score
                 rows.append([judged.case.name, role, side, *times, off, score])
     write_text(folder / "errors.csv", csv_text(rows))
-    write_report(
+    write_page(
         folder / REPORT,
         ReportPage(
             f"Evaluation of {evaluation.segments.name}",
@@ -139,7 +139,7 @@ def write_episodes(evaluation: EpisodesEvaluation, folder: Path, worst: int) -> 
     )
 
 
-def _seconds_table(evaluation: EpisodesEvaluation) -> Table:
+def _seconds_table(evaluation: EpisodesEvaluation) -> FigureTable:
     return table_of(
         "Seconds",
         {"all files": evaluation.seconds},

@@ -30,7 +30,7 @@ WORST = 12
 
 
 @dataclass(frozen=True)
-class Table:
+class FigureTable:
     """Figures in rows."""
 
     title: str
@@ -47,12 +47,12 @@ class ReportPage:
     about: tuple[tuple[str, str], ...]
     """Names and values that say how the evaluation was made."""
     judgement: Judgement
-    tables: tuple[Table, ...] = ()
+    tables: tuple[FigureTable, ...] = ()
     """Further tables; they stand first on the page."""
     worst: int = WORST
 
 
-def write_report(path: Path, report: ReportPage) -> Path:
+def write_page(path: Path, report: ReportPage) -> Path:
     """Write the page, whole or not at all, and return the path.
 
     Raises:
@@ -97,12 +97,12 @@ def visible(text: object) -> str:
     )
 
 
-def page_tables(judgement: Judgement) -> list[Table]:
+def page_tables(judgement: Judgement) -> list[FigureTable]:
     """Return the tables of a judgement: counts of roles, then errors of ends."""
     return [*_counts(judgement), *_ends(judgement)]
 
 
-def _counts(judgement: Judgement) -> list[Table]:
+def _counts(judgement: Judgement) -> list[FigureTable]:
     """Return the table of roles: labels, predictions, right ones; empty without roles."""
     rows = [
         (
@@ -118,10 +118,10 @@ def _counts(judgement: Judgement) -> list[Table]:
     ]
     head = ("", "true", "said", "right", "precision", "recall", "said where none is")
     note = f"Right: every end that is named and known is at most {RIGHT_SECONDS:g} s off."
-    return [Table("Right and wrong", head, tuple(rows), note)] if rows else []
+    return [FigureTable("Right and wrong", head, tuple(rows), note)] if rows else []
 
 
-def _ends(judgement: Judgement) -> list[Table]:
+def _ends(judgement: Judgement) -> list[FigureTable]:
     """Return the table of ends: errors in seconds and hit rates; empty without ends."""
     rows = []
     for end, each in judgement.ends.items():
@@ -140,7 +140,7 @@ def _ends(judgement: Judgement) -> list[Table]:
     head = ("", "true", "missed", "mean error (s)", "median", "95 %")
     hits_head = tuple(f"within {seconds:g} s" for seconds in HIT_SECONDS)
     note = "Errors are of the ends that were named; the shares are of all true ones."
-    return [Table("Ends", (*head, *hits_head), tuple(rows), note)] if rows else []
+    return [FigureTable("Ends", (*head, *hits_head), tuple(rows), note)] if rows else []
 
 
 def _share(value: float | None) -> str:
@@ -201,10 +201,10 @@ def made_now() -> tuple[tuple[str, str], ...]:
     return (("made", f"{date.today().isoformat()} by avtnet {metadata.version('avtnet')}"),)
 
 
-def table_of(title: str, rows: dict[str, dict[str, float]], note: str = "") -> Table:
+def table_of(title: str, rows: dict[str, dict[str, float]], note: str = "") -> FigureTable:
     """Return named rows of named figures as a table, one column for each figure."""
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    return Table(
+    return FigureTable(
         title,
         ("", *names),
         tuple((label, *_cells(row, names)) for label, row in rows.items()),

@@ -11,7 +11,7 @@ from avtnet.dense.losses import dense_loss
 from avtnet.dense.model import Evidence
 from avtnet.dense.settings import BINS, SLOTS
 from avtnet.dense.tensors import collate
-from avtnet.tuning.episodes import Mixed, OwnEpisode, OwnWindows, part_of, window
+from avtnet.tuning.episodes import Mixed, OwnEpisode, OwnWindows, own_part, window
 from avtnet.tuning.labels import KINDS, Labels
 from clipping.identity import Source
 from clipping.segments import Segment
@@ -147,5 +147,5 @@ def test_the_seconds_of_an_episode_are_those_of_its_features():
         features.mfcc[:, : round(20 * COLUMNS)].astype(np.float16),
         Labels((Segment(3.3, 9.7, "opening"),), frozenset(KINDS), "test"),
     )  # fmt: skip
-    for mine, theirs in zip(part_of(own, 4, 17), from_features(features, 4, 17), strict=True):
+    for mine, theirs in zip(own_part(own, 4, 17), from_features(features, 4, 17), strict=True):
         assert np.allclose(mine, theirs, atol=0.1)

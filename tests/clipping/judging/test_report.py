@@ -20,7 +20,7 @@ from clipping.formats.tables import write_timelines
 from clipping.judging.charts import EDGES, histogram, mark, ticks
 from clipping.judging.judgement import Case, JudgedSpan, judge
 from clipping.judging.pictures import STRIP, STRIP_SIZE, of_media, picture_case
-from clipping.judging.report import ReportPage, Table, page
+from clipping.judging.report import FigureTable, ReportPage, page
 from clipping.segments import Segment, Timeline
 from clipping.windows import WindowId, write_labels, write_submission
 from preprocess.features import feature_path, save
@@ -143,7 +143,7 @@ def test_marks_lie_where_their_seconds_are():
 
 def test_the_page_shows_the_figures_that_were_counted():
     counted = judge(CASES)
-    extra = Table("Methods", ("", "score"), (("constant", "32.2"),), "of all")
+    extra = FigureTable("Methods", ("", "score"), (("constant", "32.2"),), "of all")
     made = Page(page(ReportPage("A test", (("data", "made up"),), counted, (extra,), worst=3)))
     roles = made.table("precision", "recall")
     for role, each in counted.roles.items():
@@ -186,7 +186,7 @@ def test_names_from_files_stay_text():
         pictures=of_features(window(60)),
         note=HOSTILE,
     )
-    extra = Table(HOSTILE, (HOSTILE, HOSTILE), ((HOSTILE, HOSTILE),), HOSTILE)
+    extra = FigureTable(HOSTILE, (HOSTILE, HOSTILE), ((HOSTILE, HOSTILE),), HOSTILE)
     report = ReportPage(HOSTILE, ((HOSTILE, HOSTILE),), judge([hostile]), (extra,))
     text = page(report)
     text.encode()  # no half of a surrogate pair is left

@@ -107,7 +107,8 @@ def five(runs: Path) -> Iterator[tuple[str, Method]]:
     models = {}
     for name, epoch in CHECKPOINTS:
         best, last = runs / name / "best.safetensors", sorted((runs / name).glob("epoch*"))
-        path = best if epoch == "best" else last[-1]
+        # Where the best epoch is the last one, it lies there once.
+        path = best if epoch == "best" or not last else last[-1]
         models[f"{name} {epoch} ({size_of(path)})"] = checkpoints.load(path)
     known: dict[tuple[str, Side, str], float] = {}
 

@@ -70,7 +70,7 @@ def test_submissions_are_fused_and_segments_judged(film, tmp_path):
 
 
 def test_what_needs_an_extra_says_so(film, tmp_path):
-    words = ["--weights", ROOT / "avtnet" / "weights" / "demo.safetensors"]
+    words = ["--weights", ROOT / "weights" / "demo.safetensors"]
     said = plain("avtnet", "locate", film, *words, cwd=tmp_path, code=1)
     assert said.strip().endswith("torch is not installed: pip install 'avtnet[train]'")
     said = plain("clipping", "preview", film, "--start", "0", "--end", "2", cwd=tmp_path, code=1)

@@ -21,9 +21,6 @@ from preprocess.settings import FeatureSettings
 if TYPE_CHECKING:
     import torch
 
-SHIPPED = Path(__file__).parents[1] / "weights" / "demo.safetensors"
-"""A small AVTNet_YOLT, trained on made-up episodes only."""
-
 
 @dataclass(frozen=True)
 class ClassicFinder:
@@ -111,5 +108,4 @@ def describe(models: Sequence[Checkpoint]) -> str:
     if len(models) > 1:
         return f"{len(models)} networks fused"
     info = models[0].info
-    shipped = " with the demo weights" if models[0].path == SHIPPED else ""
-    return f"{info.model.kind} ({info.model.size}){shipped}"
+    return f"{info.model.kind} ({info.model.size})"

@@ -23,7 +23,7 @@ from avtnet.classic import checkpoints
 from avtnet.classic.checkpoints import CheckpointInfo
 from avtnet.classic.config import ModelConfig
 from avtnet.classic.decode import SHIFTS, fuse_views, shifted, timeline
-from avtnet.classic.finder import SHIPPED, predict_window
+from avtnet.classic.finder import predict_window
 from avtnet.classic.model import build
 from avtnet.dense.info import SHIPPED as SHIPPED_DENSE
 from avtnet.evaluate import main as evaluate_main
@@ -396,8 +396,8 @@ def test_no_ffmpeg_on_the_path_is_needed(season, tmp_path, weights):
     assert json.loads((tmp_path / "t.json").read_text())[0]["error"] is None
 
 
-def test_the_shipped_weights_take_features_made_with_the_defaults():
-    info = checkpoints.read_info(SHIPPED)
+def test_the_demo_weights_take_features_made_with_the_defaults():
+    info = checkpoints.read_info(Path(__file__).parents[2] / "weights" / "demo.safetensors")
     assert info.features.decisive() == FeatureSettings().decisive()
 
 

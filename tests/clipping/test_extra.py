@@ -112,7 +112,7 @@ def without(packages, *words):
         ("avtnet", "compose"),
         ("avtnet.train",),
         ("avtnet.export", "-o", "x.onnx"),
-        ("avtnet", "locate", "x.mkv", "--weights", "avtnet/weights/demo.safetensors"),
+        ("avtnet", "locate", "x.mkv", "--weights", "weights/demo.safetensors"),
         ("avtnet.locate", "x.mkv", "--device", "cuda"),
         ("avtnet", "evaluate", "--data-root", "nowhere", "--weights", "x.safetensors"),
     ],

@@ -1,11 +1,14 @@
-"""benchmarks/classic: the five checkpoints that are kept are the recipe's, and answer."""
+"""weights/classic: the five checkpoints that are kept are the recipe's, and answer."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
 from making.pieces import render_pieces
 
 from avtnet import compose
@@ -19,7 +22,8 @@ sys.path.append(str(Path(__file__).parents[3] / "benchmarks"))
 
 from accuracy_methods import Window, five
 
-KEPT = Path(__file__).parents[3] / "benchmarks" / "classic"
+ROOT = Path(__file__).parents[3]
+KEPT = ROOT / "weights" / "classic"
 
 
 def twice_as_large(features):
@@ -55,3 +59,21 @@ def test_all_name_a_place_in_a_window_and_fused_it_lies_among_theirs(tmp_path):
         assert all(features.start <= each <= features.start + 200 for each in alone)
         assert min(alone) <= fused <= max(alone)
         assert len(set(alone)) == len(CHECKPOINTS) - 1, "AVTNet2's best epoch is its last"
+
+
+def test_each_lies_in_one_folder_once_and_the_size_hook_names_it():
+    """And outside of the packages, so in no wheel."""
+    paths = [path for path in ROOT.rglob("*.safetensors") if tracked(path)]
+    weights = [path for path in paths if path.stat().st_size > 512_000]
+    folders = {path.relative_to(ROOT).parts[0] for path in weights}
+    assert folders == {"weights", "avtnet"}
+    contents = {hashlib.sha256(path.read_bytes()).hexdigest() for path in weights}
+    assert len(contents) == len(weights)
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    (excluded,) = [hook["exclude"] for hook in hooks if hook["id"] == "no-large-files"]
+    assert all(re.search(excluded, path.relative_to(ROOT).as_posix()) for path in weights)
+
+
+def tracked(path):
+    """Of the repository, not of an environment or a build in it."""
+    return path.relative_to(ROOT).parts[0] in ("weights", "avtnet", "benchmarks", "docs", "tests")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from safetensors import safe_open
 
+from avtnet.classic import checkpoints
 from avtnet.classic.config import ModelConfig, TrainConfig
 from avtnet.classic.first_weights import part_of
 from avtnet.classic.model import build
@@ -101,6 +103,23 @@ def test_the_trainings_on_what_avtnetdense_sees_differ_in_the_head_alone(kind):
     network = build(config.model)
     for name in config.frozen_parts:
         part_of(network, name)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_old_name_of_a_size_is_still_read(kind, tmp_path):
+    """In YAML files and checkpoints; the new one is what is written."""
+    new = FOLDER / f"{kind}_small_dense.yaml"
+    old = tmp_path / "old.yaml"
+    old.write_text(new.read_text().replace("small_dense", "seeing"))
+    config = load(TrainConfig, old)
+    assert config.model == load(TrainConfig, new).model
+    assert dump(config)["model"]["size"] == "small_dense"
+    kept = FOLDER.parent / "weights" / "classic" / "avtnet" / "best.safetensors"
+    with safe_open(kept, "numpy") as file:
+        assert '"size": "seeing"' in file.metadata()["avtnet"]
+    assert checkpoints.read_info(kept).model.size == "small_dense"
+    with pytest.raises(ValueError, match="size is one of full, small, nano, small_dense"):
+        ModelConfig(size="large")
 
 
 def test_the_defaults_are_the_original_training():

@@ -159,7 +159,7 @@ def test_all_but_the_head_starts_as_in_a_relatives_checkpoint(tmp_path):
 
 
 def test_the_heads_of_the_benchmark_start_from_the_weights_that_are_kept():
-    kept = Path(__file__).parents[3] / "benchmarks" / "classic" / "avtnet_yolt" / "best.safetensors"
+    kept = Path(__file__).parents[3] / "weights" / "classic" / "avtnet_yolt" / "best.safetensors"
     assert checkpoints.load(kept).info.reverse_ends
     for name in ("avtnet_small_dense", "avtnet2_small_dense"):
         config = load(TrainConfig, kept.parents[3] / "configs" / f"{name}.yaml")

@@ -298,6 +298,16 @@ def test_weights_of_another_network_are_refused(config, tmp_path):
         train(other)
 
 
+def test_weights_start_a_network_that_differs_in_what_has_no_weights(config, tmp_path):
+    """Dropout, for one: --weights X --model.dropout false goes on without it."""
+    best = train(dataclasses.replace(config, max_epoch=1)) / "best.safetensors"
+    without = dataclasses.replace(NANO, dropout=False)
+    on = dataclasses.replace(config, weights=best, model=without, save_prefix=tmp_path / "on")
+    last = load(train(on) / "epoch002.safetensors")
+    assert last.info.model == without
+    assert not any(part.p for part in last.network.modules() if isinstance(part, torch.nn.Dropout))
+
+
 @pytest.mark.parametrize("setting", ["weights", "pretrained"])
 def test_first_weights_that_cannot_be_used_leave_no_folder(config, tmp_path, setting):
     gone = tmp_path / "gone.safetensors"

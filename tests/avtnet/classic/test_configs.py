@@ -105,7 +105,7 @@ def test_the_trainings_on_what_avtnetdense_sees_differ_in_the_head_alone(kind):
         part_of(network, name)
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_the_old_name_of_a_size_is_still_read(kind, tmp_path):
     """In YAML files and checkpoints; the new one is what is written."""
     new = FOLDER / f"{kind}_small_dense.yaml"

@@ -12,7 +12,8 @@ from clipping.plugins import Row
 
 TASKS = {
     TASK: Row("avtnet.tasks.classic", "where the opening ends and the ending begins in a window"),
+    "avtnet-composed": Row("avtnet.tasks.composed", "the same, on windows composed in every step"),
     "avtnet-dense": Row("avtnet.tasks.dense", "both ends of openings and endings, or nothing"),
-    "avtnet-tune": Row("avtnet.tasks.tuning", "the same, tuned on your own labelled episodes"),
+    "avtnet-tune": Row("avtnet.tasks.tuning", "AVTNetDense, tuned on your own labelled episodes"),
 }
 NETWORKS = {TASK: CLASSIC}

@@ -25,6 +25,7 @@ from avtnet.synthesis import vectors as vectors_module
 from avtnet.synthesis.composer import Composer
 from avtnet.synthesis.vectors import SHORTEST, SPLICED, VectorComposer, shortened
 from avtnet.train import main as train
+from clipping.__main__ import main as general
 from clipping.learning.loop import State
 
 
@@ -197,6 +198,18 @@ def test_it_trains_and_leaves_a_checkpoint_that_answers(made, tmp_path, capsys):
     assert all(torch.equal(kept[k], value) for k, value in other.audio.sound.state_dict().items())
     gru = held.network.audio.gru.state_dict()
     assert not all(torch.equal(gru[k], value) for k, value in other.audio.gru.state_dict().items())
+
+
+def test_it_is_a_task_of_the_general_commands(made, tmp_path, capsys):
+    task, run = ("--task", "avtnet-composed"), tmp_path / "run"
+    assert general(["train", *task, *words_of(made, run)]) == 0
+    checkpoint = run / "best.safetensors"
+    words = ("--checkpoint", str(checkpoint), "--val-root", str(made / "val"))
+    capsys.readouterr()
+    assert general(["evaluate", *task, *words]) == 0
+    figures = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    known = checkpoints.load(checkpoint).info.metrics["score"]
+    assert float(figures["score"]) == pytest.approx(known, rel=1e-4)
 
 
 def test_an_interrupted_one_goes_on_with_the_windows_that_come_next(made, tmp_path):

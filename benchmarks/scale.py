@@ -65,19 +65,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure_driver(files: int = 5000) -> None:
     """Hand out files that are not there: each costs the driver what any file does."""
-    from preprocess.batch import engine_ray
-    from preprocess.batch.tasks import Making, Task
+    from clipping.many.cluster import Ray
+    from clipping.many.run_many import run_many
+    from preprocess.batch.tasks import Making, Task, make, outcomes_of
     from preprocess.features import SIDES
 
     folder, how, made = Path("/nowhere"), Making(), []
-    with engine_ray.start(None, 2, None, lambda crew: None) as run:
+    engine = Ray(workers=2)
+    with engine.ready():
         before = _resident_bytes()
         tasks = [
             Task(f"S1/{n:07}", SIDES, folder / f"{n:07}.mkv", folder, how) for n in range(files)
         ]
         began = time.process_time()
-        for _, result in run(tasks):
-            made += result.outcomes
+        for outcome in run_many(make, tasks, engine=engine):
+            made += outcomes_of(outcome)
         spent = time.process_time() - began
     print(f"driver: {1000 * spent / files:.2f} ms CPU a file, {2 * files} windows")
     print(f"driver: {(_resident_bytes() - before) / files:.0f} bytes a file")

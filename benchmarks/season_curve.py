@@ -76,6 +76,7 @@ def measured(folder: Path, size: int) -> Cost:
     """Locate one folder in this process, with the parts timed."""
     import avtnet.season.repetition as repetition
     from avtnet.localization import locate_all
+    from avtnet.search import work
     from avtnet.search.request import LocateConfig
 
     spent = {"listening": 0.0, "comparing": 0.0}
@@ -93,7 +94,7 @@ def measured(folder: Path, size: int) -> Cost:
         return call
 
     with (
-        _replaced(repetition, "_listened", timed("listening", repetition._listened)),
+        _replaced(work.Worker, "_listen", timed("listening", work.Worker._listen)),
         _replaced(repetition, "compare", timed("comparing", repetition.compare)),
         tempfile.TemporaryDirectory() as kept,
     ):

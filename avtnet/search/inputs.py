@@ -71,8 +71,6 @@ def collect_features(
     *,
     keep: Path | None = None,
     workers: int | None = None,
-    only: frozenset[str] | None = None,
-    whole: bool = False,
 ) -> Iterator[CollectedFeatures]:
     """Yield feature files, found or made of media files, with a progress bar on stderr.
 
@@ -81,14 +79,12 @@ def collect_features(
         settings: of the features that are made.
         keep: folder that keeps them for a second run; None removes them after the block.
         workers: processes; None: one for each core.
-        only: the names of the media files whose features are wanted; None: all.
-        whole: make features of all seconds of media, not of windows.
 
     Raises:
         ClippingError: if an input does not exist, or no input holds anything.
     """
     ready = sort_inputs(inputs)
-    if not ready.media or (only is not None and not only):
+    if not ready.media:
         yield CollectedFeatures(ready.windows, ready.episodes)
         return
     with tempfile.TemporaryDirectory(prefix="avtnet-") as temporary:
@@ -96,29 +92,21 @@ def collect_features(
         config = PreprocessConfig(
             inputs=tuple(ready.media),
             output=output,
-            sides="whole" if whole else "both",
             workers=workers,
             features=settings,
         )
         todo, outcomes = plan(config)
-        if only is not None:
-            todo = [task for task in todo if task.name in only]
-            outcomes = [outcome for outcome in outcomes if outcome.name in only]
         follow(config, todo, outcomes)
         failures: dict[str, str] = {}
         for outcome in outcomes:
             if outcome.output is None:
                 failures[outcome.name] = outcome.error or "no features were made"
-            elif outcome.side == "whole":
-                ready.episodes[outcome.name] = Path(outcome.output)
-            else:
+            elif outcome.side != "whole":
                 try:
                     ready.windows[WindowId(outcome.name, outcome.side)] = Path(outcome.output)
                 except ValueError as error:  # a file name that no table can hold
                     failures[outcome.name] = f"{outcome.file}: {error}; rename the file"
-        found = find_media(ready.media)
-        names = found if only is None else {name: found[name] for name in found if name in only}
-        yield CollectedFeatures(ready.windows, ready.episodes, names, failures)
+        yield CollectedFeatures(ready.windows, ready.episodes, find_media(ready.media), failures)
 
 
 def _feature_files(path: Path) -> tuple[dict[WindowId, Path], dict[str, Path]]:

@@ -258,6 +258,7 @@ class _Walk:
             windows.setdefault(outcome.name, []).append(outcome)
         located = self._concluded_each(season.facts, windows, number)
         self._concluded |= set(season.files)
+        self._note(*self._cache.notes)
         if self._features is not None:
             self._features.drop(season.windows)
         return SeasonFound(number, len(self._seasons), located)

@@ -83,7 +83,7 @@ class _Tasks:
     def __init__(
         self, ray: Any, function: Callable[[Any], Any], workers: int | None, limit_s: Limit
     ) -> None:
-        self._ray, self._function = ray, function
+        self._ray, self._function = ray, ray.put(function)  # it may hold megabytes, once
         self._workers, self._limit_s = workers, limit_s
         # Ray's own retries would hide their reasons.
         self._remote = ray.remote(num_cpus=1, max_retries=0)(_in_time)

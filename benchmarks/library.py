@@ -3,11 +3,12 @@
     python benchmarks/library.py FOLDER [--seasons 84] [--episodes 12] [--minutes 7]
 
 Files are FLAC of tones that jump, each with 45 s of its season's opening and ending
-(tests/making/cheap.py); they are made once (0.3 CPU s each) and kept in the folder. Every walk is
-the command ``avtnet locate`` in a process of its own; CPU seconds are those of it and of all its
-children. Where other programs use the machine too, "at work" tells more than "cores busy": the mean
-number of its processes that run, or would if there were a core for them. Words behind ``--`` go to
-the command (``-- --workers 1``).
+(tests/making/cheap.py); they are made once (0.3 CPU s each) and kept in the folder. Seasons beyond
+``--distinct`` are hard links to the first ones: every season has a cache of its own, next to its
+files, so it costs as much as any. Every walk is the command ``avtnet locate`` in a process of its
+own; CPU seconds are those of it and of all its children. Where other programs use the machine too,
+"at work" tells more than "cores busy": the mean number of its processes that run, or would if there
+were a core for them. Words behind ``--`` go to the command (``-- --workers 1``).
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seasons", type=int, default=84)
     parser.add_argument("--episodes", type=int, default=12, help="of each season")
+    parser.add_argument("--distinct", type=int, default=10, help="seasons that are no links")
     parser.add_argument("--minutes", type=float, default=7.0, help="length of an episode")
     parser.add_argument("options", nargs="*", help="of avtnet locate, behind --")
     given = parser.parse_args(argv)
@@ -52,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         given.folder,
         seasons=given.seasons,
         episodes=given.episodes,
+        distinct=given.distinct,
         minutes=given.minutes,
         options=given.options,
     )
@@ -79,30 +82,25 @@ class Walk:
 
 
 def library(
-    folder: Path, *, seasons: int = 84, episodes: int = 12, minutes: float = 7.0,
+    folder: Path, *, seasons: int, episodes: int, distinct: int, minutes: float,
     options: Sequence[str] = (),
 ) -> list[Walk]:  # fmt: skip
     """Make the files unless they are there, walk three times, and print a row for each walk."""
     story = minutes * 60 - 2 * SONG - 9.5
-    made = make_library(folder, seasons, episodes, story)
-    late = sorted(made)[episodes]  # of the first season, the one that comes later
-    aside = folder / "late.mka.aside"
-    if (folder / late).exists():
-        (folder / late).rename(aside)
-    kept = folder / "kept"
-    shutil.rmtree(kept, ignore_errors=True)
+    make_library(folder, seasons, episodes, distinct, story)
+    late, aside = folder / _name(1, episodes + 1), folder / "late.mka.aside"
+    late.rename(aside)  # comes with the third walk
+    out = folder / "out.json"
+    _forget(folder)
     try:
-        walks = [
-            walk("first", folder, kept, options),
-            walk("nothing changed", folder, kept, options),
-        ]
-        aside.rename(folder / late)
-        walks.append(walk("one new file", folder, kept, options))
+        walks = [walk(name, folder, out, options) for name in ("first", "nothing changed")]
+        aside.rename(late)
+        walks.append(walk("one new file", folder, out, options))
     finally:
         if aside.exists():
-            aside.rename(folder / late)
-    right = _right(json.loads((kept / "out.json").read_text()), story)
-    shutil.rmtree(kept)
+            aside.rename(late)
+    right = _right(json.loads(out.read_text()), distinct, story)
+    _forget(folder)
     print(f"{seasons} seasons of {episodes} files of {minutes:g} minutes; {right} songs right")
     print("walk             CPU s  wall s  cores busy  at work  first rows s  memory MB")
     for each in walks:
@@ -113,28 +111,27 @@ def library(
     return walks
 
 
-def make_library(folder: Path, seasons: int, episodes: int, story: float) -> list[str]:
-    """Make what is missing; only the first season has its last episode. Return all names."""
-    names = []
+def make_library(folder: Path, seasons: int, episodes: int, distinct: int, story: float) -> None:
+    """Make what is missing; the first season has one episode more than the others."""
     for season in range(1, seasons + 1):
         for number in range(1, episodes + 1 + (season == 1)):
-            name = _name(season, number)
-            names.append(name)
-            if not (folder / name).exists():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            path = folder / _name(season, number)
+            if path.exists():
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if season > distinct:
+                os.link(folder / _name(_source(season, distinct), number), path)
+            else:
                 new = folder / "new.part"
                 make_episode(new, number, season, song=SONG, story=story)
-                new.rename(folder / name)
-    return names
+                new.rename(path)
 
 
-def walk(name: str, folder: Path, kept: Path, options: Sequence[str]) -> Walk:
+def walk(name: str, folder: Path, out: Path, options: Sequence[str]) -> Walk:
     """Run the command once."""
-    kept.mkdir(exist_ok=True)
     command = [
         sys.executable, "-m", "avtnet", "locate", str(folder), "--network", "never",
-        "--pictures", "never", "--cache", str(kept / "cache"), "--themes", str(kept / "themes"),
-        "--json", str(kept / "out.json"), *options,
+        "--pictures", "never", "--themes", str(folder / "no themes"), "--json", str(out), *options,
     ]  # fmt: skip
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
@@ -188,7 +185,17 @@ def _resident_mb(number: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _right(rows: Sequence[dict[str, object]], story: float) -> str:
+def _source(season: int, distinct: int) -> int:
+    """Return the season to whose files those of another one are links."""
+    return (season - 1) % distinct + 1
+
+
+def _forget(folder: Path) -> None:
+    for kept in folder.glob("*/.avtnet"):
+        shutil.rmtree(kept)
+
+
+def _right(rows: Sequence[dict[str, object]], distinct: int, story: float) -> str:
     """Count the songs whose ends were found."""
     right = total = 0
     for row in rows:
@@ -198,7 +205,7 @@ def _right(rows: Sequence[dict[str, object]], story: float) -> str:
             Segment(each["start"], each["end"], each["label"])
             for each in row["segments"]  # type: ignore[attr-defined]
         ]
-        for true in places(number, season, song=SONG, story=story):
+        for true in places(number, _source(season, distinct), song=SONG, story=story):
             total += 1
             right += any(
                 each.label == true.label

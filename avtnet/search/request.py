@@ -40,15 +40,15 @@ class LocateConfig:
     write: tuple[str, ...] = field(default=(), metadata={"help": catalog.write_help})
     """Files for players, of each episode, by the names of their formats (docs/formats.md)."""
     write_to: Path | None = None
-    """Folder for them; absent, beside the media."""
+    """Folder for them; absent, next to the media."""
     padding: float = 0.0
     """Seconds by which they have every segment wider at both ends; negative: narrower."""
     cache: Path | None = None
-    """Folder to keep what was heard and compared; absent, .avtnet beside the media."""
+    """Folder to keep what was heard and compared; absent, .avtnet next to the media."""
     themes: Path | None = None
     """Folder of remembered themes (avtnet themes); absent, the user's."""
     rescan: bool = False
-    """Look at everything anew, whatever the cache knows."""
+    """Look at everything again, whatever the cache knows, and at files that were set aside."""
     network: Literal["auto", "always", "never"] = "auto"
     """When the networks look: where nothing else tells of the opening or the ending, at every
     episode, at none."""

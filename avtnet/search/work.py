@@ -1,4 +1,4 @@
-"""The items that workers are handed in a search, and what they do with each.
+"""The items of a search, and the work that is done on each by a worker.
 
 A file is an item: its sound is turned into a fingerprint, which goes into the cache. Then its
 season is one: all comparisons. Then, where networks are asked, the features of a file are one.
@@ -57,21 +57,21 @@ Item = FileItem | SeasonItem | KnownSeason | FeatureTask
 
 @dataclass(frozen=True)
 class FileReport:
-    """What came of a :class:`FileItem`."""
+    """The outcome of a :class:`FileItem`."""
 
     error: str | None = None
-    """Why the file cannot be read."""
+    """The reason why the file cannot be read."""
     notes: tuple[str, ...] = ()
-    """What the cache has to tell."""
+    """Notes of the cache for the user."""
 
 
 @dataclass(frozen=True)
 class SeasonReport:
-    """What came of a season."""
+    """The outcome of a season."""
 
     facts: Sequence[EpisodeFacts]
     notes: tuple[str, ...] = ()
-    """What the cache has to tell."""
+    """Notes of the cache for the user."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Worker:
     themes: tuple[Theme, ...] = ()
 
     def __call__(self, item: Item) -> Any:
-        """Return a FileReport, a SeasonReport, or what came of making features."""
+        """Return a FileReport, a SeasonReport, or the result of making features."""
         if isinstance(item, FileItem):
             return self._listen(item)
         if isinstance(item, SeasonItem):

@@ -1,4 +1,4 @@
-"""Keep what a season's files say of each other, so that an unchanged season costs next to nothing.
+"""Keep the findings of a season, so that an unchanged season costs next to nothing.
 
 An entry is one JSON value of the cache. It is believed only for the very same files in the same
 order, and for the very same code: a digest of the sources that worked it out is in it.
@@ -30,7 +30,7 @@ _SOURCES = (
 
 @dataclass(frozen=True)
 class Findings:
-    """What the files of a season say by themselves; files are numbers in their order."""
+    """The facts that the files of a season tell by themselves, by their numbers in order."""
 
     durations: Mapping[int, float] = field(default_factory=dict)
     """Seconds of the files that could be read and have a length."""
@@ -112,7 +112,7 @@ def code_digest() -> str:
 
 
 def _keys(paths: Sequence[Path], cache: Cache) -> list[str | None]:
-    """Return who each file is; None for one that cannot be opened."""
+    """Return the keys of the files' identities; None for one that cannot be opened."""
     keys: list[str | None] = []
     for path in paths:
         try:

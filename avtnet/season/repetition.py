@@ -1,4 +1,4 @@
-"""What the episodes of a season share: which pairs are compared, and what that tells of the rest.
+"""Compare the sounds of a season's files: choose the pairs, and complete what they tell.
 
 All pairs of a small season are compared. In a large one each episode meets its neighbours at
 growing distances, and then one example of everything that was found so: the work grows as

@@ -1,4 +1,4 @@
-"""The cache of media files, kept beside them in ``.avtnet/``: nothing is computed twice.
+"""The cache of media files, kept next to them in ``.avtnet/``: nothing is computed twice.
 
 Every file in it is small, written whole or not at all, and named by hashes of the media file's
 identity and of the settings. The same question gives the same name and the same bytes, so any
@@ -45,19 +45,18 @@ FOLDER = ".avtnet"
 
 
 class Cache:
-    """What is kept of media files, and the folders that hold it.
+    """Small results about media files, in folders next to them or in one folder.
 
-    Each file's is in ``.avtnet/`` beside it. Where that cannot be written, it is in the user's
-    cache directory, which ``notes`` tells. Nothing here fails a run for want of a place to keep
-    things; that too is told.
+    Those of a file are in ``.avtnet/`` next to it. Where that cannot be written, they are in the
+    user's cache directory, and ``notes`` says so. A run never fails because nothing can be kept.
     """
 
     def __init__(self, folder: Path | None = None, *, fresh: bool = False) -> None:
-        """A cache.
+        """Open a cache.
 
         Args:
-            folder: one folder for everything, in place of those beside the media.
-            fresh: nothing is taken from it, all is found out anew and kept.
+            folder: one folder for everything, in place of those next to the media.
+            fresh: take nothing from it; compute everything again, and keep that.
 
         Raises:
             ClippingError: where ``folder`` cannot be written.
@@ -71,11 +70,11 @@ class Cache:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know, each once."""
+        """Notes for the user, each once."""
         return tuple(self._notes)
 
     def folders(self, path: Path) -> tuple[Path, ...]:
-        """Where what is known of a file may lie, the first choice first."""
+        """Return the folders that may hold entries of a file, the first choice first."""
         if self.given is not None:
             return (self.given,)
         if url_of(path) is not None:
@@ -87,12 +86,12 @@ class Cache:
         return tuple(data_of_user() if each == of_user() else each for each in self.folders(path))
 
     def called(self, path: Path, folder: Path) -> str:
-        """What a file is called in one of these folders: beside it the name is enough."""
-        beside = self.given is None and folder.name == FOLDER
-        return path.name if beside else str(path.absolute())
+        """Return the name of a file in one of these folders: next to it the file name is enough."""
+        next_to_it = self.given is None and folder.name == FOLDER
+        return path.name if next_to_it else str(path.absolute())
 
     def identity(self, path: Path) -> FileIdentity:
-        """Who a file is; its blocks are read again when its size or time has changed.
+        """Return the identity of a file, read again when its size or time has changed.
 
         Raises:
             ClippingError: where it is no file, or cannot be read.
@@ -113,7 +112,7 @@ class Cache:
         return known[1]
 
     def fingerprint(self, path: Path, settings: SharedSettings | None = None) -> FileFingerprint:
-        """The fingerprints of a file: those kept, or new ones, which are then kept.
+        """Return the fingerprints of a file: those kept, or new ones, which are then kept.
 
         Raises:
             ClippingError: where the file cannot be read, or has nothing to compare.
@@ -134,7 +133,7 @@ class Cache:
         return made
 
     def pair(self, a: Path, b: Path, settings: SharedSettings) -> list[Shared] | None:
-        """What two files share, as :func:`keep_pair` was told, in either order; None: unknown."""
+        """Return what :func:`keep_pair` was given for two files, in either order; None: unknown."""
         first, second, turned = self._ordered(a, b)
         identities = [self.identity(first), self.identity(second)]
         value = self._value(first, "pairs", identities, _pair_origin(identities, settings))
@@ -152,10 +151,10 @@ class Cache:
         self._keep_value(first, "pairs", identities, _pair_origin(identities, settings), rows)
 
     def fact(self, path: Path, name: str, key: object = "") -> Any:
-        """A JSON value that :func:`keep_fact` was given of this file; None where there is none.
+        """Return the JSON value that :func:`keep_fact` was given of this file; None: unknown.
 
         Args:
-            name: what it is about (``"pictures"``).
+            name: its subject (``"pictures"``).
             key: the settings on which it depends, as JSON values.
         """
         identity = self.identity(path)
@@ -169,7 +168,7 @@ class Cache:
         self._keep_value(path, "facts", [identity], origin, value)
 
     def named_fact(self, path: Path, name: str) -> Any:
-        """As :func:`fact`, of whatever file is called so: it may have been replaced since.
+        """Return a fact of the file of this name, which may have been replaced since.
 
         It is no finding, and is taken from a cache for fresh ones too.
         """
@@ -218,7 +217,7 @@ class Cache:
         self._keep(first, write)
 
     def prune(self, paths: Iterable[Path]) -> int:
-        """Remove what belongs to files that are no longer there; how many files that were.
+        """Delete the entries of files that are no longer there; return how many.
 
         Beside the media, all media of these folders stay known. In a folder for everything only
         the files named here do. The user's cache directory is left as it is.
@@ -233,8 +232,8 @@ class Cache:
             group = groups.setdefault(self.folders(path)[0], set())
             group.add(path)
             if self.given is None:
-                beside = path.absolute().parent.iterdir()
-                group |= {each for each in beside if each.suffix.lower() in MEDIA_SUFFIXES}
+                siblings = path.absolute().parent.iterdir()
+                group |= {each for each in siblings if each.suffix.lower() in MEDIA_SUFFIXES}
         removed = 0
         for folder, files in groups.items():
             known = {self.identity(file).key for file in files if file.is_file() or url_of(file)}

@@ -1,4 +1,4 @@
-"""The files of a cache: who a media file is, what they are called, and what is in one."""
+"""The files of a cache: their names, made of media files' identities, and their contents."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LEFTOVER_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """Who a file is, wherever it lies and whatever it is called."""
+    """The identity of a file, independent of its place and name."""
 
     size_bytes: int
     mtime_ns: int
@@ -47,7 +47,7 @@ class FileIdentity:
     def key(self) -> str:
         """32 hexadecimal digits; others after any change, such as the end of a download.
 
-        A copy that took another time is somebody else: it is looked at anew.
+        A copy with another time of change is another file.
         """
         return _digest([self.size_bytes, self.mtime_ns, self.digest], 16)
 

@@ -1,4 +1,4 @@
-"""The values of a run over many items: what became of an item, and who is at work."""
+"""The values of a run over many items: outcomes, answers of workers, progress, and engines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Outcome(Generic[Item, Result]):
     item: Item
     result: Result | None = None
     error: str | None = None
-    """Why there is no result; None where there is one."""
+    """The reason for having no result; None where there is one."""
     attempts: tuple[str, ...] = ()
     """Reasons why attempts of this run came to nothing, the last one included."""
     set_aside: bool = False
@@ -44,7 +44,7 @@ class Unfinished(Generic[Item, Result]):
 
 @dataclass(frozen=True)
 class Progress:
-    """Who is at work, and how much is done."""
+    """The workers of a run, and how much they have done."""
 
     nodes: int
     workers: int

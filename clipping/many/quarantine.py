@@ -34,7 +34,7 @@ class Quarantine(Generic[Item]):
     """JSON values; an item of which they differ is tried again. It may raise a ClippingError."""
     heading: str = "items"
     decisive: Callable[[Mapping[str, Any]], object] = dict
-    """Those of the values that are compared; by default all."""
+    """Returns the part of the values that is compared; by default all."""
 
     def load(self) -> None:
         """Read the file now, and not at the first question.

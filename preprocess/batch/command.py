@@ -98,19 +98,19 @@ class PreprocessConfig:
 
     @property
     def chosen_sides(self) -> tuple[Part, ...]:
-        """What is kept of an episode."""
+        """The windows of an episode that are made."""
         if self.sides == "all":
             return (*SIDES, "whole")
         return SIDES if self.sides == "both" else (self.sides,)
 
     @property
     def report_path(self) -> Path:
-        """Where the report goes."""
+        """The path of the report."""
         return local(self.report or self.output / "report.json")
 
     @property
     def making(self) -> Making:
-        """How each window is made."""
+        """The settings by which each window is made."""
         return Making(self.features, self.text, self.languages, self.easyocr_models)
 
 
@@ -201,7 +201,7 @@ def carry_out(
     that alone takes longer than the limit, at once.
 
     Args:
-        watch: is told who is at work.
+        watch: called with the workers that are at work.
 
     Raises:
         ClippingError: where nothing more can be saved, or an engine is not installed.
@@ -297,7 +297,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _stands(folder: Path) -> Callable[[Path], bool]:
-    """Whether a file is there; storage is asked once for all of them."""
+    """Return a test of files for being there; storage is asked once for all of them."""
     url = url_of(folder)
     if url is None:
         return Path.is_file

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Tally:
-    """What a run has done so far, by file."""
+    """Counts of a run so far, by file."""
 
     def __init__(self, todo: Sequence[Task]) -> None:
         self._left = {task.name: len(task.sides) for task in todo}
@@ -30,7 +30,7 @@ class Tally:
         """Files of which every window is there."""
 
     def add(self, outcome: Outcome) -> None:
-        """Count what became of one window."""
+        """Count the outcome of one window."""
         name = outcome.name
         self._left[name] -= 1
         if outcome.status == "made":
@@ -52,7 +52,7 @@ class Tally:
         return len(self._left.keys() - self._failed)
 
     def line(self, crew: AtWork | None) -> str:
-        """All of it in a line."""
+        """Return all counts as one line."""
         files = f"files: {self.done} done, {self.failed} failed, {self.left} left"
         times = self._media / max(time.monotonic() - self._began, 1e-3)
         speed = f"{times:.0f}x real time" if self._media else "…x real time"
@@ -71,13 +71,13 @@ class Dashboard:
         self._crew: AtWork | None = None
 
     def add(self, outcome: Outcome) -> None:
-        """One window more is settled."""
+        """Count one more settled window."""
         self._tally.add(outcome)
         self._progress.advance(self._bar)
         self._tell()
 
     def watch(self, crew: AtWork) -> None:
-        """Who is at work has changed."""
+        """Show the workers that are at work now."""
         self._crew = crew
         self._tell()
 

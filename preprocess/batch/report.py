@@ -1,4 +1,4 @@
-"""What became of each window of a batch: for the eye as a table, for programs as JSON."""
+"""The outcomes of a batch: printed as a table for people, written as JSON for programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATUSES: tuple[Status, ...] = ("made", "up to date", "failed")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one window."""
+    """The outcome of one window."""
 
     name: str
     side: Part
@@ -29,15 +29,15 @@ class Outcome:
     output: str | None = None
     """The feature file; None where there is none."""
     notes: tuple[str, ...] = ()
-    """What the file lacks."""
+    """Things that the file lacks, such as sound."""
     error: str | None = None
-    """Why it failed."""
+    """The reason for its failure."""
     seconds: float = 0.0
     """Wall time that it took."""
     duration: float = 0.0
     """Length of the media file in seconds; 0 where it is not known."""
     attempts: tuple[str, ...] = ()
-    """Why earlier attempts of this run came to nothing."""
+    """Reasons why earlier attempts of this run came to nothing."""
 
 
 def write_report(

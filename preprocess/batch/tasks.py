@@ -1,4 +1,4 @@
-"""One task of a batch, a media file with the windows to make of it, and what makes them."""
+"""A task of a batch: a media file with the windows to make of it, and the function that does."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class Task:
     sides: tuple[Part, ...]
     file: Path
     folder: Path
-    """Where the features go."""
+    """The folder of the features."""
     how: Making
     look_first: bool = False
-    """Whether windows that are up to date by now are left as they are."""
+    """Leave windows that are up to date by now as they are."""
     attempts: tuple[str, ...] = ()
-    """Why earlier attempts came to nothing."""
+    """Reasons why earlier attempts came to nothing."""
 
     def output(self, side: Part) -> Path:
         """The feature file of a window, or that of the whole episode."""
@@ -102,7 +102,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a task, small enough to travel: no features in it."""
+    """The outcome of a task, small enough to travel: no features in it."""
 
     outcomes: tuple[Outcome, ...] = ()
     fault: str | None = None

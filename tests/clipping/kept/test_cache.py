@@ -15,6 +15,7 @@ from avtnet.cache import main
 from clipping.errors import ClippingError
 from clipping.files import find_media
 from clipping.kept.cache import FOLDER, Cache
+from clipping.kept.corrections import correct
 from clipping.repeats.file_fingerprint import SharedSettings, make_fingerprint
 from clipping.repeats.fingerprint import Kind
 from clipping.repeats.shared import Place, Shared, compare
@@ -268,3 +269,29 @@ def test_a_cache_is_no_media_and_what_belongs_to_files_that_are_gone_can_go(seas
     assert Cache(apart).fact(b, "x") == 2
     assert "1 facts" in capsys.readouterr().out
     assert main([]) == 2
+
+
+def test_the_cache_waits_for_no_disk_and_corrections_do(two_episodes, tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("clipping.files.os.fsync", synced.append)
+    cache, path = Cache(tmp_path / "kept"), two_episodes / "01.m4a"
+    cache.fingerprint(path, SOUND)
+    cache.keep_fact(path, "changes", [1.0])
+    cache.keep_season(path, "key", {"keys": []})
+    assert not synced
+    correct(path, cache, "opening", [(1.0, 3.0)])
+    assert len(synced) == 1
+
+
+def test_an_entry_that_a_power_cut_left_empty_is_as_good_as_none(two_episodes, tmp_path):
+    cache, path = Cache(tmp_path / "kept"), two_episodes / "01.m4a"
+    made = cache.fingerprint(path, SOUND)
+    cache.keep_fact(path, "changes", [1.0])
+    cache.keep_season(path, "key", {"keys": []})
+    assert cache.season(path, "key") == {"keys": []}
+    for entry in (tmp_path / "kept").rglob("*.*"):
+        entry.write_bytes(b"")
+    assert cache.fact(path, "changes") is None
+    assert cache.season(path, "key") is None
+    again = cache.fingerprint(path, SOUND)
+    assert (again.sound.words == made.sound.words).all()

@@ -36,7 +36,7 @@ sizes = {}
 for found in metadata.distributions():
     paths = {os.path.realpath(found.locate_file(path)) for path in found.files or ()}
     blocks = sum(os.stat(path).st_blocks for path in paths if os.path.isfile(path))
-    sizes[found.metadata["Name"]] = blocks * 512 / 1e6
+    sizes[found.metadata["Name"]] = blocks * 512 / 2**20
 print(json.dumps(sizes))
 """
 
@@ -50,11 +50,11 @@ def make_environment(folder: Path) -> Path:
 
 
 def site_packages(python: Path) -> float:
-    """Return the MB (10^6 bytes on disk) of an environment's site-packages, pip's own included."""
+    """Return the MB (2^20 bytes on disk) of an environment's site-packages, pip's own included."""
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     folder = subprocess.check_output([python, "-c", code], text=True, cwd="/").strip()
     files = [path.lstat() for path in Path(folder).rglob("*")]
-    return sum(each.st_blocks for each in files) * 512 / 1e6
+    return sum(each.st_blocks for each in files) * 512 / 2**20
 
 
 def sizes(python: Path) -> dict[str, float]:
@@ -84,13 +84,13 @@ def starts(python: Path) -> dict[str, float]:
 
 
 def season(python: Path, folder: Path) -> tuple[float, float]:
-    """Return the MB of the largest process and the CPU seconds of locating a season by itself."""
+    """Return the MB (2^20 bytes) of the largest process and the CPU seconds of locating a season by itself."""
     code = (
         "import json, resource, subprocess, sys\n"
         "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL,"
         " stderr=subprocess.DEVNULL)\n"
         "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-        "print(json.dumps([used.ru_maxrss * 1024 / 1e6, used.ru_utime + used.ru_stime]))\n"
+        "print(json.dumps([used.ru_maxrss / 1024, used.ru_utime + used.ru_stime]))\n"
     )
     with tempfile.TemporaryDirectory() as empty:
         words = ["--network", "never", "--cache", f"{empty}/cache", "--themes", f"{empty}/themes"]

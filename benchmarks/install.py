@@ -84,7 +84,7 @@ def starts(python: Path) -> dict[str, float]:
 
 
 def season(python: Path, folder: Path) -> tuple[float, float]:
-    """Return the MB (2^20 bytes) of the largest process and the CPU seconds of locating a season by itself."""
+    """Return the MB (2^20 bytes) of the largest process, and the CPU seconds, of locating."""
     code = (
         "import json, resource, subprocess, sys\n"
         "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL,"

@@ -1,18 +1,19 @@
 """What holds for every test: no quiet errors in the log. Nothing heavy is imported here.
 
 With AVTNET_PLAIN=1 the tests run as a plain install has it, without any extra: those of NEEDS are
-left out. It is an error to say so where torch is installed, and not to say so where it is not:
-no test is left out by accident.
+left out, and those that ask by pytest.importorskip. It is an error to say so where torch is
+installed, and not to say so where an extra is not: no test is left out by accident.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 from collections.abc import Iterator
 
 import pytest
+
+from clipping.extra import EXTRAS, has_extra
 
 # Before anything imports torch: the tests run side by side, each process on one core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,16 +37,20 @@ NEEDS = {
         clipping/media/test_decode_needed.py clipping/media/test_one_pass.py""",
     "storage": "clipping/test_storage.py preprocess/test_shards.py",
     "ray": "clipping/many preprocess/test_ray.py",
-    # ruff, mypy, build; whole copies of the repository; all commands of the README.
-    "dev": "test_docs.py test_style.py test_package.py test_readme.py",
+    "librosa": "preprocess/test_mfcc.py",
+    # ruff, mypy, build; the repository's texts; all commands of README and docs.
+    "dev": """
+        test_count_code.py test_docs.py test_package.py test_readme.py test_shape.py
+        test_style.py""",
 }
 """Extra → the folders and files of tests that need it."""
 
-if importlib.util.find_spec("torch") is None and not PLAIN:
+if not PLAIN and (missing := [name for name in EXTRAS if not has_extra(name)]):
     raise pytest.UsageError(
-        "torch is not installed: pip install -e '.[dev]', or AVTNET_PLAIN=1 for the tests without"
+        f"{', '.join(missing)} not installed: pip install -e '.[dev]', or AVTNET_PLAIN=1 for the "
+        "tests that need no extra"
     )
-if importlib.util.find_spec("torch") is not None and PLAIN:
+if PLAIN and has_extra("torch"):
     raise pytest.UsageError("AVTNET_PLAIN=1, but torch is installed: take another environment")
 if PLAIN:
     collect_ignore = [path for paths in NEEDS.values() for path in paths.split()]

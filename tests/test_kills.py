@@ -16,6 +16,7 @@ import pytest
 from making.media import make_media
 from PIL import Image, ImageDraw, ImageFont
 
+from clipping.extra import has_extra
 from preprocess import FeatureSettings, PreprocessConfig, preprocess
 from preprocess.batch.command import LEFTOVER_HOURS
 
@@ -168,6 +169,7 @@ def test_killed_runs_go_on_where_they_were(season, tmp_path):
     kill_and_resume(season, tmp_path, "masks", "none", kills=4, seed=1)
 
 
+@pytest.mark.skipif(not has_extra("rapidocr"), reason="needs avtnet[words]")
 def test_killed_runs_leave_no_features_without_their_words(season, tmp_path):
     kill_and_resume(season, tmp_path, "json", "ppocr", kills=2, seed=2)
 

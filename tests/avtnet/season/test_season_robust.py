@@ -14,8 +14,8 @@ import pytest
 from making.cheap import make_episode, make_season
 from making.media import make_media
 
-from avtnet import localization
 from avtnet.localization import main
+from avtnet.search import walk
 from clipping.repeats.shared import compare
 
 WITHIN = 0.06
@@ -110,7 +110,7 @@ def test_20_scans_that_were_killed_or_interrupted_go_on(tmp_path):
 
 def test_ctrl_c_keeps_the_episodes_that_were_done(tmp_path, monkeypatch):
     make_season(tmp_path / "season", 4)
-    conclude, done = localization._conclude, []
+    conclude, done = walk.conclude, []
 
     def interrupted(fact, *others):
         if len(done) == 2:
@@ -118,7 +118,7 @@ def test_ctrl_c_keeps_the_episodes_that_were_done(tmp_path, monkeypatch):
         done.append(fact.name)
         return conclude(fact, *others)
 
-    monkeypatch.setattr(localization, "_conclude", interrupted)
+    monkeypatch.setattr(walk, "conclude", interrupted)
     words = words_of(tmp_path / "season", f"--json={tmp_path}/t.json", "--write=edl")
     assert main(words) == 130
     assert [Path(name).stem for name in told(tmp_path / "t.json")] == done

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipping.errors import ClippingError, ConfigError, TableError
+from clipping.extra import has_extra
 from clipping.formats import edl, jellyfin
 from clipping.formats.catalog import (
     FORMATS,
@@ -55,6 +56,7 @@ RENAMED = {
     "edl": dict.fromkeys(KEPT["edl"], "commercial"),
     "edl45": {"recap": "commercial"},
 }
+HERE = [name for name in FORMATS if name != "otio" or has_extra("opentimelineio")]
 TWICE = [name for name in FORMATS if name not in ("needle", "mpv")]
 LABELS = ("opening", "ending", "recap", "preview", "mixed", "commercial", "theme", "a = b; #<c>\\&")
 
@@ -88,7 +90,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", HERE)
 @settings(max_examples=40, deadline=None)
 @given(timeline=timelines())
 def test_every_span_comes_back_to_the_millisecond(folder, name, timeline):
@@ -108,7 +110,7 @@ def test_every_span_comes_back_to_the_millisecond(folder, name, timeline):
         assert path.read_bytes() == first
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("duration", [0.0, 1435.0])
 def test_a_file_without_segments_can_be_written_and_read(folder, name, duration):
     path = folder / f"empty{FORMATS[name].suffix}"
@@ -116,7 +118,7 @@ def test_a_file_without_segments_can_be_written_and_read(folder, name, duration)
     assert read(path, name).segments == ()
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("ends", ["\r\n", "\n\n"])
 def test_readers_take_a_byte_order_mark_and_any_line_ends(folder, name, ends):
     path = folder / f"ends{FORMATS[name].suffix}"
@@ -138,7 +140,7 @@ SCRAPS = {
 }
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", HERE)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_whatever_a_file_holds_it_is_read_or_refused_by_name(folder, name, data):
@@ -166,7 +168,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused_by_name(folder, name, data)
     assert refused is None or (str(path) in refused and len(refused) < len(str(path)) + 400)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", HERE)
 def test_sizes_are_bounded(folder, name):
     path = folder / f"large{FORMATS[name].suffix}"
     with open(path, "wb") as stream:
@@ -352,8 +354,7 @@ def test_mpv_options_to_the_byte(tmp_path):
 
 
 def test_the_library_of_opentimelineio_reads_what_it_wrote_and_we_do_too(tmp_path):
-    import opentimelineio as otio
-
+    otio = pytest.importorskip("opentimelineio")
     write(tmp_path / "a.otio", EPISODE, "otio")
     text = (tmp_path / "a.otio").read_text()
     assert '"Marker.2"' in text

@@ -18,6 +18,7 @@ from making.media import make_media
 from PIL import Image, ImageDraw, ImageFont
 
 from clipping.errors import ClippingError, MediaError
+from clipping.extra import has_extra
 from clipping.many.outcomes import Progress as AtWork
 from preprocess import FeatureSettings, PreprocessConfig, load, preprocess
 from preprocess.batch import dashboard
@@ -108,6 +109,7 @@ def test_a_second_run_does_only_what_is_missing_or_stale(season, tmp_path):
     assert _statuses(preprocess(again)) == {("01", "end"): "made"}
 
 
+@pytest.mark.skipif(not has_extra("rapidocr"), reason="needs avtnet[words]")
 def test_words_are_kept_on_request_and_made_with_their_masks(tmp_path):
     def draw(number, time, size):
         image = Image.new("RGB", size, (30, 40, 80))

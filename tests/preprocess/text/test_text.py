@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from clipping.errors import ClippingError
-from clipping.extra import ExtraMissing
+from clipping.extra import ExtraMissing, has_extra
 from preprocess.settings import FeatureSettings, PPOCRSettings
 from preprocess.text import ppocr
 from preprocess.text.engine import Box, detector, fill
@@ -301,6 +301,7 @@ def test_a_missing_model_says_what_to_install():
         find_model("of_another_release.onnx")
 
 
+@pytest.mark.skipif(not has_extra("rapidocr"), reason="needs avtnet[words]")
 def test_words_are_read_in_the_boxes_by_ppocr():
     picture = _credits(("Directed by", 0.3, 0.3), ("ANN EXAMPLE", 0.6, 0.7), size=(960, 540))
     lines = read_lines(reader("ppocr"), picture, _find(picture), second=7, time=7.04)
@@ -323,6 +324,7 @@ def test_a_missing_ocr_package_is_one_clear_error(missing, told, monkeypatch):
         reader("ppocr" if missing == "rapidocr" else "easyocr")
 
 
+@pytest.mark.skipif(not has_extra("easyocr"), reason="needs avtnet[easyocr,words]")
 def test_opencv_without_its_system_library_says_the_remedy(tmp_path):
     """As on a bare machine: importing cv2 fails because libGL.so.1 is not there."""
     (tmp_path / "cv2.py").write_text(

@@ -28,7 +28,9 @@ from clipping.config import run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
 from clipping.learning.processes import Devices, launch, talks, world_size
+from clipping.storage import local
 from clipping.tasks.settings import parse_with_network
+from preprocess.shards import read_index
 
 PROG = "python -m avtnet.train"
 
@@ -64,10 +66,14 @@ def train(config: TrainConfig) -> Path:
     if named and not config.resume:  # on a network that is thrown away: says no as early
         first_weights(build(config.model), config)
 
+    count = len(trained)
+    if config.shards is not None:
+        count = sum(shard.windows for shard in read_index(local(config.shards)))
+
     def prepare() -> None:
         require_writable(config.save_prefix)
         run_folder(config).open(resume=config.resume, overwrite=config.overwrite)
-        console.print(f"{len(trained)} windows train, {len(validated)} validate")
+        console.print(f"{count} windows train, {len(validated)} validate")
 
     work = partial(fit, config=config, trained=trained, validated=validated)
     launch(work, devices, prepare)
@@ -93,6 +99,9 @@ def _windows(config: TrainConfig, console: Console) -> tuple[list[Window], list[
             console.print(f"{len(missing)} labels without features are left out: {missing[0]} …")
         return windows
 
+    if config.shards is not None:
+        assert config.val_root is not None  # TrainConfig checks it
+        return [], found(config.val_root)
     windows = found(config.data_root, songs=config.song_loss > 0 and not config.test)
     if config.val_root is not None:
         return windows, found(config.val_root)

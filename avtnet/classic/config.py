@@ -102,6 +102,9 @@ class TrainConfig:
 
     data_root: Path = Path("data")
     """Folder with labels.txt and features/."""
+    shards: str | None = None
+    """Folder of shards (python -m preprocess.shards), or its URL (s3://…), to train on in place of
+    the windows of --data-root; --val-root then names the folder that validates."""
     val_root: Path | None = None
     """A second such folder, to validate on; absent, every seventh window of --data-root is kept
     back. Take series that are not in --data-root."""
@@ -196,6 +199,10 @@ class TrainConfig:
             raise ValueError("--test and --testB use a checkpoint: name it with --weights")
         if self.test and self.testB:
             raise ValueError("--test scores labelled windows, --testB predicts others: give one")
+        if self.shards is not None and self.val_root is None:
+            raise ValueError("--shards are trained on: name a folder that validates, --val-root")
+        if self.shards is not None and self.song_loss:
+            raise ValueError("shards do not say where songs lie: leave out --song-loss")
         if self.resume and self.overwrite:
             raise ValueError("--resume and --overwrite contradict each other")
 

@@ -22,6 +22,7 @@ from avtnet.classic.model import AVTNet, AVTNet_YOLT, WithSongLoss, build
 from avtnet.classic.positions import predict_windows
 from avtnet.classic.scores import score_windows, summary_line
 from avtnet.classic.sources import FolderSource, Source, Taught
+from avtnet.classic.stream import ShardSource
 from clipping.config import dump
 from clipping.learning import loop
 from clipping.learning.checkpoints import versions
@@ -34,6 +35,7 @@ from clipping.learning.task import Plan, Row, Task
 MAY_DIFFER = (
     "save_prefix",
     "data_root",
+    "shards",
     "gpus",
     "processes",
     "backend",
@@ -52,28 +54,34 @@ def run_folder(config: TrainConfig) -> RunFolder:
 def fit(
     process: Process, config: TrainConfig, trained: Sequence[Window], validated: Sequence[Window]
 ) -> None:
-    """Train in one of the training's processes, from the first epoch or from the run's last.pt."""
-    data = WindowDataset(trained, reverse_ends=config.reverse_ends)
-    source = FolderSource(
-        data,
-        process,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        threads=config.num_workers,
-    )
-    train_on(source, process, config, validated)
+    """Train in one of the training's processes, from the first epoch or from the run's last.pt.
 
-
-def train_on(
-    source: Source, process: Process, config: TrainConfig, validated: Sequence[Window]
-) -> None:
-    """Train on the batches of a source."""
+    Args:
+        trained: windows to train on; empty with shards.
+    """
+    source = source_of(process, config, trained)
     run, log = run_folder(config), Log(process, config.save_prefix)
     state = run.read(loop.State) if config.resume else None
     task = WindowTask(source, process, config, validated)
     if state is None:
         log.say(first_weights(task.inner, config))
     loop.fit(task, plan_of(config, source.epoch_steps), run=run, log=log, state=state)
+
+
+def source_of(process: Process, config: TrainConfig, trained: Sequence[Window]) -> Source:
+    """Return the batches to train on: of windows in a folder, or of the shards that are named."""
+    batch_size, seed, threads = config.batch_size, config.seed, config.num_workers
+    if config.shards is not None:
+        return ShardSource(
+            config.shards,
+            process,
+            batch_size=batch_size,
+            seed=seed,
+            threads=threads,
+            reverse_ends=config.reverse_ends,
+        )
+    data = WindowDataset(trained, reverse_ends=config.reverse_ends)
+    return FolderSource(data, process, batch_size=batch_size, seed=seed, threads=threads)
 
 
 def plan_of(config: TrainConfig, epoch_steps: int) -> Plan:

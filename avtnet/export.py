@@ -48,7 +48,7 @@ PROG = "python -m avtnet.export"
 OPSET = 17
 """Of ONNX: the first that has layer norms."""
 TRACED_SECONDS = 6
-"""What AVTNetDense is shown while it is written down; the file takes any length."""
+"""Length of the input with which AVTNetDense is traced; the written file takes any length."""
 TRACED_ROWS = 1
 """Windows at once meanwhile; the file takes any number. A GRU's first state of one row is spread
 over as many as there are; one of two would stay two."""
@@ -114,7 +114,7 @@ def export(
 
 @dataclass(frozen=True)
 class _Traced:
-    """What is written down: a module, inputs to follow it with, and what all of it means."""
+    """A module to trace, example inputs for it, and the description that goes into the file."""
 
     module: nn.Module
     inputs: dict[str, Tensor]

@@ -46,7 +46,7 @@ class PredictConfig:
     weights: Path | None = None
     """The checkpoint (.safetensors) to predict with: of the original's family or AVTNetDense."""
     output: Path = Path("submission.csv")
-    """Where the rows go."""
+    """File to write the rows to."""
     features: Path | None = None
     """Folder to keep the features of videos in; absent, they are made for now only."""
     workers: int | None = None
@@ -54,7 +54,7 @@ class PredictConfig:
     batch_size: int = 8
     """Windows that go through the network together."""
     device: str = "cpu"
-    """Where the network runs: cpu, cuda, cuda:1, mps, or auto."""
+    """Device that runs the network: cpu, cuda, cuda:1, mps, or auto."""
 
     def __post_init__(self) -> None:
         if not self.inputs:
@@ -103,7 +103,7 @@ def _readable(
 def _files(
     gathered: CollectedFeatures,
 ) -> Iterator[tuple[str, str, Callable[[], Sequence[Features]]]]:
-    """What each file of features is called, the episode that it is of, what reads its windows."""
+    """Yield of each file of features: its name, its episode's, and a function for its windows."""
     for window, path in gathered.features.items():
         yield str(window), window.name, partial(_window_of, path)
     for name, path in gathered.episodes.items():

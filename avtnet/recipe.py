@@ -38,7 +38,7 @@ TRAININGS = {
     "avtnet2_normalized": TrainConfig(if_normal=True, model=ModelConfig(kind="avtnet2")),
     "avtnet_yolt": TrainConfig(data_seed=2, model=ModelConfig(kind="avtnet_yolt")),
 }
-"""What tells the three trainings apart, as in the files of these names in configs/."""
+"""Settings in which the three trainings differ, as in the files of these names in configs/."""
 CHECKPOINTS = (
     ("avtnet", "best"),
     ("avtnet2_normalized", "best"),

@@ -22,7 +22,7 @@ from clipping.values import Word, Words, field_types, item_type, option_of
 
 @dataclass
 class Arguments:
-    """What a command line says."""
+    """The words of a command line, sorted."""
 
     files: list[tuple[str, Path]] = field(default_factory=list)
     """Files of settings: the group they are of ("" for all), and where; the whole before parts."""
@@ -110,7 +110,7 @@ def _name(typed: str) -> str:
 
 
 def _is_option(word: str) -> bool:
-    """Whether a word names an option; ``-`` and negative numbers are values."""
+    """Return True if a word names an option; ``-`` and negative numbers are values."""
     return len(word) > 1 and word[0] == "-" and not re.match(r"-\.?\d", word)
 
 

@@ -23,22 +23,22 @@ FORMAT = "avtnet-checkpoint-1"
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What a checkpoint says about itself."""
+    """The description that a checkpoint holds next to its weights."""
 
     model: ModelConfig
     if_normal: bool = False
-    """Whether frames are scaled by ImageNet's mean and deviation."""
+    """True if frames are scaled by ImageNet's mean and deviation."""
     features: FeatureSettings = field(default_factory=FeatureSettings)
     """The features it was trained on; others would mean something else to it."""
     reverse_ends: bool = False
-    """Whether windows of the last seconds are shown backwards in time."""
+    """True if the network gets the windows of the last seconds backwards in time."""
     epoch: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     """Validation figures at that epoch."""
     training: dict[str, Any] = field(default_factory=dict)
     """The whole config of the training; see :class:`avtnet.classic.config.TrainConfig`."""
     trained_on: str = ""
-    """What the training data were, for people."""
+    """A sentence about the training data, for people."""
     versions: dict[str, str] = field(default_factory=dict)
 
 
@@ -57,7 +57,7 @@ def save(path: Path, network: torch.nn.Module, info: CheckpointInfo, *, half: bo
 
 
 def read_info(path: Path | str) -> CheckpointInfo:
-    """What a checkpoint says about itself, without building the model.
+    """Read the description of a checkpoint, without building the model.
 
     Raises:
         CheckpointError: where the file is missing, no safetensors file (a pickle is never read),

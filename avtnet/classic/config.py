@@ -47,7 +47,7 @@ class ModelConfig:
     """avtnet, avtnet2 (two-layer backend), avtnet_yolt (you only look twice), or a network of a
     plugin; --model NAME is short for it."""
     inputs: Inputs = "audio+video+text"
-    """What the network sees; fewer inputs make the single-modality ablations."""
+    """The inputs of the network; fewer inputs make the single-modality ablations."""
     size: str = "full"
     """Preset of the widths: full (83 M parameters), small and nano (for two CPU cores), or
     small_dense: small with AVTNetDense's encoders under its GRUs, which --pretrained shipped

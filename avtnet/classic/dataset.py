@@ -53,7 +53,7 @@ class Batch(NamedTuple):
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
     def inputs(self, *, if_normal: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """What the networks take: mfcc, frames scaled as in training, text as numbers."""
+        """Return the networks' inputs: mfcc, frames scaled as in training, text as numbers."""
         return self.mfcc, scale_frames(self.frames, if_normal=if_normal), self.text.float()
 
     def reversed(self, which: Tensor) -> Batch:
@@ -201,14 +201,14 @@ class WindowDataset:
         read_row(batch, row, path, self.settings, backwards=self._backwards(index))
 
     def targets(self, indices: Sequence[int]) -> Tensor:
-        """What the network should say (B,): shares of the window in 0..1."""
+        """Return the true positions (B,): shares of the window in 0..1."""
         seconds = [self.windows[index].seconds for index in indices]
         backwards = [self._backwards(index) for index in indices]
         return from_either_end(to_targets(seconds), torch.tensor(backwards))
 
     def songs(self, indices: Sequence[int]) -> Tensor:
-        """Where the song of their side lies in them: (B, 2), shares of the window as the network
-        is shown it; not a number where that is not known."""
+        """Return start and end of the song of each window's side: (B, 2), shares of the window in
+        the direction in which the network gets it; NaN where the song is not known."""
         spans = [self.windows[index].song or (math.nan, math.nan) for index in indices]
         shares = (torch.tensor(spans, dtype=torch.float32) / WINDOW_SECONDS).clamp(0, 1)
         backwards = torch.tensor([self._backwards(index) for index in indices])[:, None]

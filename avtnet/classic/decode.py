@@ -25,7 +25,7 @@ NAMES: dict[Side, str] = {"start": "the opening ends", "end": "the ending starts
 
 @dataclass(frozen=True)
 class Boundary:
-    """Where the boundary of one window is, by all models."""
+    """The boundary of one window, agreed on by all models."""
 
     features: Features
     fusion: Fusion
@@ -86,10 +86,10 @@ def timeline(
 
 
 def candidate_of(boundary: Boundary, weights: str, *, trust: float = 1.0) -> Candidate | None:
-    """What the networks say of one window; None where that lies outside of it.
+    """Return the boundary of a window as a candidate; None if it lies outside of the window.
 
-    They know where an opening ends and where an ending starts. The other end is the window's or
-    the file's, if no other source knows it; the evidence says so.
+    The networks know the end of an opening and the start of an ending. The other end is that of
+    the window or the file, unless another source knows it; the evidence says so.
 
     Args:
         weights: who the models are, for the evidence.

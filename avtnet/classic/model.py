@@ -14,7 +14,7 @@ from clipping.tasks.contract import load_network
 
 
 class Positions(NamedTuple):
-    """What a network says of B windows; a position is a share of the window, 0..1."""
+    """The answers of a network for B windows; a position is a share of the window, 0..1."""
 
     position: Tensor
     """(B,): the answer."""

@@ -18,9 +18,9 @@ from preprocess.settings import FeatureSettings
 def predict_windows(
     checkpoint: Checkpoint, windows: Sequence[Path | Features], *, batch_size: int = 8
 ) -> list[float]:
-    """Where the boundary of each window is, in seconds after the window's start (0..200).
+    """Return the boundary of each window, in seconds after the window's start (0..200).
 
-    Computed where the network is (:func:`avtnet.classic.checkpoints.load` puts it on a device).
+    The device is the network's (:func:`avtnet.classic.checkpoints.load` puts it on one).
 
     Raises:
         FeatureError: where features were made with other settings than the network's.

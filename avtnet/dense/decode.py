@@ -125,7 +125,10 @@ def _shared_out(opening: np.ndarray, ending: np.ndarray, share: np.ndarray) -> n
 
 
 def likeliest(probabilities: Probabilities, boundary: str, covered: float | None = None) -> float:
-    """Where one of BOUNDARIES is, if it is anywhere: seconds from the evidence's first."""
+    """Return the likeliest time of one of BOUNDARIES, in seconds from the first of the evidence.
+
+    There is always an answer, also where the boundary itself is unlikely.
+    """
     total = float(
         len(probabilities.classes) if covered is None else min(covered, len(probabilities.classes))
     )
@@ -161,7 +164,13 @@ def _candidates(
 
 
 def _refined(probabilities: Probabilities, boundary: int, top: int, total: float) -> float:
-    """Where the boundary near a second is: the offsets of the seconds around it, weighed."""
+    """Return the time of the boundary near the second ``top``: a weighted mean.
+
+    The network answers for each second how likely a boundary is in it, and a distribution of the
+    boundary's distance from that second's middle. Each of up to three seconds around ``top`` names
+    a time (its middle plus its mean distance), weighted by the square of its peak, so that the
+    surest second decides.
+    """
     bins = np.linspace(-REACH, REACH, BINS)
     near = np.arange(max(0, top - 1), min(len(probabilities.peaks), top + 2))
     chances = probabilities.offsets[near, boundary]

@@ -57,7 +57,7 @@ def find_segments_many(
     *,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[list[Segment]]:
-    """What :func:`find_segments` says of each, in their order, several at once.
+    """Yield the segments of each as :func:`find_segments` does, in their order, several at once.
 
     Args:
         features: read as they are needed, ``batch_size`` of them at a time; of any lengths.
@@ -95,9 +95,9 @@ def segments(
 def candidates(
     features: Features, checkpoint: DenseNetwork, *, trust: float = 1.0
 ) -> list[Candidate]:
-    """What AVTNetDense says of a window, for :func:`avtnet.evidence.fuse_candidates`.
+    """Return AVTNetDense's segments of a window for :func:`avtnet.evidence.fuse_candidates`.
 
-    An end that the window cuts off is not known; one at the file's own edge is.
+    An end that the window cuts off is unknown (None); an end at the edge of the file is known.
 
     Args:
         trust: what its scores are multiplied with, where they count for less.
@@ -208,7 +208,7 @@ def _joined(pieces: Sequence[Probabilities]) -> Probabilities:
 def segment_of(
     found: FoundSegment, start: float, covered: float, checkpoint: DenseNetwork
 ) -> Segment:
-    """What was found in ``covered`` seconds from ``start`` on, in media time."""
+    """Return a segment in media time, of one found in ``covered`` seconds from ``start`` on."""
     told = (
         f"AVTNetDense: {found.label} {found.inside:.0%} sure between its ends, "
         f"start {found.start_peak:.0%}, end {found.end_peak:.0%}"

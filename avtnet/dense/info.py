@@ -27,7 +27,7 @@ SHIPPED = Path(__file__).parents[1] / "weights" / "dense.safetensors"
 
 @dataclass(frozen=True)
 class DenseInfo:
-    """What a checkpoint of AVTNetDense says about itself."""
+    """The description that a checkpoint of AVTNetDense holds next to its weights."""
 
     model: DenseConfig = field(default_factory=DenseConfig)
     features: FeatureSettings = field(default_factory=FeatureSettings)
@@ -36,7 +36,7 @@ class DenseInfo:
     offset: float = 0.0
     """A segment's score is sigmoid(scale · logit + offset) of the decoder's: calibrated."""
     trained_on: str = ""
-    """What the training data were, for people."""
+    """A sentence about the training data, for people."""
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class DenseNetwork(Protocol):
 
     @property
     def info(self) -> DenseInfo:
-        """What that file says about itself."""
+        """The description that the network's file holds."""
 
     def probabilities(self, inputs: Inputs, shown: Sequence[float] | None = None) -> Probabilities:
         """Return the evidence for a batch, with an axis for its rows in front.

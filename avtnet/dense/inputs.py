@@ -62,7 +62,11 @@ def slots(first: int, last: int) -> np.ndarray:
 
 
 def place(seconds: np.ndarray, duration: float) -> np.ndarray:
-    """Where seconds stand in their file: float32 (T, PLACES)."""
+    """Return the place of seconds in their file, as the network gets it: float32 (T, PLACES).
+
+    By column: the time since the file's start and the time to its end (both as logarithms), how
+    near the second is to either (1 at the edge, 1/e at 30 s from it), and 1 if it is in the file.
+    """
     left = np.maximum(0, duration - seconds)
     begun = np.maximum(0, seconds)
     return np.stack(

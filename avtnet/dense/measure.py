@@ -20,7 +20,7 @@ PRESENT = 4
 
 
 def answer(network: AVTNetDense, example: Example) -> dict[str, FoundSegment]:
-    """What is found in an example, by label."""
+    """Return the segments that a network finds in an example, by label."""
     inputs, _ = collate([example])
     device = next(network.parameters()).device
     with torch.inference_mode():

@@ -20,14 +20,15 @@ from avtnet.dense.settings import BINS, BOUNDARIES, CLASSES, PLACES, DenseConfig
 
 
 class Evidence(NamedTuple):
-    """What the network says of T seconds, as logits."""
+    """The answers of the network for T seconds, as logits."""
 
     classes: Tensor
     """(B, T, 3): CLASSES"""
     peaks: Tensor
-    """(B, T, 4): whether one of BOUNDARIES is within about a second"""
+    """(B, T, 4): how likely each of BOUNDARIES is within about a second"""
     offsets: Tensor
-    """(B, T, 4, BINS): where, from -REACH to REACH seconds from the second's middle"""
+    """(B, T, 4, BINS): the distribution of its distance from the second's middle, which is -REACH
+    to REACH seconds"""
 
 
 class AVTNetDense(nn.Module):

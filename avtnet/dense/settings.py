@@ -9,7 +9,7 @@ BOUNDARIES = ("opening start", "opening end", "ending start", "ending end")
 SLOTS = 40
 """MFCC columns of a second, taken from the 43.07 there are."""
 PLACES = 5
-"""What is known of where a second stands in its file."""
+"""Numbers that describe the place of a second in its file; see ``avtnet.dense.inputs.place``."""
 REACH = 2.0
 """Seconds by which a boundary may lie from the middle of the second that tells of it."""
 BINS = 17

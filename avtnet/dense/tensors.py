@@ -26,13 +26,13 @@ class Tensors(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What should be said of a batch."""
+    """The true answers for a batch."""
 
     classes: Tensor
     """float32 (B, T, 3): the share of each second that is story, opening, ending; all 0 where
     that is not known."""
     times: Tensor
-    """float32 (B, 4): seconds of BOUNDARIES; not a number where there is none."""
+    """float32 (B, 4): seconds of BOUNDARIES; NaN where there is none."""
 
 
 def as_tensors(inputs: Inputs) -> Tensors:

@@ -75,7 +75,8 @@ class DenseTrainConfig:
     num_workers: int = 0
     """Processes that compose the next batches meanwhile, and that render the pieces before."""
     device: str = "cpu"
-    """Where to train: cpu, cuda, cuda:1, mps, or auto. Under torchrun cuda is a GPU a process."""
+    """Device to train on: cpu, cuda, cuda:1, mps, or auto. Under torchrun, cuda gives each process
+    a GPU of its own."""
     processes: int = 1
     """Training processes on the CPU. Under torchrun, which starts them by itself, leave it out."""
     backend: Literal["nccl", "gloo"] | None = None

@@ -24,10 +24,11 @@ class WindowAnswer:
     """The answer of a network about a window."""
 
     position: float
-    """Where the opening ends or the ending starts: seconds after the window's start (0..200)."""
+    """Time at which the opening ends or the ending starts: seconds after the window's start
+    (0..200)."""
     segments: tuple[Segment, ...] | None = None
-    """What AVTNetDense finds, in seconds after the window's start; None if the network knows
-    nothing but the position."""
+    """Segments found by AVTNetDense, in seconds after the window's start; None if the network
+    answers with a position only."""
 
 
 def dense_answers(

@@ -35,7 +35,7 @@ class Networks:
 
 @dataclass(frozen=True)
 class NetworkInputs:
-    """What is shown of an episode."""
+    """The features of an episode that the networks get."""
 
     windows: tuple[Features, ...] = ()
     episode: Episode | None = None
@@ -89,7 +89,7 @@ def check_weights(config: LocateConfig) -> None:
 
 
 def load_inputs(windows: Sequence[Path], episode: Path | None) -> NetworkInputs:
-    """What files of features show.
+    """Read the networks' inputs from files of features.
 
     Args:
         windows: of single windows.

@@ -63,14 +63,14 @@ class LocateConfig:
     workers: int | None = None
     """Processes at once; absent, one a core; 0 works in this one."""
     engine: Literal["local", "ray"] = "local"
-    """Where the work is done: in processes of this machine, or on a Ray cluster."""
+    """Machines that do the work: processes of this machine, or a Ray cluster."""
     address: str | None = None
     """The Ray cluster, as HOST:PORT or auto; none starts one on this machine for now."""
     look: Literal["windows", "whole"] = "windows"
-    """What the networks are shown of an episode: its first and last 200 s, or all of it, where a
-    song may begin later; that takes longer, as the file is longer than 400 s."""
+    """Part of an episode that the networks search: its first and last 200 s, or the whole file,
+    for songs that begin later; the time grows with the length."""
     device: str = "cpu"
-    """Where the networks run: cpu, cuda, cuda:1, mps, or auto."""
+    """Device that runs the networks: cpu, cuda, cuda:1, mps, or auto."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:

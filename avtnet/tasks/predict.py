@@ -1,4 +1,4 @@
-"""What networks find in one file, without its season, its chapters and what is known of it."""
+"""Predict one file with a network alone: without its season, its chapters, and corrections."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class TuneConfig:
 
     @property
     def source(self) -> OwnSource:
-        """Where the episodes and their labels are."""
+        """The episodes and the labels to tune with, and the folder of their features."""
         return OwnSource(
             self.inputs,
             self.features or self.output / "features",

@@ -63,7 +63,7 @@ PATIENCE = 4
 AVERAGING = 0.9
 """Share of the averaged weights that a step keeps."""
 BLIND = 3
-"""Where nothing can be held back, one in so many steps is done."""
+"""Divisor of the number of steps if no episode can be held back: nothing tells when to stop."""
 LEAST = 0.5
 """Scores below it say nothing, as in locate."""
 
@@ -297,7 +297,7 @@ def averaged(networks: Sequence[AVTNetDense]) -> AVTNetDense:
 
 
 def answers(checkpoint: DenseCheckpoint, episode: OwnEpisode) -> Iterator[HeldOutAnswer]:
-    """What is said of a whole episode, of each kind of which the truth is known."""
+    """Yield a network's answer for a whole episode, for each kind with a known truth."""
     seen = inference.evidence(checkpoint, partial(own_part, episode), episode.seconds)
     evidence = by_place(seen, 0.0, episode.duration)
     found = {

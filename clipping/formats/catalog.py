@@ -81,7 +81,7 @@ def write_help() -> str:
 
 
 def text_of(timeline: Timeline, name: str) -> str:
-    """What a file of this format holds for a timeline.
+    """Return a timeline as the text of a file of this format.
 
     Raises:
         ConfigError: for an unknown format.

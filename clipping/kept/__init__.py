@@ -1,1 +1,1 @@
-"""What is remembered of media files: cache, corrections, edits, themes."""
+"""Data kept about media files between runs: cache, corrections, edits, themes."""

@@ -106,7 +106,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def read_pickle(path: Path) -> Any:
-    """What torch.save wrote: tensors and plain values; nothing in the file is run.
+    """Read a file of torch.save: tensors and plain values; no code in the file is run.
 
     Raises:
         CheckpointError: where it is damaged, or holds anything else.

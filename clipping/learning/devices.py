@@ -1,4 +1,4 @@
-"""Where networks run: one way to say it, for every command that asks one."""
+"""The device that runs a network: one spelling for every command."""
 
 from __future__ import annotations
 

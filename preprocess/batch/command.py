@@ -59,7 +59,7 @@ class PreprocessConfig:
     """Seconds that a file may take before its process is ended; then a window alone, and only
     once. None or 0 sets no limit. With --workers 0 there is none."""
     engine: Literal["local", "ray"] = "local"
-    """Where the work is done: in processes of this machine, or on a Ray cluster."""
+    """Machines that do the work: processes of this machine, or a Ray cluster."""
     address: str | None = None
     """The Ray cluster, as HOST:PORT or auto; none starts one on this machine for now."""
     tries: int = 3
@@ -75,7 +75,7 @@ class PreprocessConfig:
     overwrite: bool = False
     """Make every window again, up to date or not."""
     report: Path | None = None
-    """Where the JSON report goes; none takes report.json in the output folder."""
+    """File for the JSON report; none takes report.json in the output folder."""
     features: FeatureSettings = field(default_factory=FeatureSettings)
 
     def __post_init__(self) -> None:

@@ -1,1 +1,1 @@
-"""Where text stands in a picture: the engines and the mask."""
+"""Find the text in a picture: the engines, and the mask they make."""

@@ -1,4 +1,4 @@
-"""Where text stands in a picture: one small interface, the engines behind it, and the mask."""
+"""Find the text in a picture: one small interface, the engines behind it, and the mask."""
 
 from __future__ import annotations
 
@@ -111,4 +111,4 @@ LIBGL_REMEDY = (
     "a missing libGL.so.1 is in the system's package libgl1, or goes without root by "
     "pip install --force-reinstall opencv-python-headless"
 )
-"""What to do where OpenCV, which EasyOCR needs, does not load on a bare machine."""
+"""Advice for a bare machine on which OpenCV, which EasyOCR needs, does not load."""

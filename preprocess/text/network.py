@@ -254,7 +254,12 @@ def _fold_top(graph: Graph) -> None:
 
 
 def _enlarged(graph: Graph, source: str, weights: np.ndarray, output: str) -> list[NodeProto]:
-    """What a convolution 3x3 makes of planes enlarged by 2: one 2x2 for each of 2x2 pixels."""
+    """Return nodes equal to enlarging planes by 2, then a 3x3 convolution, but cheaper.
+
+    Each small pixel becomes four equal ones, so the 3x3 window around each of the four covers only
+    2x2 small pixels. The weights that fall on the same small pixel are added up beforehand, which
+    leaves a 2x2 convolution for each of the four.
+    """
     # Which of three neighbours in the large plane lie in the first and the second small pixel.
     rows = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
     nodes = []
@@ -296,7 +301,7 @@ def _planes(graph: Graph, name: str, makers: dict[str, NodeProto]) -> int:
 
 
 def _is_3x3(node: NodeProto) -> bool:
-    """Whether a node is a plain convolution that keeps the size of planes."""
+    """Return True for a plain 3x3 convolution that keeps the size of planes."""
     return (
         node.op_type == "Conv"
         and attribute(node, "kernel_shape", ()) == [3, 3]
@@ -338,7 +343,7 @@ def _fold_head(graph: Graph) -> None:
 
 
 def _doubles(node: NodeProto) -> bool:
-    """Whether a transposed convolution makes 2x2 pixels of each one, without overlap."""
+    """Return True if a transposed convolution makes 2x2 pixels of each one, without overlap."""
     plain = not any(attribute(node, "pads", ())) and attribute(node, "group", 1) == 1
     square = attribute(node, "kernel_shape", ()) == attribute(node, "strides", ()) == [2, 2]
     return plain and square and len(node.input) == 2

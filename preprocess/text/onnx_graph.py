@@ -103,7 +103,7 @@ class Graph:
         conv.input.extend(inputs)
 
     def is_shown(self, node: NodeProto) -> bool:
-        """Whether what a node makes is an output of the graph."""
+        """Return True if the output of a node is an output of the graph."""
         return node.output[0] in self._shown
 
 

@@ -99,7 +99,7 @@ def boxes(probabilities: np.ndarray, settings: PPOCRSettings) -> list[Box]:
 
 
 def _like_text(high: int, wide: int, score: float, height: int, settings: PPOCRSettings) -> bool:
-    """Whether an area in a picture of ``height`` pixels has the shape of writing."""
+    """Return True if an area in a picture of ``height`` pixels has the shape of writing."""
     thick, length = min(high, wide), max(high, wide)
     if thick > settings.max_height * height or length < settings.min_length * thick:
         return False

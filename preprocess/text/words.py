@@ -14,7 +14,7 @@ from preprocess.text.recognition import Line
 
 
 def words_path(features: Path) -> Path:
-    """Where the words of a feature file are kept: ``NAME_start.text.json``."""
+    """Return the path of the words of a feature file: ``NAME_start.text.json``."""
     return features.with_suffix(".text.json")
 
 
@@ -32,7 +32,7 @@ def save_words(
 
 
 def words_match(path: Path, features: Features, languages: Sequence[str]) -> bool:
-    """Whether the file is there, whole, and made together with these features."""
+    """Return True if the file is there, whole, and made together with these features."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -9,6 +9,9 @@ files, so it costs as much as any. Every walk is the command ``avtnet locate`` i
 own; CPU seconds are those of it and of all its children. Where other programs use the machine too,
 "at work" tells more than "cores busy": the mean number of its processes that run, or would if there
 were a core for them. Words behind ``--`` go to the command (``-- --workers 1``).
+
+``--cluster`` walks on a Ray of two nodes of this machine instead: once the first season is done, a
+worker is killed, and then a node. The answers are compared with those of processes, byte by byte.
 """
 
 from __future__ import annotations
@@ -19,11 +22,12 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--episodes", type=int, default=12, help="of each season")
     parser.add_argument("--distinct", type=int, default=10, help="seasons that are no links")
     parser.add_argument("--minutes", type=float, default=7.0, help="length of an episode")
+    parser.add_argument("--cluster", action="store_true", help="on Ray, with losses, instead")
     parser.add_argument("options", nargs="*", help="of avtnet locate, behind --")
     given = parser.parse_args(argv)
-    library(
+    run = cluster if given.cluster else library
+    run(
         given.folder,
         seasons=given.seasons,
         episodes=given.episodes,
@@ -102,13 +108,55 @@ def library(
     right = _right(json.loads(out.read_text()), distinct, story)
     _forget(folder)
     print(f"{seasons} seasons of {episodes} files of {minutes:g} minutes; {right} songs right")
+    _print(walks)
+    return walks
+
+
+def _print(walks: Sequence[Walk]) -> None:
     print("walk             CPU s  wall s  cores busy  at work  first rows s  memory MB")
     for each in walks:
         print(
             f"{each.name:16s} {each.cpu_s:5.1f} {each.wall_s:7.1f} {each.busy:11.2f} "
             f"{each.at_work:8.2f} {each.first_row_s:13.1f} {each.peak_mb:10.0f}"
         )
-    return walks
+
+
+def cluster(
+    folder: Path, *, seasons: int, episodes: int, distinct: int, minutes: float,
+    options: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Walk with processes, and on a cluster that loses a worker and a node; compare the answers."""
+    from ray.cluster_utils import Cluster
+
+    story = minutes * 60 - 2 * SONG - 9.5
+    make_library(folder, seasons, episodes, distinct, story)
+    out = folder / "out.json"
+    _forget(folder)
+    walks = [walk("processes", folder, out, options)]
+    expected = out.read_bytes()
+    _forget(folder)
+    os.environ |= {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+    node = {"num_cpus": 1, "object_store_memory": 80 << 20}
+    head = {**node, "num_cpus": 0, "include_dashboard": False}
+    ray = Cluster(initialize_head=True, head_node_args=head)
+    lost = [ray.add_node(**node) for _ in range(2)][1]
+
+    def lose() -> None:
+        workers = [number for number in _all_processes() if "ray::_in_time" in _command(number)]
+        os.kill(workers[0], signal.SIGKILL)
+        time.sleep(2)
+        ray.remove_node(lost, allow_graceful=False)
+        print(f"killed: worker {workers[0]} of {len(workers)}, then a node", flush=True)
+
+    try:
+        where = ["--engine", "ray", "--address", ray.address]
+        walks.append(walk("cluster", folder, out, [*where, *options], lose))
+    finally:
+        ray.shutdown()
+    same = out.read_bytes() == expected
+    _forget(folder)
+    print(f"{seasons} seasons of {episodes} files: the answers are {'' if same else 'NOT '}equal")
+    _print(walks)
 
 
 def make_library(folder: Path, seasons: int, episodes: int, distinct: int, story: float) -> None:
@@ -127,8 +175,14 @@ def make_library(folder: Path, seasons: int, episodes: int, distinct: int, story
                 new.rename(path)
 
 
-def walk(name: str, folder: Path, out: Path, options: Sequence[str]) -> Walk:
-    """Run the command once."""
+def walk(
+    name: str,
+    folder: Path,
+    out: Path,
+    options: Sequence[str],
+    at_first: Callable[[], None] = lambda: None,
+) -> Walk:
+    """Run the command once; ``at_first`` is called when the first season was printed."""
     command = [
         sys.executable, "-m", "avtnet", "locate", str(folder), "--network", "never",
         "--pictures", "never", "--themes", str(folder / "no themes"), "--json", str(out), *options,
@@ -140,7 +194,9 @@ def walk(name: str, folder: Path, out: Path, options: Sequence[str]) -> Walk:
         threading.Thread(target=_watch, args=(process, looks), daemon=True).start()
         assert process.stdout is not None
         while process.stdout.readline():
-            first[0] = first[0] or time.monotonic() - began
+            if not first[0]:
+                first[0] = time.monotonic() - began
+                at_first()
     wall = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -168,6 +224,17 @@ def _family(number: int) -> list[int]:
             for child in path.read_text().split():
                 found += _family(int(child))
     return found
+
+
+def _all_processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+
+
+def _command(number: int) -> str:
+    try:
+        return Path(f"/proc/{number}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _runs(number: int) -> bool:

@@ -38,6 +38,7 @@ from clipping.many.outcomes import (
 from clipping.many.worker import (
     CANNOT_LOAD,
     GRACE_S,
+    TERMINATED,
     loads,
     read_message,
     write_message,
@@ -328,6 +329,8 @@ def _environment() -> dict[str, str]:
 
 
 def _reason(code: int) -> str:
+    if code == TERMINATED:
+        code = -signal.SIGTERM
     if code < 0:
         name = signal.Signals(-code).name
         memory = "; was the memory full?" if -code == signal.SIGKILL else ""

@@ -27,6 +27,8 @@ GRACE_S = 2.0
 """Seconds that a process has for its ``finally`` blocks once it shall end."""
 CANNOT_LOAD = 3
 """Exit code where the function cannot be imported; the reason stands on stderr."""
+TERMINATED = 128 + signal.SIGTERM
+"""Exit code after SIGTERM, as a shell says it."""
 
 
 def write_message(stream: IO[bytes], data: bytes) -> None:
@@ -124,7 +126,7 @@ def _listen(
 def _leave(number: int, frame: FrameType | None) -> None:
     """End by an exception, so that files half written are removed."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(0)
+    raise SystemExit(TERMINATED)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ def work(item: str) -> str:
     word, _, path = item.partition(":")
     if word == "crash" or (word == "once" and not _flag(path)):
         os.kill(os.getpid(), signal.SIGSEGV)
+    if word == "end":
+        os.kill(os.getpid(), signal.SIGTERM)
     if word == "raise":
         raise KeyError(item)
     if word == "refuse":
@@ -78,11 +80,12 @@ def test_each_item_has_its_result_or_its_error(workers):
 
 
 def test_a_process_that_dies_costs_only_its_own_item(capfd):
-    items = ["a", "crash", "b", "raise", "c", "d"]
+    items = ["a", "crash", "b", "raise", "end", "c", "d"]
     outcomes = {each.item: each for each in run_many(work, items, engine=Local(2))}
     assert {item: outcomes[item].result for item in "abcd"} == dict(a="A", b="B", c="C", d="D")
     assert outcomes["crash"].error == "the process was ended by SIGSEGV"
     assert outcomes["crash"].set_aside
+    assert outcomes["end"].error == "the process was ended by SIGTERM"
     assert "exit code 1" in outcomes["raise"].error
     assert "KeyError: 'raise'" in capfd.readouterr().err
     assert no_worker_is_left()

@@ -37,6 +37,13 @@ ARGUMENTS: dict[str, tuple[float, str]] = {
     # --measure-driver, 2026-11-21, 2 vCPU.
     "driver-ms": (1.0, "CPU ms of the driver for a file"),
     "driver-bytes": (5700, "memory of the driver for a file, at most"),
+    # A search (avtnet locate, sound alone). docs/measured/season.md: episodes of 24 minutes.
+    "locate-cpu-s": (5.4, "CPU seconds of a search for an episode, decoding included"),
+    # benchmarks/library.py: docs/scale.md, "What a library costs".
+    "locate-driver-ms": (5.0, "CPU ms of the process that starts a search, for a new episode"),
+    "known-ms": (3.0, "CPU ms of that process for an episode that has not changed"),
+    "locate-driver-bytes": (5000, "memory of that process for an episode"),
+    "cache-kb": (100, "KB of the cache for an episode"),
     # Assumptions, not measurements.
     "cores": (32, "cores of a machine"),
     "busy": (0.9, "share of the cores' time that is used"),
@@ -125,6 +132,7 @@ def rows(given: argparse.Namespace) -> list[tuple[str, str]]:
             "the original's way, years on one machine of 2 cores",
             f"{given.episodes * given.original_wall_s / 86400 / 365:,.0f}",
         ),
+        *search_rows(given),
         (f"training: MB/s for {given.trainers:g} processes", f"{training_mb:.1f}"),
         (
             "training: hours for an epoch, by reading 100 MB/s a process",
@@ -138,6 +146,23 @@ def rows(given: argparse.Namespace) -> list[tuple[str, str]]:
             ("price of the features a month", f"{features_tb * 1000 * given.gb_month_price:,.0f}")
         )
     return found
+
+
+def search_rows(given: argparse.Namespace) -> list[tuple[str, str]]:
+    """Return the figures of a search of all episodes, season by season."""
+    core_s, count = given.episodes * given.locate_cpu_s / given.busy, given.episodes
+    machines = core_s / (given.days * 86400) / given.cores
+    return [
+        ("a search: core-hours", f"{core_s / 3600:,.0f}"),
+        (
+            f"a search: machines of {given.cores:g} cores for {given.days:g} days",
+            f"{machines:,.1f}",
+        ),
+        ("a search: hours of the driver's core", f"{count * given.locate_driver_ms / 3.6e6:,.1f}"),
+        ("a search in which nothing changed: hours", f"{count * given.known_ms / 3.6e6:,.1f}"),
+        ("a search: the driver's memory, GB", f"{count * given.locate_driver_bytes / 1e9:,.1f}"),
+        ("a search: its caches, GB", f"{count * given.cache_kb / 1e6:,.0f}"),
+    ]
 
 
 if __name__ == "__main__":

@@ -173,8 +173,12 @@ class _Walk:
 
     def _items(self) -> Iterator[Item]:
         """Yield the seasons that are known, and the files of the others, season by season."""
+        config = self._config
         for number, files in enumerate(self._seasons):
-            facts = recall_season(files, self._cache, self._options, themes=self._themes)
+            # One for each season: a cache remembers every file that it has looked at.
+            cache = Cache(config.cache, fresh=config.rescan)
+            facts = recall_season(files, cache, self._options, themes=self._themes)
+            self._note(*cache.notes)
             self._open[number] = season = _Open(files)
             if facts is not None:
                 yield KnownSeason(number, facts)
@@ -257,7 +261,8 @@ class _Walk:
         for outcome in season.windows:
             windows.setdefault(outcome.name, []).append(outcome)
         located = self._concluded_each(season.facts, windows, number)
-        self._concluded |= set(season.files)
+        if self._inputs.windows or self._inputs.episodes:
+            self._concluded |= set(season.files)
         self._note(*self._cache.notes)
         if self._features is not None:
             self._features.drop(season.windows)

@@ -3,9 +3,10 @@
     python benchmarks/loading.py VIDEO... --episodes 1
 
 Makes the features of the given videos and of made-up episodes (no text is looked for: masks are
-1 % of a file), then prints three Markdown tables: sizes, times of a batch of 16 windows against
-files of version 1 (the same arrays, not packed), and the share of time a training waits. Wall
-times are medians; CPU times are of all threads. Files are in the page cache.
+1 % of a file), then prints four Markdown tables: sizes, times of a batch of 16 windows against
+files of version 1 (the same arrays, not packed), windows a second of a folder and of shards, and
+the share of time a training waits. Wall times are medians; CPU times are of all threads. Files are
+in the page cache.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # preprocess is
 
 from avtnet.classic.config import ModelConfig, TrainConfig
 from avtnet.classic.dataset import Window, WindowDataset
+from avtnet.classic.sources import FolderSource
+from avtnet.classic.stream import ShardSource
 from avtnet.synthesis.settings import SynthesizeConfig
 from avtnet.synthesize import synthesize
 from avtnet.train import train
 from clipping.files import find_media
 from clipping.learning.loading import read_batches
+from clipping.learning.processes import Process
 from clipping.media.frames import frames_at
 from clipping.media.probe import probe
 from clipping.windows import WindowId, write_labels
@@ -43,6 +47,7 @@ from preprocess.extraction import extract
 from preprocess.features import FORMAT, SIDES, Features, feature_path, save
 from preprocess.features import load as load_features
 from preprocess.settings import FeatureSettings
+from preprocess.shards import ShardsConfig, pack
 
 SETTINGS = FeatureSettings(text_engine="none")
 BATCH = 16
@@ -63,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_sizes(Path(folder), contents)
         windows = [window for name, pair in contents if ": " not in name for window in pair]
         print_times(Path(folder), windows, options)
+        print_streaming(Path(folder), windows, options)
         print_waiting(Path(folder), windows, options)
     return 0
 
@@ -164,6 +170,36 @@ def print_times(folder: Path, windows: list[Features], options: argparse.Namespa
 def read(data: WindowDataset, threads: int) -> None:
     with closing(read_batches(data, [range(BATCH)], threads)) as batches:
         next(batches)
+
+
+def print_streaming(folder: Path, windows: list[Features], options: argparse.Namespace) -> None:
+    """Print the windows a second that are read of a folder, and of shards of it."""
+    data = folder / "streamed"
+    made = make_windows(data / "features", windows, 6 * BATCH, save)
+    write_labels(data / "labels.txt", {window.id: window.seconds for window in made})
+    shards = data / "shards"
+    pack(ShardsConfig((str(data / "features"),), shards, data / "labels.txt", shard_mb=16))
+    usual = {"batch_size": BATCH, "seed": 0}
+    print("| windows of | threads | windows a second, median of epochs | CPU ms a window |")
+    print("|---|---|---|---|")
+    for threads in (0, options.threads):
+        sources: dict[str, FolderSource | ShardSource] = {
+            "a folder": FolderSource(WindowDataset(made), Process(), threads=threads, **usual),
+            "shards": ShardSource(shards, Process(), threads=threads, **usual),
+        }
+        for name, source in sources.items():
+            with closing(source.batches(0)) as batches:
+                next(batches)
+                times, cpu = [], time.process_time()
+                for _ in range(options.repeats):
+                    started = time.perf_counter()
+                    for _ in range(source.epoch_steps):
+                        next(batches)
+                    times.append(time.perf_counter() - started)
+                cpu = (time.process_time() - cpu) / (source.epoch_steps * BATCH * options.repeats)
+            speed = source.epoch_steps * BATCH / statistics.median(times)
+            print(f"| {name} | {threads} | {speed:.0f} | {1e3 * cpu:.1f} |", flush=True)
+    print()
 
 
 def print_waiting(folder: Path, windows: list[Features], options: argparse.Namespace) -> None:

@@ -1,25 +1,25 @@
-"""Positions in windows → the timeline of an episode."""
+"""Positions in windows → what the networks say of an episode."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from avtnet.evidence import NETWORKS, Candidate, fuse_candidates
-from clipping.segments import Timeline
+from avtnet.evidence import NETWORKS, Candidate
+from clipping.judging.judgement import RIGHT_SECONDS
 from clipping.windows import WINDOW_SECONDS, Side
 from ensemble import Fusion, fuse_positions
 from ensemble.fusion import agreement
 from preprocess.features import Features
 
 SHIFTS = (0, 2, 5)
-"""Seconds by which a window is moved to see whether a model's answer moves with it."""
+"""Seconds by which a window is moved; a model's answer should move with it."""
 LABELS: dict[Side, str] = {"start": "opening", "end": "ending"}
 SIGMA = 3.0
-"""Seconds by which the networks are off where they are right."""
+"""Usual error of the networks in seconds if they are right."""
 NAMES: dict[Side, str] = {"start": "the opening ends", "end": "the ending starts"}
 
 
@@ -32,11 +32,11 @@ class Boundary:
     views: Mapping[str, Sequence[float]]
     """The positions of each model, one for each of SHIFTS."""
     confidence: float
-    """How far all views back the fused position, 0..1; not calibrated."""
+    """Agreement of all views with the fused position, 0..1; not calibrated."""
 
     @property
     def side(self) -> Side:
-        """Which window."""
+        """The window's side."""
         return self.features.side
 
     @property
@@ -68,23 +68,6 @@ def fuse_views(features: Features, views: Mapping[str, Sequence[float]]) -> Boun
     return Boundary(features, fusion, views, round(agreement(fusion.position, every), 3))
 
 
-def timeline(
-    source: str, boundaries: Sequence[Boundary], *, min_confidence: float, weights: str
-) -> Timeline:
-    """The opening and the ending of a file by the networks alone, as far as they are believed.
-
-    Args:
-        source: what the timeline calls the file.
-        boundaries: of the start window, the end window, or both.
-        min_confidence: below it nothing is said.
-        weights: who the models are, for the evidence.
-    """
-    duration = max((boundary.features.duration for boundary in boundaries), default=0.0)
-    candidates = [each for each in map(_of(weights), boundaries) if each is not None]
-    segments = fuse_candidates(candidates, duration, min_confidence=min_confidence)
-    return Timeline(source, round(duration, 3), segments)
-
-
 def candidate_of(boundary: Boundary, weights: str, *, trust: float = 1.0) -> Candidate | None:
     """Return the boundary of a window as a candidate; None if it lies outside of the window.
 
@@ -92,8 +75,8 @@ def candidate_of(boundary: Boundary, weights: str, *, trust: float = 1.0) -> Can
     the window or the file, unless another source knows it; the evidence says so.
 
     Args:
-        weights: who the models are, for the evidence.
-        trust: what their confidence is multiplied with, where it counts for less.
+        weights: names of the models, for the evidence.
+        trust: factor of their confidence, 0..1.
     """
     features, time = boundary.features, boundary.time
     if not 0 < boundary.fusion.position < min(features.covered, WINDOW_SECONDS):
@@ -116,13 +99,9 @@ def candidate_of(boundary: Boundary, weights: str, *, trust: float = 1.0) -> Can
     )
 
 
-def _of(weights: str) -> Callable[[Boundary], Candidate | None]:
-    return lambda boundary: candidate_of(boundary, weights)
-
-
 def _votes(boundary: Boundary) -> str:
     fusion = boundary.fusion
     views = [position for positions in boundary.views.values() for position in positions]
-    near = sum(abs(position - fusion.position) <= 2 for position in views)
-    told = f"; {near} of {len(views)} views within 2 s"
+    near = sum(abs(position - fusion.position) <= RIGHT_SECONDS for position in views)
+    told = f"; {near} of {len(views)} views within {RIGHT_SECONDS:g} s"
     return f"{told}; outvoted: {', '.join(fusion.outvoted)}" if fusion.outvoted else told

@@ -22,11 +22,12 @@ from avtnet import locate
 from avtnet.classic import checkpoints
 from avtnet.classic.checkpoints import CheckpointInfo
 from avtnet.classic.config import ModelConfig
-from avtnet.classic.decode import SHIFTS, fuse_views, shifted, timeline
+from avtnet.classic.decode import SHIFTS, candidate_of, fuse_views, shifted
 from avtnet.classic.finder import predict_window
 from avtnet.classic.model import build
 from avtnet.dense.info import SHIPPED as SHIPPED_DENSE
 from avtnet.evaluate import main as evaluate_main
+from avtnet.evidence import fuse_candidates
 from avtnet.localization import main
 from avtnet.predict import main as predict_main
 from avtnet.search.networks import load_networks
@@ -352,14 +353,20 @@ def test_a_moved_window_holds_the_same_seconds_earlier():
     assert np.array_equal(moved.mfcc[:, :-columns], features.mfcc[:, columns:])
 
 
+def segments_of(*boundaries, min_confidence):
+    """The segments that these boundaries alone make."""
+    candidates = [candidate_of(each, "w") for each in boundaries]
+    return fuse_candidates(candidates, 400.0, min_confidence=min_confidence)
+
+
 def test_a_model_that_ignores_the_window_is_not_believed():
     """Its answer stays where it is when the window moves, so the moved views contradict it."""
     features = make_features("ep", "start", 100.0, FeatureSettings())
     sure = fuse_views(features, {"a": [100.0, 100.1, 99.9], "b": [100.2, 100.0, 100.1]})
     stuck = fuse_views(features, {"a": [100.0 + shift for shift in SHIFTS]})
     assert sure.confidence > 0.8 > 0.5 > stuck.confidence
-    assert timeline("x", [stuck], min_confidence=0.5, weights="w").segments == ()
-    (opening,) = timeline("x", [sure], min_confidence=0.5, weights="w").segments
+    assert segments_of(stuck, min_confidence=0.5) == ()
+    (opening,) = segments_of(sure, min_confidence=0.5)
     assert (opening.label, opening.start) == ("opening", 0.0)
     assert opening.end == pytest.approx(100.05, abs=0.06)
 
@@ -378,7 +385,7 @@ def test_a_checkpoint_that_is_named_twice_is_asked_once(tmp_path, weights):
 def test_a_short_file_does_not_get_two_names_for_the_same_seconds():
     start = fuse_views(make_features("ep", "start", 0), {"a": [15.0, 15.0, 15.0]})
     end = fuse_views(make_features("ep", "end", 0), {"a": [10.0, 50.0, 90.0]})
-    (only,) = timeline("x", [start, end], min_confidence=0, weights="w").segments
+    (only,) = segments_of(start, end, min_confidence=0)
     assert only.label == "opening"
 
 

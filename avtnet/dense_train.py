@@ -33,7 +33,7 @@ from avtnet.tuning.source import OwnSource, read_source
 from clipping.config import parse, run
 from clipping.files import require_writable
 from clipping.learning import loop
-from clipping.learning.processes import Process, devices_named, launch, talks, world_size
+from clipping.learning.processes import Process, devices_named, is_main_process, launch, world_size
 from clipping.learning.progress import Log, progress_bar
 from preprocess.settings import FeatureSettings
 
@@ -130,7 +130,7 @@ def held_examples(config: DenseTrainConfig, console: Console) -> list[Example]:
 def main(argv: Sequence[str] | None = None) -> int:
     """``python -m avtnet.dense_train``."""
     config = parse(DenseTrainConfig, argv, prog=PROG)
-    console = Console(stderr=True, soft_wrap=True, markup=False, quiet=not talks())
+    console = Console(stderr=True, soft_wrap=True, markup=False, quiet=not is_main_process())
 
     def command() -> None:
         console.print(f"written: {train_dense(config, console)}")

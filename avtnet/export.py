@@ -317,11 +317,11 @@ def _with_metadata(model: bytes, about: Mapping[str, Any]) -> bytes:
         import onnx
 
     proto = onnx.load_from_string(model)
-    told = {
+    properties = {
         name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
         for name, value in {"format": FORMAT, **about}.items()
     }
-    onnx.helper.set_model_props(proto, told)
+    onnx.helper.set_model_props(proto, properties)
     proto.doc_string = f"{about['kind']}: openings and endings of episodes, by avtnet"
     onnx.checker.check_model(proto)
     written: bytes = proto.SerializeToString()

@@ -76,9 +76,9 @@ def predict(config: PredictConfig) -> tuple[dict[WindowId, float], dict[str, str
     positions: dict[WindowId, float] = {}
     with collect_features(
         config.inputs, finder.features, keep=config.features, workers=config.workers
-    ) as gathered:
-        failures = dict(gathered.failures)
-        waiting = _readable(gathered, finder, failures)
+    ) as collected:
+        failures = dict(collected.failures)
+        waiting = _readable(collected, finder, failures)
         while some := dict(islice(waiting, config.batch_size)):
             answers = finder.answers(list(some.values()), batch_size=config.batch_size)
             positions |= {
@@ -88,10 +88,10 @@ def predict(config: PredictConfig) -> tuple[dict[WindowId, float], dict[str, str
 
 
 def _readable(
-    gathered: CollectedFeatures, finder: Finder, failures: dict[str, str]
+    collected: CollectedFeatures, finder: Finder, failures: dict[str, str]
 ) -> Iterator[tuple[WindowId, Features]]:
     """Windows that can be read and are right for a network; of others, ``failures`` says why."""
-    for called, name, read in _files(gathered):
+    for called, name, read in _files(collected):
         try:
             for features in read():
                 finder.check(features)
@@ -101,12 +101,12 @@ def _readable(
 
 
 def _files(
-    gathered: CollectedFeatures,
+    collected: CollectedFeatures,
 ) -> Iterator[tuple[str, str, Callable[[], Sequence[Features]]]]:
     """Yield of each file of features: its name, its episode's, and a function for its windows."""
-    for window, path in gathered.features.items():
+    for window, path in collected.features.items():
         yield str(window), window.name, partial(_window_of, path)
-    for name, path in gathered.episodes.items():
+    for name, path in collected.episodes.items():
         yield name, name, partial(_windows_of, path)
 
 

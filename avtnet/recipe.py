@@ -135,7 +135,7 @@ def reproduce(config: RecipeConfig) -> dict[str, dict[str, float]]:
 
 
 def _open(config: RecipeConfig) -> None:
-    """Make the folder; see, before anything is made anew, that it holds no other recipe."""
+    """Make the folder; check, before anything is made, that it holds no other recipe."""
     require_writable(config.output)
     path = config.output / "config.yaml"
     now = dump(dataclasses.replace(config, output=Path(), workers=None, ship=None))
@@ -145,9 +145,10 @@ def _open(config: RecipeConfig) -> None:
             before = dump(restore(RecipeConfig, then))
         except (OSError, UnicodeDecodeError, yaml.YAMLError, ConfigError) as error:
             raise ConfigError(f"{path}: damaged; name another --output ({error})") from error
-        if told := differences(before, now):
+        if changed := differences(before, now):
             raise ConfigError(
-                f"{config.output}: holds a recipe of other settings: {told}; name another --output"
+                f"{config.output}: holds a recipe of other settings: {changed}; "
+                "name another --output"
             )
     write_text(path, yaml.safe_dump(now, sort_keys=False))
 

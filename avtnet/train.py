@@ -27,7 +27,7 @@ from avtnet.classic.unlabelled import predict_unlabelled
 from clipping.config import run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable
-from clipping.learning.processes import Devices, launch, talks, world_size
+from clipping.learning.processes import Devices, is_main_process, launch, world_size
 from clipping.storage import local
 from clipping.tasks.settings import parse_with_network
 from preprocess.shards import read_index
@@ -44,9 +44,9 @@ def train(config: TrainConfig) -> Path:
         ClippingError: data are missing, the folder cannot be written, a GPU is not there.
         KeyboardInterrupt: Ctrl-C or SIGTERM came; last.pt then holds the run as it stood.
     """
-    console = Console(stderr=True, soft_wrap=True, markup=False, quiet=not talks())
+    console = Console(stderr=True, soft_wrap=True, markup=False, quiet=not is_main_process())
     if config.testB:
-        if talks():
+        if is_main_process():
             written = predict_unlabelled(config, _devices(config, console).device(0))
             console.print(f"written: {written}")
         return config.save_prefix
@@ -54,7 +54,7 @@ def train(config: TrainConfig) -> Path:
     WindowDataset(validated)  # features that cannot be read fail here, before processes start
     devices = _devices(config, console)
     if config.test:
-        if talks():
+        if is_main_process():
             _test(config, validated, devices.device(0), console)
         return config.save_prefix
     if config.frozen_parts:

@@ -55,7 +55,13 @@ PUZZLES = {
 """Puzzling names, in lower or upper case, with or without an s behind, and the clear ones.
 
 ``*``: also a part of a longer name. ``()``: only a module, or a public class or function of one."""
-ONLY_IN = {"home": r"\.roles$", **dict.fromkeys(("look()", "talk*"), r"^(?!.*\.synthesis)")}
+ONLY_IN = {
+    "home": r"\.roles$",
+    **dict.fromkeys(("look()", "talk*"), r"^(?!.*\.synthesis)"),
+    "hints*": r"^avtnet\.",  # of a season; elsewhere Python's type hints
+    "gather*": r"^(?!clipping\.learning\.)",  # there it is torch.distributed's
+}
+"""Modules in which a name puzzles; a name that is not here puzzles in all."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Graph = Mapping[str, set[str]]  # a name → the names that its arrows lead to

@@ -75,13 +75,13 @@ def read_words(
                 value = words.popleft() if said else "true"
             found.options[name] = Word(value)
         elif name == positional or item_type(kind) is not None:
-            gathered = found.plain if name == positional else tuples.setdefault(name, [])
+            items = found.plain if name == positional else tuples.setdefault(name, [])
             given = [value] if equals else []
             while not equals and words and not _is_option(words[0]):
                 given.append(words.popleft())
             if not given and name != positional:
                 problems.append(f"{option_of(name)}: expected one argument or more")
-            gathered += given
+            items += given
         else:
             if not equals and words and not _is_option(words[0]):
                 equals, value = "=", words.popleft()

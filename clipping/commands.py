@@ -68,7 +68,7 @@ def usage(prog: str, groups: Mapping[str, Commands]) -> str:
     for title, group in groups.items():
         lines += ["", f"{title}:"]
         for name, (_, phrase) in group.items():
-            told = textwrap.wrap(phrase, COLUMNS - column)
-            lines.append(f"  {name:<{column - 2}}{told[0]}")
-            lines += [" " * column + line for line in told[1:]]
+            wrapped = textwrap.wrap(phrase, COLUMNS - column)
+            lines.append(f"  {name:<{column - 2}}{wrapped[0]}")
+            lines += [" " * column + line for line in wrapped[1:]]
     return "\n".join(lines)

@@ -77,8 +77,10 @@ def load(config: type[Config], path: Path | str, overrides: Sequence[str] = ()) 
     try:
         return _filled(config, read_words(config, [f"--config={path}", *overrides]), None)
     except (ConfigError, ValueError) as error:
-        told = str(error)
-        raise ConfigError(told if told.startswith(f"{path}: ") else f"{path}: {told}") from error
+        message = str(error)
+        raise ConfigError(
+            message if message.startswith(f"{path}: ") else f"{path}: {message}"
+        ) from error
 
 
 def _filled(config: type[Config], words: Arguments, positional: str | None) -> Config:
@@ -183,8 +185,8 @@ def check_yaml(path: Path | str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not YAML, which is UTF-8 text") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        told = " ".join(str(error).split()).replace('"<unicode string>"', "it")
-        raise ConfigError(f"{path}: not YAML: {told}") from error
+        problem = " ".join(str(error).split()).replace('"<unicode string>"', "it")
+        raise ConfigError(f"{path}: not YAML: {problem}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no settings; they stand in rows like 'name: value'")
     return values

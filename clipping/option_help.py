@@ -43,8 +43,8 @@ def _parser(config: type, prog: str, positional: str | None) -> argparse.Argumen
     )
     if positional is not None:
         field = next(each for each in dataclasses.fields(config) if each.name == positional)
-        told = _told(field)
-        parser.add_argument(positional, nargs="*", metavar=f"{positional} ...", help=_plain(told))
+        about = _help_of(field)
+        parser.add_argument(positional, nargs="*", metavar=f"{positional} ...", help=_plain(about))
     parser.add_argument("--config", metavar="FILE", help="YAML file with settings that differ")
     parser.add_argument("--print-config", action="store_true", help="print all settings and stop")
     _add(parser, parser.add_argument_group("settings"), config, None, "", positional)
@@ -70,17 +70,17 @@ def _add(
             usual = field.default_factory()
         else:
             usual = field.default
-        told = _told(field) or docs.get(field.name, "")
+        about = _help_of(field) or docs.get(field.name, "")
         if dataclasses.is_dataclass(kind):
-            title = (told or inspect.cleandoc(kind.__doc__ or name)).splitlines()[0]
+            title = (about or inspect.cleandoc(kind.__doc__ or name)).splitlines()[0]
             inner = parser.add_argument_group(_plain(title))
             inner.add_argument(
                 option_of(name), metavar="FILE", help="YAML file with these settings"
             )
             _add(parser, inner, kind, usual, f"{name}.")
             continue
-        details = [*_type_told(kind), *_default_told(usual)]
-        about = f"{_plain(told)} ({', '.join(details)})" if details else _plain(told)
+        details = [*_type_text(kind), *_default_text(usual)]
+        about = f"{_plain(about)} ({', '.join(details)})" if details else _plain(about)
         options = ["-o", option_of(name)] if name == "output" else [option_of(name)]
         if kind is bool:
             options.append(f"--{prefix.replace('_', '-')}no-{field.name.replace('_', '-')}")
@@ -91,17 +91,17 @@ def _add(
             group.add_argument(*options, metavar=_metavar(kind, field.name), help=about)
 
 
-def _told(field: dataclasses.Field[Any]) -> str:
+def _help_of(field: dataclasses.Field[Any]) -> str:
     """The help of a field's metadata; a function lists the rows of a table, plugins' too."""
-    told = field.metadata.get("help", "")
-    return str(told() if callable(told) else told)
+    text = field.metadata.get("help", "")
+    return str(text() if callable(text) else text)
 
 
 def _plain(text: str) -> str:
     return " ".join(text.split()).replace("%", "%%")
 
 
-def _default_told(value: Any) -> list[str]:
+def _default_text(value: Any) -> list[str]:
     if value is dataclasses.MISSING:
         return ["required"]
     if value is None or value == ():
@@ -113,13 +113,13 @@ def _default_told(value: Any) -> list[str]:
     return [f"default: {str(value).replace('%', '%%')}"]
 
 
-def _type_told(kind: Any) -> list[str]:
+def _type_text(kind: Any) -> list[str]:
     """The type in a word, where neither choices nor a flag show it."""
     kinds = [each for each in _kinds(kind) if each is not type(None)]
     names = {str: "str", int: "int", float: "float", Path: "path"}
-    told = [names[each] for each in kinds if each in names]
+    words = [names[each] for each in kinds if each in names]
     several = " ..." if item_type(kind) is not None else ""
-    return [f"type: {' or '.join(told)}{several}"] if told else []
+    return [f"type: {' or '.join(words)}{several}"] if words else []
 
 
 def _kinds(kind: Any) -> list[Any]:

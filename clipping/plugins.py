@@ -93,7 +93,7 @@ class Table(Generic[R]):
         self._check_files()
         if name in self.own:
             return self.own[name]
-        rows, problems = self.gather()
+        rows, problems = self.collect_rows()
         if name in rows:
             self._check_single(name)
             return rows[name]
@@ -138,7 +138,7 @@ class Table(Generic[R]):
             who = next((f" ({plugin.who})" for plugin in self._brought_by(name)), "")
             raise ClippingError(f"the {self.called(name)}{who} {verb}: {_reason(error)}") from error
 
-    def gather(self) -> tuple[dict[str, R], list[str]]:
+    def collect_rows(self) -> tuple[dict[str, R], list[str]]:
         """Return all rows, and a sentence for each plugin or row that had to be left out."""
         rows, problems = dict(self.own), list[str]()
         brought: dict[str, str] = {}
@@ -184,7 +184,7 @@ class Table(Generic[R]):
             try:
                 if plugin is not None and name in self._rows_of(plugin):
                     found.append(plugin)
-            except ConfigError:  # told by gather()
+            except ConfigError:  # collect_rows() tells of it
                 continue
         return found
 

@@ -159,8 +159,8 @@ def _one_of(kinds: Sequence[Any], value: Any, name: str) -> Any:
         except ConfigError:
             if len(others) == 1:
                 raise
-    told = " or ".join(map(described, others))
-    raise ConfigError(f"{name}: Expected {told}, got {_shown(value)}")
+    expected = " or ".join(map(described, others))
+    raise ConfigError(f"{name}: Expected {expected}, got {_shown(value)}")
 
 
 def _tuple(kinds: Sequence[Any], value: Any, name: str) -> tuple[Any, ...]:

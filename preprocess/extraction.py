@@ -139,7 +139,7 @@ class _Window:
         self._frames = np.zeros(settings.shapes["frames"], np.uint8)
         self._text = np.zeros(settings.shapes["text"], bool)
         self._shown = np.zeros(settings.seconds, bool)
-        sight = FrameFeatures(settings, self.easyocr_models, self.reader)
+        per_frame = FrameFeatures(settings, self.easyocr_models, self.reader)
         blocks = []
         seconds = scan.seconds(
             [self.start + second for second in range(settings.seconds)],
@@ -151,7 +151,7 @@ class _Window:
             blocks.append(samples)
             if frame is not None:
                 self._shown[second] = True
-                self._text[second], lines = sight.look(second, frame, self._frames[second])
+                self._text[second], lines = per_frame.look(second, frame, self._frames[second])
                 self.lines += lines
         self._samples = np.concatenate(blocks)
 

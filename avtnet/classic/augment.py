@@ -47,9 +47,9 @@ def changed_sound(mfcc: Tensor, filtered: Tensor, noisy: Tensor) -> Tensor:
     rows, coefficients = mfcc.shape[:2]
     spread = mfcc.new_tensor(FILTER[:coefficients])[:, None]
     tilt = torch.randn(rows, coefficients, 1, device=mfcc.device) * spread
-    heard = mfcc + tilt * _along(filtered, mfcc)
-    heard = heard + 2 * torch.randn_like(mfcc) * _along(noisy, mfcc)
-    return heard * (mfcc != 0).any(1, keepdim=True)
+    sound = mfcc + tilt * _along(filtered, mfcc)
+    sound = sound + 2 * torch.randn_like(mfcc) * _along(noisy, mfcc)
+    return sound * (mfcc != 0).any(1, keepdim=True)
 
 
 def _colours(frames: Tensor) -> Tensor:

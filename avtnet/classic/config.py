@@ -166,9 +166,9 @@ class TrainConfig:
     """Train nothing: predict the windows in features/ that labels.txt does not name with --weights,
     and write submission.csv in --save_prefix."""
     resume: bool = False
-    """Go on from last.pt in the run's folder (start anew where there is none)."""
+    """Go on from last.pt in the run's folder (start from the beginning if there is none)."""
     overwrite: bool = False
-    """Start anew where the run's folder already holds a run."""
+    """Start from the beginning even if the run's folder already holds a run."""
     late_epochs: float = 0.6
     """Keep every epoch from this share of max_epoch on."""
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -123,7 +123,7 @@ def recognized(held: object, path: Path) -> tuple[str, dict[str, Tensor]]:
     kind = min(kinds, key=lambda each: len(_differences(kinds[each], found)))
     wanted = kinds[kind]
     if _differences(wanted, found):
-        raise CheckpointError(f"{path}: {_told(wanted, found, kind)}")
+        raise CheckpointError(f"{path}: {_difference_text(wanted, found, kind)}")
     state = {}
     for name, (ours, template) in wanted.items():
         if name not in found:  # a counter of batches
@@ -170,20 +170,20 @@ def _is_plain(value: object) -> bool:
 
 def _differences(wanted: _Template, found: Mapping[str, Tensor]) -> dict[str, str]:
     """The names at which a file is not of a network: missing, too much, or of another shape."""
-    told = {}
+    differences = {}
     for name, (_, template) in wanted.items():
         if name not in found:
             # torch before 0.4.1 had no counters of batches, and no network here reads them.
             if not name.endswith("num_batches_tracked"):
-                told[name] = "missing"
+                differences[name] = "missing"
         elif found[name].shape != template.shape:
-            told[name] = f"is {tuple(found[name].shape)}, should be {tuple(template.shape)}"
+            differences[name] = f"is {tuple(found[name].shape)}, should be {tuple(template.shape)}"
         elif found[name].is_floating_point() != template.is_floating_point():
-            told[name] = f"is {found[name].dtype}"
-    return told | {name: "too much" for name in found if name not in wanted}
+            differences[name] = f"is {found[name].dtype}"
+    return differences | {name: "too much" for name in found if name not in wanted}
 
 
-def _told(wanted: _Template, found: Mapping[str, Tensor], kind: str) -> str:
+def _difference_text(wanted: _Template, found: Mapping[str, Tensor], kind: str) -> str:
     """The differences to the nearest network, in a line."""
     differences = _differences(wanted, found)
     missing = [name for name, what in differences.items() if what == "missing"]

@@ -58,10 +58,12 @@ def check_settings(checkpoint: Checkpoint, window: Features) -> None:
     """
     then, now = (_meaning(settings) for settings in (checkpoint.info.features, window.settings))
     if wrong := [name for name in then.keys() | now.keys() if then.get(name) != now.get(name)]:
-        told = ", ".join(f"{name} {now.get(name)} (not {then.get(name)})" for name in sorted(wrong))
+        others = ", ".join(
+            f"{name} {now.get(name)} (not {then.get(name)})" for name in sorted(wrong)
+        )
         raise FeatureError(
             f"{window.name}_{window.side}: made with other settings than {checkpoint.path} was "
-            f"trained on: {told}"
+            f"trained on: {others}"
         )
 
 

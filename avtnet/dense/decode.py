@@ -97,7 +97,7 @@ def decode(probabilities: Probabilities, covered: float | None = None) -> list[F
 
 
 def by_place(probabilities: Probabilities, start: float, duration: float) -> Probabilities:
-    """Evidence in which a song is told an opening or an ending by where it is in its file, too.
+    """Return evidence in which the place in the file helps to tell openings from endings.
 
     The network is mostly sure that there is a song, and sometimes not which of the two.
 
@@ -117,7 +117,7 @@ def by_place(probabilities: Probabilities, start: float, duration: float) -> Pro
 
 
 def _shared_out(opening: np.ndarray, ending: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """The sum of two chances, anew between them: (T, 2)."""
+    """Return the sum of two probabilities, divided between them again by ``share``: (T, 2)."""
     first, second = opening * share, ending * (1 - share)
     total = np.minimum(opening + ending, 1.0)
     part = first / np.maximum(first + second, 1e-9)

@@ -209,7 +209,7 @@ def segment_of(
     found: FoundSegment, start: float, covered: float, checkpoint: DenseNetwork
 ) -> Segment:
     """Return a segment in media time, of one found in ``covered`` seconds from ``start`` on."""
-    told = (
+    reason = (
         f"AVTNetDense: {found.label} {found.inside:.0%} sure between its ends, "
         f"start {found.start_peak:.0%}, end {found.end_peak:.0%}"
     )
@@ -223,5 +223,5 @@ def segment_of(
         round(start + found.end, 3),
         found.label,
         round(calibrated(found.score, checkpoint.info), 3),
-        (told, *cut),
+        (reason, *cut),
     )

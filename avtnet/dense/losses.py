@@ -36,8 +36,8 @@ def dense_terms(out: Evidence, targets: Targets) -> dict[str, Tensor]:
     chance = out.peaks.sigmoid()
     entropy = functional.binary_cross_entropy_with_logits(out.peaks, bell, reduction="none")
     count = (~targets.times.isnan()).sum().clamp(min=1)
-    told = targets.classes.sum(-1, keepdim=True) > 0
-    peaks = (entropy * (bell - chance).abs() * told).sum() / count
+    labelled = targets.classes.sum(-1, keepdim=True) > 0
+    peaks = (entropy * (bell - chance).abs() * labelled).sum() / count
     near = known & (distance.abs() < REACH)
     place = (distance[near] + REACH) / (2 * REACH) * (BINS - 1)
     low = place.floor().clamp(0, BINS - 2)

@@ -118,6 +118,6 @@ class Worker:
             options,
             themes=self.themes,
             silent=item.silent,
-            prints=Cache(self.cache),  # they were made a moment ago, with --rescan too
+            fingerprint_cache=Cache(self.cache),  # they were made a moment ago, with --rescan too
         )
         return SeasonReport(facts, cache.notes)

@@ -32,7 +32,7 @@ _SIGMA = {True: 0.03, False: 0.3}
 
 
 @dataclass
-class Hints:
+class KnownSpans:
     """Known spans of a season: candidates, denied roles and problems, by the number of the file."""
 
     candidates: dict[int, list[Candidate]] = field(default_factory=dict)
@@ -54,7 +54,7 @@ def apply_known_spans(
     settings: SharedSettings,
     *,
     written: Sequence[Path],
-) -> Hints:
+) -> KnownSpans:
     """Return what corrections, edited files and themes say of the readable files of a season.
 
     A person's correction decides its label in its own file. Its sound is then looked for in the
@@ -64,19 +64,19 @@ def apply_known_spans(
         themes: of the library; each is looked for in every file.
         written: path of our JSON about each file, there or not; a person may have edited it.
     """
-    hints = Hints()
+    known = KnownSpans()
     corrected: list[tuple[int, Correction]] = []
     for number in repetition.durations:
         try:
             take_edits(files[number], cache, written[number])
             corrections = corrections_of(files[number], cache)
         except ClippingError as error:
-            hints.problems[number] = str(error)
+            known.problems[number] = str(error)
             continue
-        _settle(hints, number, corrections)
+        _settle(known, number, corrections)
         corrected += [(number, one) for one in corrections if one.start is not None]
     for number, correction in corrected:
-        _spread(hints, number, correction, repetition, settings)
+        _spread(known, number, correction, repetition, settings)
     if themes:
         for number, fingerprint in repetition.fingerprints.items():
             for found in find_themes(fingerprint, themes, settings):
@@ -85,7 +85,7 @@ def apply_known_spans(
                 reason = f'the theme "{found.theme.name}" of the library'
                 if found.share < _WHOLE:
                     reason += f", {found.share:.0%} of it"
-                hints.add(
+                known.add(
                     number,
                     Candidate(
                         "themes",
@@ -97,28 +97,28 @@ def apply_known_spans(
                         (reason,),
                     ),
                 )
-    return hints
+    return known
 
 
 def _role(label: str) -> Role:
     return next(role for role in _ROLES if role == label)
 
 
-def _settle(hints: Hints, number: int, corrections: Sequence[Correction]) -> None:
+def _settle(known: KnownSpans, number: int, corrections: Sequence[Correction]) -> None:
     """Take a file's corrections as settled: no other source counts for their labels."""
-    hints.denied[number] = frozenset(one.label for one in corrections)
+    known.denied[number] = frozenset(one.label for one in corrections)
     for one in corrections:
         if one.start is None or one.end is None or one.label not in _ROLES:
             continue  # "there is none" denies the label and adds no candidate
         role, reason = _role(one.label), f"said by hand ({one.by}, {one.when[:10]})"
-        hints.add(
+        known.add(
             number,
             Candidate("correction", role, one.start, one.end, 0.05, 1.0, (reason,), settled=True),
         )
 
 
 def _spread(
-    hints: Hints,
+    known: KnownSpans,
     number: int,
     correction: Correction,
     repetition: Repetition,
@@ -134,7 +134,7 @@ def _spread(
     example = example_of(source, Occurrence(place, (), 1.0, True, "sound"), margin=0.0)
     shortest = max(2.0, _SHARE * place.seconds)
     for other, fingerprint in repetition.fingerprints.items():
-        if other == number or correction.label in hints.denied.get(other, frozenset()):
+        if other == number or correction.label in known.denied.get(other, frozenset()):
             continue
         found = compare(example, fingerprint, replace(settings, shortest=shortest))
         if not found:
@@ -148,7 +148,7 @@ def _spread(
             f"the same as {format_time(place.start)}-{format_time(place.end)} of "
             f"{repetition.paths[number].name}, which was said by hand"
         )
-        hints.add(
+        known.add(
             other,
             Candidate(
                 "correction of a sibling",

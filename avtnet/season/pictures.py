@@ -53,8 +53,8 @@ def compare_pictures(
         progress("looking", done, len(jobs))
     if not jobs:
         return list(claims)
-    repetition.gathered = group_matches(repetition.matches, repetition.durations)
-    return assign_roles(repetition.gathered, repetition.durations)
+    repetition.groups = group_matches(repetition.matches, repetition.durations)
+    return assign_roles(repetition.groups, repetition.durations)
 
 
 _Job = tuple[tuple[int, SharedSettings], tuple[int, SharedSettings]]

@@ -50,7 +50,7 @@ class Repetition:
     """Seconds of the files that could be read."""
     fingerprints: Mapping[int, FileFingerprint] = field(default_factory=dict)
     matches: list[Match] = field(default_factory=list)
-    gathered: MatchGroups = field(default_factory=lambda: MatchGroups((), ()))
+    groups: MatchGroups = field(default_factory=lambda: MatchGroups((), ()))
     silent: dict[int, str] = field(default_factory=dict)
     """Files without a sound that can be compared, and why."""
     _of_file: dict[int, list[Match]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def listen(
     settings: SharedSettings = SOUND,
     *,
     silent: Mapping[int, str] | None = None,
-    prints: Cache | None = None,
+    fingerprint_cache: Cache | None = None,
     progress: Progress = quiet,
 ) -> Repetition:
     """Compare the sounds of a season's files, as far as the cache does not know the answer.
@@ -82,14 +82,17 @@ def listen(
         paths: the episodes, in their order.
         durations: seconds of those that can be read, by number.
         silent: files whose sound is not to be asked for, and why.
-        prints: the cache in which their fingerprints are, if they were made in this run.
+        fingerprint_cache: the cache in which their fingerprints
+            are, if they were made in this run.
     """
     fingerprints: dict[int, FileFingerprint] = {}
     repetition = Repetition(tuple(paths), dict(durations), fingerprints, silent=dict(silent or {}))
     for done, number in enumerate(durations, 1):
         if number not in repetition.silent:
             try:
-                fingerprints[number] = (prints or cache).fingerprint(paths[number], settings)
+                fingerprints[number] = (fingerprint_cache or cache).fingerprint(
+                    paths[number], settings
+                )
             except ClippingError as error:
                 repetition.silent[number] = str(error)
         progress("listening", done, len(durations))
@@ -100,7 +103,7 @@ def listen(
             a, b, repetition.fingerprints[a], repetition.fingerprints[b], cache, settings
         )
         progress("comparing", done, len(pairs))
-    repetition.gathered = group_matches(repetition.matches, repetition.durations)
+    repetition.groups = group_matches(repetition.matches, repetition.durations)
     if len(numbers) > ALL_PAIRS:
         _complete(repetition, cache, settings, progress)
     return repetition
@@ -121,18 +124,18 @@ def pairs_of(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
 def _matches(
     a: int,
     b: int,
-    prints_a: FileFingerprint,
-    prints_b: FileFingerprint,
+    fingerprint_a: FileFingerprint,
+    fingerprint_b: FileFingerprint,
     cache: Cache,
     settings: SharedSettings,
 ) -> list[Match]:
-    found = cache.pair(prints_a.path, prints_b.path, settings)
+    found = cache.pair(fingerprint_a.path, fingerprint_b.path, settings)
     if found is None:
         try:
-            found = compare(prints_a, prints_b, settings)
+            found = compare(fingerprint_a, fingerprint_b, settings)
         except ClippingError:  # a file that went while we looked at it: it has no match
             return []
-        cache.keep_pair(prints_a.path, prints_b.path, settings, found)
+        cache.keep_pair(fingerprint_a.path, fingerprint_b.path, settings, found)
     return as_matches(a, b, found)
 
 
@@ -154,7 +157,7 @@ def _complete(
     repetition: Repetition, cache: Cache, settings: SharedSettings, progress: Progress
 ) -> None:
     """Look for one example of each great identity in the files that are not known to hold it."""
-    identities = repetition.gathered.identities[:MOST_SOUGHT]
+    identities = repetition.groups.identities[:MOST_SOUGHT]
     for done, identity in enumerate(identities, 1):
         holders = set(identity.files)
         example = max(identity.occurrences, key=lambda each: (len(each.seen_with), each.score))
@@ -162,7 +165,7 @@ def _complete(
             if number not in holders:
                 repetition.matches += _sought(example, number, repetition, cache, settings)
         progress("completing", done, len(identities))
-    repetition.gathered = group_matches(repetition.matches, repetition.durations)
+    repetition.groups = group_matches(repetition.matches, repetition.durations)
 
 
 def _sought(
@@ -187,7 +190,7 @@ def _sought(
 def example_of(
     fingerprint: FileFingerprint, occurrence: Occurrence, margin: float = _MARGIN
 ) -> FileFingerprint:
-    """Return the prints of a file as if it had nothing but one occurrence."""
+    """Return the fingerprints of a file as if it had nothing but one occurrence."""
 
     def part(index: Index | None) -> Index | None:
         if index is None:

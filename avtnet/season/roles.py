@@ -96,13 +96,13 @@ class _Chunk:
         return (seconds - self.start) / (self.end - self.start)
 
 
-def assign_roles(gathered: MatchGroups, durations: Mapping[int, float]) -> list[Claim]:
+def assign_roles(groups: MatchGroups, durations: Mapping[int, float]) -> list[Claim]:
     """Return the claims on all files, in order of file and time.
 
     Args:
         durations: seconds of each file, numbered in the order of the season's episodes.
     """
-    season = _Season(gathered, durations)
+    season = _Season(groups, durations)
     claims = [*season.themes(), *season.from_neighbour()]
     return sorted(claims, key=lambda claim: (claim.place.file, claim.place.start))
 
@@ -110,16 +110,16 @@ def assign_roles(gathered: MatchGroups, durations: Mapping[int, float]) -> list[
 class _Season:
     """The identities of a season and the roles that are given so far."""
 
-    def __init__(self, gathered: MatchGroups, durations: Mapping[int, float]) -> None:
-        self._gathered = gathered
+    def __init__(self, groups: MatchGroups, durations: Mapping[int, float]) -> None:
+        self._match_groups = groups
         self._durations = durations
         self._usual = statistics.median(durations.values())
         # Copies of one episode (another encode, the same file twice) count as one episode.
-        self._groups = {file: file for file in durations}
-        for files in gathered.copies:
+        self._first_copy = {file: file for file in durations}
+        for files in groups.copies:
             for file in files:
-                self._groups[file] = files[0]
-        self._order = {group: at for at, group in enumerate(sorted(set(self._groups.values())))}
+                self._first_copy[file] = files[0]
+        self._order = {group: at for at, group in enumerate(sorted(set(self._first_copy.values())))}
         self._count = len(self._order)
         self._taken: dict[int, list[Claim]] = defaultdict(list)
         """Claims of each file so far."""
@@ -128,19 +128,19 @@ class _Season:
         """Return openings, endings and previews: steps 1 to 4 of the module's docstring."""
         found = [
             number
-            for number, identity in enumerate(self._gathered.identities)
+            for number, identity in enumerate(self._match_groups.identities)
             if SHORTEST_THEME <= identity.seconds <= LONGEST_THEME
             and not self._is_from_neighbour(identity)
         ]
         jingles = [
             number
-            for number, identity in enumerate(self._gathered.identities)
+            for number, identity in enumerate(self._match_groups.identities)
             if _SHORTEST_JINGLE <= identity.seconds < SHORTEST_THEME
         ]
         found.sort(key=lambda number: -self._weight(number))
         usual_roles = {number: self._usual_role(number) for number in found}
         for number in found:
-            identity = self._gathered.identities[number]
+            identity = self._match_groups.identities[number]
             if usual_roles[number] == "ending" and self._follows_an_ending(identity):
                 usual_roles[number] = "preview"
             for occurrence in identity.occurrences:
@@ -166,7 +166,7 @@ class _Season:
         claims: list[Claim] = []
         pieces: dict[tuple[int, Role], list[tuple[int, Occurrence]]] = defaultdict(list)
         doubtful: dict[tuple[int, Role], list[tuple[int, Occurrence]]] = defaultdict(list)
-        for number, identity in enumerate(self._gathered.identities):
+        for number, identity in enumerate(self._match_groups.identities):
             for found, moved in ((pieces, _MOVED), (doubtful, 0.0)):
                 kind = self._is_from_neighbour(identity, moved)
                 if kind is not None:
@@ -210,7 +210,7 @@ class _Season:
                 continue
             repeated = sum(
                 other.place.common(lost)
-                for each in self._gathered.identities
+                for each in self._match_groups.identities
                 for other in each.within(place.file)
             )
             if repeated >= _MUSIC_IN_IT * missing:
@@ -220,8 +220,8 @@ class _Season:
 
     def _weight(self, number: int) -> float:
         """Return how much an identity looks like a theme: more episodes, and the usual length."""
-        identity = self._gathered.identities[number]
-        episodes = len({self._groups[file] for file in identity.files})
+        identity = self._match_groups.identities[number]
+        episodes = len({self._first_copy[file] for file in identity.files})
         low, high = _USUAL
         usual = 1.0 if low <= identity.seconds <= high else 0.6
         return episodes * usual * min(1.0, identity.seconds / 40.0)
@@ -241,7 +241,7 @@ class _Season:
 
     def _usual_role(self, number: int) -> Role:
         """Return the role of the place at which most episodes hold an identity."""
-        identity = self._gathered.identities[number]
+        identity = self._match_groups.identities[number]
         shares = [self._share(each.place) for each in identity.occurrences]
         return "opening" if statistics.median(shares) < 0.5 else "ending"
 
@@ -259,11 +259,11 @@ class _Season:
             # be the ending. Otherwise the opening's song serves as the ending here.
             followed = any(
                 other.place.file == place.file and other.place.start >= place.end - 1
-                for identity in self._gathered.identities
+                for identity in self._match_groups.identities
                 for other in identity.occurrences
                 if identity.seconds >= SHORTEST_THEME
                 and self._share(other.place) >= 0.5
-                and identity is not self._gathered.identities[number]
+                and identity is not self._match_groups.identities[number]
             )
             if not followed and end_share >= _FINAL:
                 return None  # claimed by _take_moved
@@ -272,7 +272,7 @@ class _Season:
     def _take_moved(self, found: Sequence[int], usual_roles: Mapping[int, Role]) -> None:
         """Claim songs far from their usual place: the opening's as an ending, or the reverse."""
         for number in found:
-            for occurrence in self._gathered.identities[number].occurrences:
+            for occurrence in self._match_groups.identities[number].occurrences:
                 place = occurrence.place
                 if any(claim.place == place for claim in self._taken[place.file]):
                     continue
@@ -298,7 +298,7 @@ class _Season:
 
     def _jingle(self, number: int) -> list[Claim]:
         """Return previews by a jingle that follows the ending and lasts to the end of the file."""
-        identity = self._gathered.identities[number]
+        identity = self._match_groups.identities[number]
         if not self._follows_an_ending(identity, within=_LONGEST_PREVIEW):
             return []
         return [
@@ -345,8 +345,8 @@ class _Season:
         if len(occurrences) != 2:
             return None
         first, second = occurrences
-        earlier = self._order[self._groups[first.place.file]]
-        later = self._order[self._groups[second.place.file]]
+        earlier = self._order[self._first_copy[first.place.file]]
+        later = self._order[self._first_copy[second.place.file]]
         if later - earlier != 1:
             return None
         share_first, share_second = self._share(first.place), self._share(second.place)
@@ -358,7 +358,7 @@ class _Season:
 
     def _made(self, role: Role, number: int, occurrence: Occurrence, *more_reasons: str) -> Claim:
         """Return a claim with its confidence: the more files share it, the surer it is."""
-        identity = self._gathered.identities[number]
+        identity = self._match_groups.identities[number]
         siblings = len(occurrence.seen_with)
         # Each further sibling halves the part of the doubt that a single one leaves.
         chance = _SUREST - _ALONE * 0.5 ** (siblings - 1)
@@ -369,7 +369,7 @@ class _Season:
             chance *= 0.95
         if occurrence.doubt > 2:
             chance *= 0.97
-        episodes = len({self._groups[file] for file in identity.files})
+        episodes = len({self._first_copy[file] for file in identity.files})
         reasons = (
             f"{'pictures' if occurrence.by == 'picture' else 'sound'} repeated in {episodes} of "
             f"{self._count} episodes",

@@ -74,7 +74,7 @@ class SeasonOptions:
     """Decode no picture: workers died over this season. The files' notes say so."""
 
 
-class PrintsNeeded(Exception):
+class FingerprintsNeeded(Exception):
     """A season cannot be told from what is kept of it alone."""
 
 
@@ -85,7 +85,7 @@ def season_candidates(
     *,
     themes: Sequence[Theme] = (),
     silent: Mapping[int, str] | None = None,
-    prints: Cache | None = None,
+    fingerprint_cache: Cache | None = None,
     progress: Progress = quiet,
 ) -> list[EpisodeFacts]:
     """Return the facts of each episode of a season, in order.
@@ -94,7 +94,8 @@ def season_candidates(
         files: paths by name, in the order of the episodes.
         themes: of the library; looked for in every file.
         silent: numbers of files whose sound is not to be asked for, and why.
-        prints: the cache in which the files' fingerprints are, if they were made in this run.
+        fingerprint_cache: the cache that holds the files' fingerprints, if they were made in
+            this run.
         progress: told of (what is being done, steps done, of so many).
     """
     options = options or SeasonOptions()
@@ -103,12 +104,18 @@ def season_candidates(
     findings = None if silent or options.careful else _recalled(paths, cache, options, themes)
     if findings is None:
         findings, repetition = _find(
-            paths, cache, options, silent=silent, prints=prints, themes=themes, progress=progress
+            paths,
+            cache,
+            options,
+            silent=silent,
+            fingerprint_cache=fingerprint_cache,
+            themes=themes,
+            progress=progress,
         )
         if not silent and not options.careful:  # workers that died may not do so the next time
             kept_season.keep(paths, findings, cache, _key(options, themes))
     else:
-        loaded = _Prints(paths, findings, prints or cache, settings)
+        loaded = _KeptFingerprints(paths, findings, fingerprint_cache or cache, settings)
         repetition = Repetition(tuple(paths), dict(findings.durations), loaded)
     return _facts(files, findings, repetition, cache, options, themes)
 
@@ -125,10 +132,10 @@ def recall_season(
     findings = None if themes else _recalled(paths, cache, options, themes)
     if findings is None:
         return None
-    repetition = Repetition(tuple(paths), dict(findings.durations), _NoPrints())
+    repetition = Repetition(tuple(paths), dict(findings.durations), _NoFingerprints())
     try:
         return _facts(files, findings, repetition, cache, options, themes)
-    except PrintsNeeded:
+    except FingerprintsNeeded:
         return None
 
 
@@ -173,7 +180,7 @@ def _find(
     options: SeasonOptions,
     *,
     silent: Mapping[int, str] | None,
-    prints: Cache | None,
+    fingerprint_cache: Cache | None,
     themes: Sequence[Theme],
     progress: Progress,
 ) -> tuple[Findings, Repetition]:
@@ -190,10 +197,16 @@ def _find(
     repetition, claims = Repetition(tuple(paths), durations), list[Claim]()
     if len(durations) > 1 or (durations and themes):
         repetition = listen(
-            paths, durations, cache, settings, silent=silent, prints=prints, progress=progress
+            paths,
+            durations,
+            cache,
+            settings,
+            silent=silent,
+            fingerprint_cache=fingerprint_cache,
+            progress=progress,
         )
     if len(durations) > 1:
-        claims = assign_roles(repetition.gathered, durations)
+        claims = assign_roles(repetition.groups, durations)
     if len(durations) > 1 and not options.careful:
         if options.pictures != "never":
             claims = compare_pictures(
@@ -225,7 +238,7 @@ def _facts(
     paths, names = list(files.values()), list(files)
     settings = replace(SOUND, audio=options.audio)
     written = [written_json(path, name, options.written_to) for name, path in files.items()]
-    hints = apply_known_spans(paths, repetition, cache, themes, settings, written=written)
+    known = apply_known_spans(paths, repetition, cache, themes, settings, written=written)
     facts = []
     for number, (name, path) in enumerate(files.items()):
         if number in findings.errors:
@@ -233,7 +246,7 @@ def _facts(
             continue
         own = tuple(claim for claim in findings.claims if claim.place.file == number)
         candidates = [
-            *hints.candidates.get(number, ()),
+            *known.candidates.get(number, ()),
             *(from_claim(claim, names) for claim in own),
             *findings.chapters[number],
         ]
@@ -242,12 +255,12 @@ def _facts(
                 name,
                 path,
                 findings.lengths[number],
-                hints.problems.get(number),
+                known.problems.get(number),
                 tuple(candidates),
                 own,
                 max(0, len(findings.durations) - 1) if number in findings.durations else 0,
                 (*_each(findings.silent, number), *((_CAREFUL,) if options.careful else ())),
-                hints.denied.get(number, frozenset()),
+                known.denied.get(number, frozenset()),
             )
         )
     return facts
@@ -257,7 +270,7 @@ def _each(reasons: Mapping[int, str], number: int) -> tuple[str, ...]:
     return (reasons[number],) if number in reasons else ()
 
 
-class _Prints(Mapping[int, FileFingerprint]):
+class _KeptFingerprints(Mapping[int, FileFingerprint]):
     """The fingerprints of a season that was recalled; loaded when one of them is asked for."""
 
     def __init__(
@@ -284,17 +297,17 @@ class _Prints(Mapping[int, FileFingerprint]):
         return len(self._loaded)
 
 
-class _NoPrints(Mapping[int, FileFingerprint]):
+class _NoFingerprints(Mapping[int, FileFingerprint]):
     """Fingerprints that are not to be loaded."""
 
     def __getitem__(self, number: int) -> FileFingerprint:
-        raise PrintsNeeded
+        raise FingerprintsNeeded
 
     def __iter__(self) -> Iterator[int]:
-        raise PrintsNeeded
+        raise FingerprintsNeeded
 
     def __len__(self) -> int:
-        raise PrintsNeeded
+        raise FingerprintsNeeded
 
 
 def from_claim(claim: Claim, names: Sequence[str] = ()) -> Candidate:

@@ -154,7 +154,7 @@ def suffixes() -> list[str]:
 
     Not ``.txt`` or ``.vtt`` alone: these are words.
     """
-    formats = catalog.TABLE.gather()[0].values()
+    formats = catalog.TABLE.collect_rows()[0].values()
     return list(dict.fromkeys([*(form.suffix for form in formats), ".json", ".csv"]))
 
 

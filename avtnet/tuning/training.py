@@ -126,7 +126,7 @@ def tune(
     info = DenseInfo(
         model=start.info.model,
         features=start.info.features,
-        # Too few answers to calibrate anew.
+        # Too few answers to calibrate again.
         scale=start.info.scale,
         offset=start.info.offset,
         trained_on=f"{start.info.trained_on}; then tuned on {len(episodes)} labelled episodes: "

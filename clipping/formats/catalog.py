@@ -77,7 +77,8 @@ def check_names(names: Sequence[str]) -> None:
 
 def write_help() -> str:
     """Return the help of an option that takes names of formats (``--write``)."""
-    return f"Files for players, of each episode: {', '.join(TABLE.gather()[0])} (docs/formats.md)."
+    names = ", ".join(TABLE.collect_rows()[0])
+    return f"Files for players, of each episode: {names} (docs/formats.md)."
 
 
 def text_of(timeline: Timeline, name: str) -> str:
@@ -203,7 +204,7 @@ def told_by(path: Path) -> str:
     """
     low = path.name.lower()
     # Of two formats with one suffix the first counts. A plugin's may end in .json, which is plain.
-    rows = TABLE.gather()[0]
+    rows = TABLE.collect_rows()[0]
     suffixes = {form.suffix: name for name, form in reversed(rows.items())}
     for suffix in sorted([*suffixes, *_PLAIN], key=len, reverse=True):
         if low.endswith(suffix):

@@ -156,7 +156,7 @@ def under_torchrun() -> bool:
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
 
 
-def talks() -> bool:
+def is_main_process() -> bool:
     """Return True unless this is one of torchrun's processes of another rank than 0."""
     return not under_torchrun() or os.environ["RANK"] == "0"
 
@@ -174,7 +174,7 @@ def launch(work: Callable[[Process], None], devices: Devices, prepare: Callable[
 
     Raises:
         ClippingError: raised by ``prepare`` or by ``work`` in any process.
-        KeyboardInterrupt: a process was told to stop (Ctrl-C, SIGTERM).
+        KeyboardInterrupt: a process was asked to stop (Ctrl-C, SIGTERM).
     """
     if under_torchrun():
         process = devices.join_group(int(os.environ.get("LOCAL_RANK", "0")))
@@ -212,11 +212,11 @@ def _spawn(work: Callable[[Process], None], devices: Devices) -> None:
         # Spawned, not run again from the command line: a training is for programs too.
         context = start_processes(_spawned, args, devices.count, join=False, start_method="spawn")
         assert context is not None
-        told = False
+        asked = False
         try:
             while not context.join(timeout=POLL_SECONDS):
-                if stop.is_set() and not told:
-                    told = True
+                if stop.is_set() and not asked:
+                    asked = True
                     for process in context.processes:
                         process.terminate()
         except (ProcessExitedException, ProcessRaisedException):

@@ -100,8 +100,8 @@ class RunFolder:
                 f"{path}: written by another version of this program, which alone can go on from "
                 "it; start again with --overwrite (the run's checkpoints can be first weights)"
             )
-        if told := differences(then, self._decisive()):
-            raise ConfigError(f"{path}: the run to resume has other settings: {told}")
+        if changed := differences(then, self._decisive()):
+            raise ConfigError(f"{path}: the run to resume has other settings: {changed}")
         return values
 
     def _damaged(self, error: Exception) -> CheckpointError:

@@ -84,8 +84,8 @@ def _named(config: type, argv: Sequence[str]) -> tuple[list[str], str | None]:
         values = check_yaml(path)
         below = values.get("model", {}) if group == "" else values if group == "model" else {}
         name = below.get("kind", name) if isinstance(below, Mapping) else name
-    told = found.options.get("model.kind", name)
-    name = told if isinstance(told, str) else name
+    chosen = found.options.get("model.kind", name)
+    name = chosen if isinstance(chosen, str) else name
     return words, name if isinstance(name, str) else None
 
 

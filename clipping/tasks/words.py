@@ -56,10 +56,10 @@ def read_words(argv: Sequence[str], *, prog: str, about: str) -> Words:
 def listed(prog: str, about: str) -> str:
     """Return the help of a command: all tasks and their networks, of which none is imported."""
     lines = [f"usage: {prog} --task NAME [options]", "", *_wrapped(about), ""]
-    tasks, problems = TABLE.gather()
+    tasks, problems = TABLE.collect_rows()
     lines += ["tasks, and the networks of each:"] if tasks else ["There are no tasks."]
     for task, row in tasks.items():
-        networks, more = networks_of(task).gather()
+        networks, more = networks_of(task).collect_rows()
         lines += ["", *_rows({task: row}, "  "), *_rows(networks, "    ")]
         problems += more
     lines += ["", *_wrapped(f"{plugins.OPTION} FILE.py: {plugins.HELP}")]
@@ -75,9 +75,9 @@ def _wrapped(text: str) -> list[str]:
 def _rows(rows: Mapping[str, Row], indent: str) -> list[str]:
     lines: list[str] = []
     for name, row in rows.items():
-        told = textwrap.wrap(row.summary, COLUMNS - 20) or [""]
-        lines.append(f"{indent + name:<18}  {told[0]}")
-        lines += [" " * 20 + line for line in told[1:]]
+        wrapped = textwrap.wrap(row.summary, COLUMNS - 20) or [""]
+        lines.append(f"{indent + name:<18}  {wrapped[0]}")
+        lines += [" " * 20 + line for line in wrapped[1:]]
     return lines
 
 

@@ -204,7 +204,7 @@ def _fold_levels(graph: Graph) -> None:
 def _fold_top(graph: Graph) -> None:
     """conv(gate * (W x) + enlarged p) → (conv * gate * W)(x) + what :func:`_enlarged` makes of p.
 
-    W makes many planes of few; the convolution over these few has weights that hang on the gate.
+    W makes many planes of few; the convolution over these few has weights that depend on the gate.
     """
     makers, users = graph.makers(), graph.users()
     for conv in [node for node in graph.nodes if _is_3x3(node)]:

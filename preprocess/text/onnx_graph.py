@@ -1,4 +1,4 @@
-"""An ONNX graph that can be written anew: its nodes in order, its constants by name."""
+"""An ONNX graph that can be changed and written: its nodes in order, its constants by name."""
 
 from __future__ import annotations
 

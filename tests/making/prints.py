@@ -252,8 +252,8 @@ def locate_made(
         for b in range(a):
             found = compare(repetition.fingerprints[b], repetition.fingerprints[a], SOUND)
             repetition.matches += as_matches(b, a, found)
-    repetition.gathered = group_matches(repetition.matches, durations)
-    claims = assign_roles(repetition.gathered, durations)
+    repetition.groups = group_matches(repetition.matches, durations)
+    claims = assign_roles(repetition.groups, durations)
     claims = split_off_speech(claims, repetition, Cache(folder / "cache"))
     segments = []
     for number, made in enumerate(episodes):

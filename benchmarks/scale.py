@@ -40,10 +40,10 @@ ARGUMENTS: dict[str, tuple[float, str]] = {
     # A search (avtnet locate, sound alone). docs/measured/season.md: episodes of 24 minutes.
     "locate-cpu-s": (5.4, "CPU seconds of a search for an episode, decoding included"),
     # benchmarks/library.py: docs/scale.md, "What a library costs".
-    "locate-driver-ms": (5.0, "CPU ms of the process that starts a search, for a new episode"),
-    "known-ms": (3.0, "CPU ms of that process for an episode that has not changed"),
-    "locate-driver-bytes": (5000, "memory of that process for an episode"),
-    "cache-kb": (100, "KB of the cache for an episode"),
+    "locate-driver-ms": (5.5, "CPU ms of the process that starts a search, for a new episode"),
+    "known-ms": (2.7, "CPU ms of that process for an episode that has not changed"),
+    "locate-driver-bytes": (5600, "memory of that process for an episode"),
+    "cache-kb": (160, "KB of the cache for an episode"),
     # Assumptions, not measurements.
     "cores": (32, "cores of a machine"),
     "busy": (0.9, "share of the cores' time that is used"),

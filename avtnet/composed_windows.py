@@ -34,7 +34,7 @@ AT_ONCE = 512
 """Pictures that are encoded at once."""
 
 
-def encode(network: Network, pieces: Sequence[Piece], seed: int, copy: int) -> list[Piece]:
+def encode_copy(network: Network, pieces: Sequence[Piece], seed: int, copy: int) -> list[Piece]:
     """Return the pieces as copy number ``copy`` shows them, their pictures and text as vectors."""
     rng = np.random.default_rng([seed, 26, copy])
     treatment = draw_treatment(rng)
@@ -77,7 +77,7 @@ def read_copies(
     for copy in range(count):
         path = folder / f"copy-{len(pieces)}-{COPIES_SEED}-{copy:03d}.safetensors"
         if not path.is_file():
-            made = encode(network, pieces, COPIES_SEED, copy)
+            made = encode_copy(network, pieces, COPIES_SEED, copy)
             arrays = {name: np.concatenate([getattr(p, name) for p in made]) for name in KEPT}
             with atomic_path(path) as temporary:
                 save_file(arrays, temporary)

@@ -74,7 +74,7 @@ def measure_driver(files: int = 5000) -> None:
     """Hand out files that are not there: each costs the driver what any file does."""
     from clipping.many.cluster import Ray
     from clipping.many.run_many import run_many
-    from preprocess.batch.tasks import Making, Task, make, outcomes_of
+    from preprocess.batch.tasks import FeatureTask, Making, make, outcomes_of
     from preprocess.features import SIDES
 
     folder, how, made = Path("/nowhere"), Making(), []
@@ -82,7 +82,8 @@ def measure_driver(files: int = 5000) -> None:
     with engine.ready():
         before = _resident_bytes()
         tasks = [
-            Task(f"S1/{n:07}", SIDES, folder / f"{n:07}.mkv", folder, how) for n in range(files)
+            FeatureTask(f"S1/{n:07}", SIDES, folder / f"{n:07}.mkv", folder, how)
+            for n in range(files)
         ]
         began = time.process_time()
         for outcome in run_many(make, tasks, engine=engine):

@@ -34,7 +34,7 @@ class Arguments:
     """Of help and print_config, those that are given."""
 
 
-def read_words(
+def read_arguments(
     config: type, argv: Sequence[str], positional: str | None = None, *, known_only: bool = True
 ) -> Arguments:
     """Sort the words of a command line.

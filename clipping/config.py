@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from clipping import plugins
-from clipping.arguments import Arguments, read_words
+from clipping.arguments import Arguments, read_arguments
 from clipping.errors import ClippingError, ConfigError
 from clipping.values import Words, build, convert, field_types, merged, nested, option_of, unknown
 
@@ -47,7 +47,7 @@ def parse(
     """
     try:
         argv = plugins.take_option(sys.argv[1:] if argv is None else argv)
-        words = read_words(config, argv, positional)
+        words = read_arguments(config, argv, positional)
         if "help" in words.asks:
             from clipping.option_help import help_text
 
@@ -75,7 +75,7 @@ def load(config: type[Config], path: Path | str, overrides: Sequence[str] = ()) 
             type, or a value out of range.
     """
     try:
-        return _filled(config, read_words(config, [f"--config={path}", *overrides]), None)
+        return _filled(config, read_arguments(config, [f"--config={path}", *overrides]), None)
     except (ConfigError, ValueError) as error:
         message = str(error)
         raise ConfigError(

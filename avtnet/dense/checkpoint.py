@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from avtnet.dense.decode import Probabilities
-from avtnet.dense.info import FORMAT, SHIPPED, DenseInfo, read_info
+from avtnet.dense.info import FORMAT, SHIPPED, DenseInfo, read_dense_info
 from avtnet.dense.inputs import Inputs
 from avtnet.dense.model import AVTNetDense
 from avtnet.dense.tensors import Tensors, as_tensors
@@ -64,7 +64,7 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> DenseCheckpoin
     path = Path(path)
     with opened(path) as file:
         metadata = file.metadata() or {}
-        info = read_info(path, metadata)
+        info = read_dense_info(path, metadata)
         # Without memory at first: what the config claims is compared with what the file holds.
         with torch.device("meta"):
             network = AVTNetDense(info.model)

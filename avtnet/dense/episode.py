@@ -7,7 +7,7 @@ from avtnet.dense.decode import by_place, decode
 from avtnet.dense.inference import Part
 from avtnet.dense.info import DenseNetwork, check_settings
 from avtnet.dense.inputs import Inputs, from_features
-from avtnet.dense.onnx_network import shipped
+from avtnet.dense.onnx_network import shipped_onnx
 from avtnet.evidence import Candidate
 from clipping.segments import Segment
 from preprocess.episode import Episode
@@ -29,9 +29,9 @@ def find_segments_in_episode(
             was trained on.
         CheckpointError: where the weights cannot be used.
     """
-    checkpoint = checkpoint or shipped()
+    checkpoint = checkpoint or shipped_onnx()
     check_settings(checkpoint.info.features, episode)
-    seen = inference.evidence(checkpoint, part_of(episode), episode.seconds)
+    seen = inference.evidence(checkpoint, part_reader(episode), episode.seconds)
     probabilities = by_place(seen, 0.0, episode.duration)
     return [
         inference.segment_of(each, 0.0, episode.duration, checkpoint)
@@ -39,20 +39,20 @@ def find_segments_in_episode(
     ]
 
 
-def candidates(
+def episode_candidates(
     episode: Episode, checkpoint: DenseNetwork, *, trust: float = 1.0
 ) -> list[Candidate]:
-    """Candidates of an episode, as :func:`avtnet.dense.inference.candidates` gives of a window."""
+    """Return the candidates of a episode; see :func:`avtnet.dense.inference.window_candidates`."""
     found = find_segments_in_episode(episode, checkpoint)
     return [
-        inference.candidate_of(
+        inference.segment_candidate(
             each, (0.0, episode.duration), episode.duration, episode.notes, trust
         )
         for each in found
     ]
 
 
-def part_of(episode: Episode) -> Part:
+def part_reader(episode: Episode) -> Part:
     """Reads a stretch of an episode as the network takes it."""
 
     def read(first: int, last: int) -> Inputs:

@@ -30,7 +30,7 @@ class DenseFinder:
     def shipped(cls, device: torch.device | None = None) -> DenseFinder:
         """Return the weights that come with the package; without a device they need no torch."""
         if device is None:
-            return cls((onnx_network.shipped(),))
+            return cls((onnx_network.shipped_onnx(),))
         from avtnet.dense import checkpoint
 
         return cls((checkpoint.shipped(device),))
@@ -45,11 +45,11 @@ class DenseFinder:
     @staticmethod
     def check_file(path: Path) -> None:
         """See :meth:`avtnet.search.finders.FinderClass.check_file`."""
-        from avtnet.dense.info import read_info
+        from avtnet.dense.info import read_dense_info
         from clipping.learning.checkpoints import opened
 
         with opened(path) as file:
-            read_info(path, file.metadata() or {})
+            read_dense_info(path, file.metadata() or {})
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -81,10 +81,10 @@ class DenseFinder:
         found: list[Candidate] = []
         for network in self.networks:
             if episode is not None:
-                found += whole_episode.candidates(episode, network, trust=trust)
+                found += whole_episode.episode_candidates(episode, network, trust=trust)
                 continue
             for window in windows:
-                found += inference.candidates(window, network, trust=trust)
+                found += inference.window_candidates(window, network, trust=trust)
         return found
 
     def answers(

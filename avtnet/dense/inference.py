@@ -12,7 +12,7 @@ import numpy as np
 from avtnet.dense.decode import FoundSegment, Probabilities, by_place, decode
 from avtnet.dense.info import DenseNetwork, calibrated, check_settings
 from avtnet.dense.inputs import Inputs, from_features
-from avtnet.dense.onnx_network import shipped
+from avtnet.dense.onnx_network import shipped_onnx
 from avtnet.evidence import NETWORKS, Candidate
 from clipping.segments import Segment
 from clipping.windows import WINDOW_SECONDS
@@ -43,7 +43,7 @@ def find_segments(features: Features, checkpoint: DenseNetwork | None = None) ->
         FeatureError: where the features are not those that the network was trained on.
         CheckpointError: where the weights cannot be used.
     """
-    checkpoint = checkpoint or shipped()
+    checkpoint = checkpoint or shipped_onnx()
     check_settings(checkpoint.info.features, features)
     probabilities = evidence(
         checkpoint, partial(from_features, features), features.settings.seconds
@@ -66,7 +66,7 @@ def find_segments_many(
     Raises:
         FeatureError, CheckpointError: as :func:`find_segments`.
     """
-    checkpoint = checkpoint or shipped()
+    checkpoint = checkpoint or shipped_onnx()
     for window, probabilities in probabilities_of_many(features, checkpoint, batch_size=batch_size):
         yield segments(window, probabilities, checkpoint)
 
@@ -92,7 +92,7 @@ def segments(
     return [segment_of(each, features.start, features.covered, checkpoint) for each in found]
 
 
-def candidates(
+def window_candidates(
     features: Features, checkpoint: DenseNetwork, *, trust: float = 1.0
 ) -> list[Candidate]:
     """Return AVTNetDense's segments of a window for :func:`avtnet.evidence.fuse_candidates`.
@@ -104,12 +104,12 @@ def candidates(
     """
     seen = features.start, features.start + features.covered
     return [
-        candidate_of(segment, seen, features.duration, features.notes, trust)
+        segment_candidate(segment, seen, features.duration, features.notes, trust)
         for segment in find_segments(features, checkpoint)
     ]
 
 
-def candidate_of(
+def segment_candidate(
     segment: Segment,
     seen: tuple[float, float],
     duration: float,

@@ -92,7 +92,7 @@ def check_settings(then: FeatureSettings, features: Features | Episode) -> None:
         )
 
 
-def read_info(path: Path, metadata: Mapping[str, str]) -> DenseInfo:
+def read_dense_info(path: Path, metadata: Mapping[str, str]) -> DenseInfo:
     """Return what a file's metadata say.
 
     Raises:

@@ -45,7 +45,7 @@ class OnnxNetwork:
 
 
 @lru_cache(maxsize=1)
-def shipped() -> OnnxNetwork:
+def shipped_onnx() -> OnnxNetwork:
     """Return the weights that come with the package; they are read once."""
     return load(SHIPPED)
 

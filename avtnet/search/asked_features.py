@@ -11,9 +11,8 @@ from pathlib import Path
 from avtnet.search.networks import Networks
 from avtnet.search.request import LocateConfig
 from preprocess.batch.command import Planner, PreprocessConfig
-from preprocess.batch.report import Outcome as WindowOutcome
-from preprocess.batch.tasks import Task as FeatureTask
-from preprocess.batch.tasks import load_engines
+from preprocess.batch.report import WindowOutcome
+from preprocess.batch.tasks import FeatureTask, load_engines
 
 
 class AskedFeatures:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from avtnet.search.work import FileItem, Item, KnownSeason
-from preprocess.batch.tasks import Task as FeatureTask
+from preprocess.batch.tasks import FeatureTask
 
 
 class Bars:

@@ -101,10 +101,10 @@ class ResultWriter:
 
     def _tell_of_weights(self) -> None:
         """Say which network was asked, where nobody chose it."""
-        from avtnet.dense.onnx_network import shipped
+        from avtnet.dense.onnx_network import shipped_onnx
 
         if self._asked and not self._config.weights and self._config.network != "never":
-            origin = shipped().info.trained_on
+            origin = shipped_onnx().info.trained_on
             self._notes.print(
                 f"{self._asked} of {len(self._timelines)} episodes were looked at by a network, "
                 f"and no --weights were named: the shipped AVTNetDense, trained on {origin}; "

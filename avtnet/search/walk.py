@@ -15,8 +15,8 @@ from avtnet.search.bars import Bars
 from avtnet.search.episodes import Located, Made, conclude, wants_networks
 from avtnet.search.inputs import Sorted, sort_inputs
 from avtnet.search.networks import Networks, load_networks
+from avtnet.search.quarantine import SearchQuarantine
 from avtnet.search.request import LocateConfig
-from avtnet.search.set_aside import FilesSetAside
 from avtnet.search.work import (
     FileItem,
     Item,
@@ -37,9 +37,8 @@ from clipping.many.processes import Local
 from clipping.many.run_many import run_many
 from clipping.windows import WindowId
 from preprocess.batch.command import PreprocessConfig
-from preprocess.batch.report import Outcome as WindowOutcome
-from preprocess.batch.tasks import Task as FeatureTask
-from preprocess.batch.tasks import outcomes_of, saved, split_tail
+from preprocess.batch.report import WindowOutcome
+from preprocess.batch.tasks import FeatureTask, outcomes_of, saved, split_tail
 from preprocess.features import SIDES
 
 TRIES = 3
@@ -146,7 +145,7 @@ class _Walk:
             parts=_parts,
             known=_known,
             then=self._then,
-            quarantine=FilesSetAside(self._cache, config),
+            quarantine=SearchQuarantine(self._cache, config),
         )
         with Bars(self._seasons) as bars, closing(outcomes):
             for outcome in outcomes:

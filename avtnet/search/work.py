@@ -18,8 +18,7 @@ from clipping.errors import ClippingError
 from clipping.kept.cache import Cache
 from clipping.kept.theme_file import Theme
 from clipping.media.probe import probe
-from preprocess.batch.tasks import Task as FeatureTask
-from preprocess.batch.tasks import make
+from preprocess.batch.tasks import FeatureTask, make
 
 
 @dataclass(frozen=True)

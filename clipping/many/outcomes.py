@@ -26,7 +26,7 @@ class Outcome(Generic[Item, Result]):
     """The reason for having no result; None where there is one."""
     attempts: tuple[str, ...] = ()
     """Reasons why attempts of this run came to nothing, the last one included."""
-    set_aside: bool = False
+    quarantined: bool = False
     """Workers died over the item until it was given up."""
 
 
@@ -89,8 +89,8 @@ class Lost:
 Answer = Done | Failed | Died | Lost
 
 
-class SetAside(Protocol[Contra]):
-    """Remembers items over which workers died every time (clipping.many.quarantine)."""
+class Quarantine(Protocol[Contra]):
+    """Remembers items over which workers died every time; see clipping.many.quarantine."""
 
     def reasons(self, item: Contra) -> tuple[str, ...]:
         """Return why an item was set aside before this run; nothing where it was not."""

@@ -24,7 +24,7 @@ _REASONS = "reasons"
 
 
 @dataclass(frozen=True)
-class Quarantine(Generic[Item]):
+class QuarantineFile(Generic[Item]):
     """The items that are set aside, in one file."""
 
     path: Path

@@ -17,7 +17,7 @@ from clipping.many.outcomes import (
     Lost,
     Outcome,
     Progress,
-    SetAside,
+    Quarantine,
     Unfinished,
 )
 from clipping.many.processes import Local
@@ -39,7 +39,7 @@ def run_many(
     parts: Callable[[Item, tuple[str, ...]], Sequence[Item]] | None = None,
     known: Callable[[Item], Result | None] | None = None,
     then: Callable[[Outcome[Item, Result]], Iterable[Item]] | None = None,
-    quarantine: SetAside[Item] | None = None,
+    quarantine: Quarantine[Item] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Generator[Outcome[Item, Result]]:
     """Yield an outcome for every item, in the order in which they are settled.
@@ -119,7 +119,7 @@ class _Work(Generic[Item, Result]):
         tries: int,
         parts: Callable[[Item, tuple[str, ...]], Sequence[Item]] | None,
         known: Callable[[Item], Result | None] | None,
-        quarantine: SetAside[Item] | None,
+        quarantine: Quarantine[Item] | None,
     ) -> None:
         self._items: Iterator[Item] = iter(items)
         self._tries, self._known, self._quarantine = tries, known, quarantine
@@ -137,7 +137,7 @@ class _Work(Generic[Item, Result]):
                 reasons = self._quarantine.reasons(entry.item)
                 if reasons:
                     error = f"set aside by an earlier run: {counted(reasons)}"
-                    self.settled.append(Outcome(entry.item, error=error, set_aside=True))
+                    self.settled.append(Outcome(entry.item, error=error, quarantined=True))
                     continue
             if not self._is_known(entry):
                 return entry
@@ -194,4 +194,6 @@ class _Work(Generic[Item, Result]):
             if died and self._quarantine is not None:
                 self._quarantine.add(each.item, attempts)
                 error = f"set aside: {error}"
-            self.settled.append(Outcome(each.item, error=error, attempts=attempts, set_aside=died))
+            self.settled.append(
+                Outcome(each.item, error=error, attempts=attempts, quarantined=died)
+            )

@@ -24,7 +24,7 @@ _ABOUT = (
 
 
 @dataclass(frozen=True)
-class PredictConfig:
+class PredictOptions:
     """Ask the network of --checkpoint FILE what it finds in each file; print and write it."""
 
     inputs: tuple[str, ...] = field(default=(), metadata={"help": "files that the task reads"})
@@ -42,7 +42,7 @@ class PredictConfig:
 
 
 def predict_files(
-    name: str, task: TaskModule, checkpoint: Path, config: PredictConfig
+    name: str, task: TaskModule, checkpoint: Path, config: PredictOptions
 ) -> tuple[list[Timeline], list[str]]:
     """Return the timeline of each file, and why files could not be written.
 
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """``python -m clipping predict``."""
     words = read_words(sys.argv[1:] if argv is None else argv, prog=PROG, about=_ABOUT)
     prog = f"{PROG} --task {words.name}"
-    config = parse(PredictConfig, words.rest, prog=prog, positional="inputs")
+    config = parse(PredictOptions, words.rest, prog=prog, positional="inputs")
     if words.checkpoint is None:
         refuse(prog, "name the checkpoint: --checkpoint FILE")
     checkpoint = words.checkpoint

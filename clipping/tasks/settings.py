@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clipping.arguments import read_words
+from clipping.arguments import read_arguments
 from clipping.config import check_yaml, parse, refuse, restore
 from clipping.errors import ClippingError, ConfigError
 from clipping.plugins import Row, Table, take_option
@@ -79,7 +79,7 @@ def _named(config: type, argv: Sequence[str]) -> tuple[list[str], str | None]:
         else:
             words.append(f"{option}={value}" if option == "--model" else word)
     name: str | None = None
-    found = read_words(config, words, known_only=False)
+    found = read_arguments(config, words, known_only=False)
     for group, path in found.files:
         values = check_yaml(path)
         below = values.get("model", {}) if group == "" else values if group == "model" else {}

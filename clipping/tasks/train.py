@@ -10,7 +10,7 @@ from typing import Any
 from clipping.config import parse, run
 from clipping.tasks.contract import TABLE, networks_of
 from clipping.tasks.settings import parse_with_network
-from clipping.tasks.words import Words, read_words
+from clipping.tasks.words import TaskCommand, read_words
 
 PROG = "python -m clipping train"
 _ABOUT = (
@@ -19,7 +19,7 @@ _ABOUT = (
 )
 
 
-def settings_of(words: Words, *, prog: str) -> Any:
+def settings_of(words: TaskCommand, *, prog: str) -> Any:
     """Return the task's config, filled from the words that are left.
 
     Raises:

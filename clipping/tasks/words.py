@@ -16,8 +16,8 @@ from clipping.tasks.contract import TABLE, TaskModule, load_task, networks_of
 
 
 @dataclass(frozen=True)
-class Words:
-    """A command line, with the task that it names."""
+class TaskCommand:
+    """The command line of a task: its name, its module, and the words that are left."""
 
     name: str
     task: TaskModule
@@ -26,7 +26,7 @@ class Words:
     """The words that are the task's or the command's own."""
 
 
-def read_words(argv: Sequence[str], *, prog: str, about: str) -> Words:
+def read_words(argv: Sequence[str], *, prog: str, about: str) -> TaskCommand:
     """Find the task that a command line names, and load its module.
 
     Args:
@@ -43,17 +43,17 @@ def read_words(argv: Sequence[str], *, prog: str, about: str) -> Words:
         given, rest = _split(words, ("--task", "--checkpoint"))
         if "--task" not in given:
             if {"-h", "--help"} & set(rest):
-                print(listed(prog, about))
+                print(help_text(prog, about))
                 raise SystemExit(0)
             refuse(prog, f"name the task: --task NAME; {prog} --help lists them")
         task = load_task(given["--task"])
     except ClippingError as error:
         refuse(prog, error)
     checkpoint = given.get("--checkpoint")
-    return Words(given["--task"], task, Path(checkpoint) if checkpoint else None, tuple(rest))
+    return TaskCommand(given["--task"], task, Path(checkpoint) if checkpoint else None, tuple(rest))
 
 
-def listed(prog: str, about: str) -> str:
+def help_text(prog: str, about: str) -> str:
     """Return the help of a command: all tasks and their networks, of which none is imported."""
     lines = [f"usage: {prog} --task NAME [options]", "", *_wrapped(about), ""]
     tasks, problems = TABLE.collect_rows()

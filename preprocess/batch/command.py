@@ -15,15 +15,15 @@ from clipping.many.cluster import Ray
 from clipping.many.outcomes import Engine
 from clipping.many.outcomes import Progress as AtWork
 from clipping.many.processes import Local
-from clipping.many.quarantine import Quarantine
+from clipping.many.quarantine import QuarantineFile
 from clipping.many.run_many import counted, run_many
 from clipping.storage import as_written, files_below, local, url_of
-from preprocess.batch.dashboard import show
+from preprocess.batch.dashboard import show_dashboard
 from preprocess.batch.quarantine import quarantine_of
-from preprocess.batch.report import Outcome, print_summary, write_report
+from preprocess.batch.report import WindowOutcome, print_summary, write_report
 from preprocess.batch.tasks import (
+    FeatureTask,
     Making,
-    Task,
     largest_first,
     load_engines,
     make,
@@ -114,7 +114,7 @@ class PreprocessConfig:
         return Making(self.features, self.text, self.languages, self.easyocr_models)
 
 
-def preprocess(config: PreprocessConfig) -> list[Outcome]:
+def preprocess(config: PreprocessConfig) -> list[WindowOutcome]:
     """Make what is missing or stale; return what became of each window.
 
     A file that fails does not stop the others, and what is made stays, whatever happens after.
@@ -127,7 +127,7 @@ def preprocess(config: PreprocessConfig) -> list[Outcome]:
     return [*settled, *carry_out(config, todo)]
 
 
-def plan(config: PreprocessConfig) -> tuple[list[Task], list[Outcome]]:
+def plan(config: PreprocessConfig) -> tuple[list[FeatureTask], list[WindowOutcome]]:
     """Return the files with windows to make, largest first, and the outcomes of all others."""
     episodes = find_media(config.inputs)
     if not episodes:
@@ -151,17 +151,17 @@ class Planner:
             self._quarantine.load()
         self._stands = _stands(self._folder)
 
-    def plan(self, episodes: Mapping[str, Path]) -> tuple[list[Task], list[Outcome]]:
+    def plan(self, episodes: Mapping[str, Path]) -> tuple[list[FeatureTask], list[WindowOutcome]]:
         """Return what is to be made of files, the largest first, and what is settled.
 
         Args:
             episodes: media files by name.
         """
         config = self._config
-        todo: list[Task] = []
-        settled: list[Outcome] = []
+        todo: list[FeatureTask] = []
+        settled: list[WindowOutcome] = []
         for name, file in episodes.items():
-            task = Task(name, config.chosen_sides, file, self._folder, config.making)
+            task = FeatureTask(name, config.chosen_sides, file, self._folder, config.making)
             sides: list[Part] = []
             for each in task.apart():
                 [side] = each.sides
@@ -178,7 +178,7 @@ class Planner:
                 todo.append(replace(task, sides=tuple(sides), look_first=look_first))
         return largest_first(todo, config.inputs), settled
 
-    def _settled(self, task: Task, side: Part) -> Outcome | None:
+    def _settled(self, task: FeatureTask, side: Part) -> WindowOutcome | None:
         """Return the outcome of a window that need not or shall not be made."""
         config = self._config
         reasons = () if config.retry_failed else self._quarantine.reasons(task)
@@ -192,8 +192,10 @@ class Planner:
 
 
 def carry_out(
-    config: PreprocessConfig, tasks: Sequence[Task], watch: Callable[[AtWork], None] | None = None
-) -> Generator[Outcome]:
+    config: PreprocessConfig,
+    tasks: Sequence[FeatureTask],
+    watch: Callable[[AtWork], None] | None = None,
+) -> Generator[WindowOutcome]:
     """Make the windows of tasks; yield an outcome for each window as soon as it is known.
 
     A window over which its worker dies, or for which storage does not answer, is tried again
@@ -234,10 +236,10 @@ def carry_out(
 class _GivenUp:
     """The windows that are set aside; the plan has left them out already."""
 
-    def __init__(self, quarantine: Quarantine[Task]) -> None:
+    def __init__(self, quarantine: QuarantineFile[FeatureTask]) -> None:
         self.add = quarantine.add
 
-    def reasons(self, task: Task) -> tuple[str, ...]:
+    def reasons(self, task: FeatureTask) -> tuple[str, ...]:
         return ()
 
 
@@ -273,10 +275,12 @@ def _command(config: PreprocessConfig) -> int:
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
-def follow(config: PreprocessConfig, todo: Sequence[Task], outcomes: list[Outcome]) -> None:
+def follow(
+    config: PreprocessConfig, todo: Sequence[FeatureTask], outcomes: list[WindowOutcome]
+) -> None:
     """Carry out the tasks behind a progress bar, adding what became of each window."""
     with (
-        show(todo, len(outcomes)) as dashboard,
+        show_dashboard(todo, len(outcomes)) as dashboard,
         closing(carry_out(config, todo, dashboard.watch)) as results,
     ):
         for outcome in results:

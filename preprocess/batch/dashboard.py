@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from clipping.many.outcomes import Progress as AtWork
-from preprocess.batch.report import Outcome
+from preprocess.batch.report import WindowOutcome
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from rich.text import Text
 
-    from preprocess.batch.tasks import Task
+    from preprocess.batch.tasks import FeatureTask
 
 
 class Tally:
     """Counts of a run so far, by file."""
 
-    def __init__(self, todo: Sequence[Task]) -> None:
+    def __init__(self, todo: Sequence[FeatureTask]) -> None:
         self._left = {task.name: len(task.sides) for task in todo}
         self._share = {task.name: 1 / len(task.sides) for task in todo}
         self._began = time.monotonic()
@@ -29,7 +29,7 @@ class Tally:
         self.done = 0
         """Files of which every window is there."""
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: WindowOutcome) -> None:
         """Count the outcome of one window."""
         name = outcome.name
         self._left[name] -= 1
@@ -63,14 +63,16 @@ class Tally:
 
 
 class Dashboard:
-    """The lines on the screen; see :func:`show`."""
+    """The lines on the screen; see :func:`show_dashboard`."""
 
-    def __init__(self, progress: Progress, bar: TaskID, line: Text, todo: Sequence[Task]) -> None:
+    def __init__(
+        self, progress: Progress, bar: TaskID, line: Text, todo: Sequence[FeatureTask]
+    ) -> None:
         self._progress, self._bar, self._line = progress, bar, line
         self._tally = Tally(todo)
         self._crew: AtWork | None = None
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: WindowOutcome) -> None:
         """Count one more settled window."""
         self._tally.add(outcome)
         self._progress.advance(self._bar)
@@ -86,7 +88,7 @@ class Dashboard:
 
 
 @contextmanager
-def show(todo: Sequence[Task], settled: int) -> Iterator[Dashboard]:
+def show_dashboard(todo: Sequence[FeatureTask], settled: int) -> Iterator[Dashboard]:
     """A progress bar on stderr that counts windows, of which some are ``settled``, above a line."""
     from rich.console import Console, Group
     from rich.live import Live

@@ -18,7 +18,7 @@ STATUSES: tuple[Status, ...] = ("made", "up to date", "failed")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WindowOutcome:
     """The outcome of one window."""
 
     name: str
@@ -41,7 +41,7 @@ class Outcome:
 
 
 def write_report(
-    path: Path, outcomes: Sequence[Outcome], config: dict[str, Any], stopped: str | None
+    path: Path, outcomes: Sequence[WindowOutcome], config: dict[str, Any], stopped: str | None
 ) -> None:
     """Write the JSON report.
 
@@ -62,7 +62,7 @@ def write_report(
     write_text(path, json.dumps(report, indent=1) + "\n")
 
 
-def print_summary(outcomes: Sequence[Outcome], report: Path) -> None:
+def print_summary(outcomes: Sequence[WindowOutcome], report: Path) -> None:
     """Print how many windows were made, and each one that has something to say for itself."""
     from rich.console import Console
     from rich.markup import escape
@@ -84,7 +84,7 @@ def print_summary(outcomes: Sequence[Outcome], report: Path) -> None:
     console.print(f"report: {escape(_readable(str(report)))}", highlight=False, soft_wrap=True)
 
 
-def _sorted(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _sorted(outcomes: Sequence[WindowOutcome]) -> list[WindowOutcome]:
     order = ("start", "end", "whole")  # as in the episode
     return sorted(outcomes, key=lambda outcome: (outcome.name, order.index(outcome.side)))
 

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from clipping.errors import ClippingError, StorageError
 from clipping.identity import identify
-from clipping.many.outcomes import Outcome as ManyOutcome
-from clipping.many.outcomes import Unfinished
+from clipping.many.outcomes import Outcome, Unfinished
 from clipping.storage import as_written, fetched, sizes_at, url_of
-from preprocess.batch.report import Outcome
+from preprocess.batch.report import WindowOutcome
 from preprocess.episode import Episode, episode_path, extract_episode, open_episode
 from preprocess.features import SIDES, Features, Part, feature_path, load, save
 from preprocess.settings import FeatureSettings
@@ -46,7 +45,7 @@ class Making:
 
 
 @dataclass(frozen=True)
-class Task:
+class FeatureTask:
     """A media file and the windows to make of it: what a worker is given."""
 
     name: str
@@ -66,18 +65,18 @@ class Task:
             return episode_path(self.folder, self.name)
         return feature_path(self.folder, self.name, side)
 
-    def apart(self) -> list[Task]:
+    def apart(self) -> list[FeatureTask]:
         """Return the same work as tasks of one window."""
         return [replace(self, sides=(side,)) for side in self.sides]
 
-    def again(self, reasons: tuple[str, ...], overwrite: bool = False) -> list[Task]:
+    def again(self, reasons: tuple[str, ...], overwrite: bool = False) -> list[FeatureTask]:
         """Return the tasks of one window that follow attempts which came to nothing."""
         return [replace(each, look_first=not overwrite, attempts=reasons) for each in self.apart()]
 
-    def failed(self, side: Part, error: str, seconds: float = 0.0) -> Outcome:
+    def failed(self, side: Part, error: str, seconds: float = 0.0) -> WindowOutcome:
         """The outcome of a window that could not be made."""
         place = (self.name, side, as_written(self.file))
-        return Outcome(*place, "failed", error=error, seconds=seconds, attempts=self.attempts)
+        return WindowOutcome(*place, "failed", error=error, seconds=seconds, attempts=self.attempts)
 
     def succeeded(
         self,
@@ -85,9 +84,9 @@ class Task:
         status: Literal["made", "up to date"],
         of: Features | Episode,
         seconds: float = 0.0,
-    ) -> Outcome:
+    ) -> WindowOutcome:
         """The outcome of a window whose features stand on disk."""
-        return Outcome(
+        return WindowOutcome(
             self.name,
             side,
             as_written(self.file),
@@ -104,12 +103,12 @@ class Task:
 class Result:
     """The outcome of a task, small enough to travel: no features in it."""
 
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[WindowOutcome, ...] = ()
     fault: str | None = None
     """The output folder is at fault, so no window of any task can be saved."""
 
 
-def largest_first(tasks: Sequence[Task], inputs: Sequence[str]) -> list[Task]:
+def largest_first(tasks: Sequence[FeatureTask], inputs: Sequence[str]) -> list[FeatureTask]:
     """The order in which no long file is left for the end.
 
     Args:
@@ -119,7 +118,7 @@ def largest_first(tasks: Sequence[Task], inputs: Sequence[str]) -> list[Task]:
     for url in filter(None, map(url_of, inputs)):
         sizes |= sizes_at(url)
 
-    def size(task: Task) -> int:
+    def size(task: FeatureTask) -> int:
         try:
             url = url_of(task.file)
             return os.stat(task.file).st_size if url is None else sizes.get(url, 0)
@@ -129,7 +128,7 @@ def largest_first(tasks: Sequence[Task], inputs: Sequence[str]) -> list[Task]:
     return sorted(tasks, key=lambda task: -size(task))
 
 
-def split_tail(tasks: Sequence[Task], workers: int) -> list[Task]:
+def split_tail(tasks: Sequence[FeatureTask], workers: int) -> list[FeatureTask]:
     """The last tasks, one for each worker, as tasks of one window: so that all end together.
 
     Where there are fewer files than workers that is every task.
@@ -138,14 +137,14 @@ def split_tail(tasks: Sequence[Task], workers: int) -> list[Task]:
     return [*(whole if workers else tasks), *(part for task in tail for part in task.apart())]
 
 
-def make(task: Task) -> Result | Unfinished[Task, Result]:
+def make(task: FeatureTask) -> Result | Unfinished[FeatureTask, Result]:
     """Make and save the windows of a task; what is wrong with its file becomes their outcome.
 
     A window that fails costs no other one, and each is saved as soon as it is there. Those for
     which storage did not answer are left for another attempt.
     """
-    outcomes: list[Outcome] = []
-    unanswered: list[tuple[Task, str]] = []
+    outcomes: list[WindowOutcome] = []
+    unanswered: list[tuple[FeatureTask, str]] = []
     for side in task.sides if task.look_first else ():
         try:
             kept = up_to_date(task, side)
@@ -173,7 +172,7 @@ def make(task: Task) -> Result | Unfinished[Task, Result]:
     return Result(tuple(outcomes))
 
 
-def saved(task: Task) -> Result | None:
+def saved(task: FeatureTask) -> Result | None:
     """Return the result of a task that is tried again, where its windows were saved all the same:
     a worker may die behind its work. None where one is missing."""
     outcomes = []
@@ -187,7 +186,7 @@ def saved(task: Task) -> Result | None:
     return Result(tuple(outcomes)) if len(outcomes) == len(task.sides) else None
 
 
-def outcomes_of(outcome: ManyOutcome[Any, Any]) -> list[Outcome]:
+def outcomes_of(outcome: Outcome[Any, Any]) -> list[WindowOutcome]:
     """Return what became of the windows of a task.
 
     Raises:
@@ -195,7 +194,7 @@ def outcomes_of(outcome: ManyOutcome[Any, Any]) -> list[Outcome]:
     """
     result: Result | None = outcome.result
     if result is None:
-        task: Task = replace(outcome.item, attempts=outcome.attempts)
+        task: FeatureTask = replace(outcome.item, attempts=outcome.attempts)
         return [task.failed(side, outcome.error or "") for side in task.sides]
     if result.fault is not None:
         raise ClippingError(f"{result.fault} (stopped there; what was finished is kept)")
@@ -206,7 +205,7 @@ class OutputFault(ClippingError):
     """The output folder cannot take any more windows."""
 
 
-def up_to_date(task: Task, side: Part) -> Features | Episode | None:
+def up_to_date(task: FeatureTask, side: Part) -> Features | Episode | None:
     """The features that stand there, if they and the words with them are what would be made.
 
     Raises:
@@ -238,7 +237,7 @@ def load_engines(how: Making) -> None:
     _reader(how)
 
 
-def _made(task: Task, parts: Sequence[Part]) -> Iterator[tuple[Part, Features | Episode]]:
+def _made(task: FeatureTask, parts: Sequence[Part]) -> Iterator[tuple[Part, Features | Episode]]:
     """Each part as soon as it is saved."""
     from preprocess.extraction import extract_sides
 

@@ -315,7 +315,7 @@ def test_where_no_network_is_asked_none_is_loaded(tmp_path, monkeypatch, capsys)
     def loaded(*_):
         raise AssertionError("a network was loaded")
 
-    for name in ("avtnet.dense.onnx_network.shipped", "avtnet.classic.checkpoints.load"):
+    for name in ("avtnet.dense.onnx_network.shipped_onnx", "avtnet.classic.checkpoints.load"):
         monkeypatch.setattr(name, loaded)
     (tmp_path / "media").mkdir()
     make_media(tmp_path / "media" / "ep.mkv", duration=3.0, size=(160, 90))

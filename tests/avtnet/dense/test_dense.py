@@ -175,7 +175,7 @@ def test_segments_are_in_media_time_and_say_why(monkeypatch):
 def test_what_a_window_cuts_is_an_unknown_end_but_the_files_end_is_one(monkeypatch, start, cut):
     monkeypatch.setattr(inference, "evidence", lambda *_: made_up(200, {"ending": (100.0, 260.0)}))
     checkpoint = DenseCheckpoint(None, network(), DenseInfo())
-    (found,) = inference.candidates(features(200, start=start), checkpoint, trust=0.5)
+    (found,) = inference.window_candidates(features(200, start=start), checkpoint, trust=0.5)
     assert (found.role, found.start) == ("ending", start + 100)
     assert found.end == (None if cut else 1400.0)
     assert bool(found.assumed) == cut

@@ -36,17 +36,17 @@ def seconds_of(given, first, last):
 
 
 def test_the_shipped_file_is_of_the_shipped_weights():
-    about = onnx_network.shipped().session.get_modelmeta().custom_metadata_map
+    about = onnx_network.shipped_onnx().session.get_modelmeta().custom_metadata_map
     assert about["checkpoint"] == info.SHIPPED.name
     digest = hashlib.sha256(info.SHIPPED.read_bytes()).hexdigest()
     assert about["checkpoint_sha256"] == digest
     assert onnx_network.SHIPPED.stat().st_size < 2_000_000  # float16
-    assert onnx_network.shipped().info.model == DenseConfig()
+    assert onnx_network.shipped_onnx().info.model == DenseConfig()
 
 
 @pytest.mark.parametrize(("rows", "seconds"), [(1, 1), (1, 60), (3, 7)])
 def test_any_length_and_number_of_rows_gives_probabilities(rows, seconds):
-    given = onnx_network.shipped().probabilities(noise(seconds, rows))
+    given = onnx_network.shipped_onnx().probabilities(noise(seconds, rows))
     assert given.classes.shape == (rows, seconds, 3)
     assert given.peaks.shape == (rows, seconds, 4)
     assert given.offsets.shape == (rows, seconds, 4, BINS)
@@ -55,7 +55,7 @@ def test_any_length_and_number_of_rows_gives_probabilities(rows, seconds):
 
 
 def test_in_chunks_the_answer_is_that_of_the_whole(monkeypatch):
-    network, given = onnx_network.shipped(), noise(700)
+    network, given = onnx_network.shipped_onnx(), noise(700)
 
     def part(first, last):
         return seconds_of(given, first, last)
@@ -74,7 +74,7 @@ def test_the_way_to_an_answer_loads_no_torch():
     code = (
         "import sys, avtnet.dense.episode, avtnet.search.networks\n"
         "from avtnet.dense import onnx_network\n"
-        "onnx_network.shipped()\n"
+        "onnx_network.shipped_onnx()\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'torchvision', 'onnx')))\n"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
@@ -82,7 +82,7 @@ def test_the_way_to_an_answer_loads_no_torch():
 
 def test_senses_are_left_out_by_torch_only():
     with pytest.raises(ConfigError, match="torch only"):
-        onnx_network.shipped().probabilities(noise(3), [1.0, 0.0, 1.0, 1.0])
+        onnx_network.shipped_onnx().probabilities(noise(3), [1.0, 0.0, 1.0, 1.0])
 
 
 def test_what_is_no_such_file_is_refused(tmp_path):
@@ -117,9 +117,9 @@ def test_its_settings_are_those_of_the_weights():
     pytest.importorskip("torch")
     from avtnet.dense import checkpoint
 
-    assert onnx_network.shipped().info == checkpoint.shipped().info
+    assert onnx_network.shipped_onnx().info == checkpoint.shipped().info
     given = noise(90)
-    mine = onnx_network.shipped().probabilities(given)
+    mine = onnx_network.shipped_onnx().probabilities(given)
     theirs = checkpoint.shipped().probabilities(given)
     for name in inference.NAMES:
         assert np.abs(getattr(mine, name) - getattr(theirs, name)).max() < 1e-5

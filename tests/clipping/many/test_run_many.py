@@ -16,7 +16,7 @@ import pytest
 from clipping.errors import ClippingError, StorageError
 from clipping.many.outcomes import Outcome, Unfinished
 from clipping.many.processes import Local
-from clipping.many.quarantine import Quarantine
+from clipping.many.quarantine import QuarantineFile
 from clipping.many.run_many import run_many
 
 ROOT = Path(__file__).parents[3]
@@ -84,7 +84,7 @@ def test_a_process_that_dies_costs_only_its_own_item(capfd):
     outcomes = {each.item: each for each in run_many(work, items, engine=Local(2))}
     assert {item: outcomes[item].result for item in "abcd"} == dict(a="A", b="B", c="C", d="D")
     assert outcomes["crash"].error == "the process was ended by SIGSEGV"
-    assert outcomes["crash"].set_aside
+    assert outcomes["crash"].quarantined
     assert outcomes["end"].error == "the process was ended by SIGTERM"
     assert "exit code 1" in outcomes["raise"].error
     assert "KeyError: 'raise'" in capfd.readouterr().err
@@ -124,7 +124,7 @@ def test_storage_that_does_not_answer_is_asked_again_behind_all_others(workers, 
     assert outcomes[-1].attempts == ("no answer",)
     assert outcomes[-1].error is None
     (gone,) = run_many(work, [f"storage:{tmp_path / 'two'}"], engine=Local(workers))
-    assert (gone.error, gone.set_aside) == ("no answer", False)
+    assert (gone.error, gone.quarantined) == ("no answer", False)
 
 
 def test_what_a_crash_took_is_tried_again_and_its_reason_is_kept(tmp_path):
@@ -180,7 +180,7 @@ def test_what_kills_its_workers_is_set_aside_until_it_is_another_thing(tmp_path)
 
     def aside():
         about = lambda item: {"size": size[item]}  # noqa: E731
-        return Quarantine(tmp_path / "aside.json", str, about)
+        return QuarantineFile(tmp_path / "aside.json", str, about)
 
     first = list(run_many(work, size, engine=Local(1), tries=2, quarantine=aside()))
     told = "the process was ended by SIGSEGV (2 tries)"

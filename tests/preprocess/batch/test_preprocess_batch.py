@@ -23,8 +23,8 @@ from clipping.many.outcomes import Progress as AtWork
 from preprocess import FeatureSettings, PreprocessConfig, load, preprocess
 from preprocess.batch import dashboard
 from preprocess.batch.command import main, plan
-from preprocess.batch.report import Outcome
-from preprocess.batch.tasks import Making, Task, split_tail
+from preprocess.batch.report import WindowOutcome
+from preprocess.batch.tasks import FeatureTask, Making, split_tail
 from preprocess.features import SIDES
 
 TINY = {"duration": 3, "size": (160, 90), "rate": 4, "gop": 4}
@@ -365,7 +365,7 @@ def test_the_largest_file_is_first_and_the_last_ones_are_split(tmp_path):
 
 def test_the_dashboard_counts_files_and_media(monkeypatch):
     how = Making()
-    tasks = [Task(name, SIDES, Path(name), Path("out"), how) for name in "abc"]
+    tasks = [FeatureTask(name, SIDES, Path(name), Path("out"), how) for name in "abc"]
     now = iter((100.0, 110.0, 110.0))
     monkeypatch.setattr(dashboard.time, "monotonic", lambda: next(now))
     tally = dashboard.Tally(tasks)
@@ -375,7 +375,7 @@ def test_the_dashboard_counts_files_and_media(monkeypatch):
         ("a", "end", "made"),
         ("b", "end", "made"),
     ):
-        tally.add(Outcome(name, side, name, status, duration=1440.0))
+        tally.add(WindowOutcome(name, side, name, status, duration=1440.0))
     assert tally.line(None) == "files: 1 done, 1 failed, 1 left · 216x real time"
     assert tally.line(AtWork(3, 8, 5)) == (
         "3 nodes, 5 of 8 workers busy · files: 1 done, 1 failed, 1 left · 216x real time"

@@ -1,4 +1,4 @@
-"""Files over which workers died: remembered, so that no later search dies of them."""
+"""Keep the files over which workers died, so that later searches leave them out."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from avtnet.search.request import LocateConfig
 from avtnet.search.work import FileItem, Item
 from clipping.errors import ClippingError
 from clipping.kept.cache import Cache
-from clipping.many.outcomes import SetAside
+from clipping.many.outcomes import Quarantine
 from preprocess.batch.quarantine import quarantine_of
-from preprocess.batch.tasks import Task as FeatureTask
+from preprocess.batch.tasks import FeatureTask
 
-_ASIDE = "set aside"
-"""The name under which the cache keeps that workers died over a file."""
+_FACT = "set aside"
+"""Name of the fact in the cache that workers died over a file."""
 
 
-class FilesSetAside(SetAside[Item]):
-    """In the cache for a file that is listened to, next to kept features for a window."""
+class SearchQuarantine(Quarantine[Item]):
+    """Keeps files of which only the sound is read in the cache, windows next to their features."""
 
     def __init__(self, cache: Cache, config: LocateConfig) -> None:
         self._cache, self._again = cache, config.rescan
@@ -29,9 +29,9 @@ class FilesSetAside(SetAside[Item]):
         if not isinstance(item, FileItem) or self._again:
             return ()
         with suppress(ClippingError, KeyError, TypeError):
-            told = self._cache.named_fact(item.path, _ASIDE)
-            if told is not None and told["key"] == self._cache.identity(item.path).key:
-                return tuple(map(str, told["reasons"]))
+            kept = self._cache.named_fact(item.path, _FACT)
+            if kept is not None and kept["key"] == self._cache.identity(item.path).key:
+                return tuple(map(str, kept["reasons"]))
         return ()
 
     def add(self, item: Item, reasons: Sequence[str]) -> None:
@@ -40,6 +40,6 @@ class FilesSetAside(SetAside[Item]):
             if isinstance(item, FileItem):
                 key = self._cache.identity(item.path).key
                 value = {"key": key, "reasons": list(reasons)}
-                self._cache.keep_named_fact(item.path, _ASIDE, value)
+                self._cache.keep_named_fact(item.path, _FACT, value)
             elif isinstance(item, FeatureTask) and self._windows is not None:
                 self._windows.add(item, reasons)

@@ -62,7 +62,7 @@ MAY_DIFFER = (
 
 @dataclass(frozen=True)
 class ComposedConfig:
-    """Train AVTNet, AVTNet2 or AVTNet_YOLT on windows that are composed again in each step.
+    """Train AVTNet, AVTNet2 or AVTNet_YOLT on windows that are composed in each step.
 
     The networks are of size small_dense, the encoders of pictures and text AVTNetDense's; they are
     kept. The folder of the run (--save_prefix) receives what every training leaves there:

@@ -70,7 +70,7 @@ class RecipeConfig:
     lr: float = 1e-3
     """Peak learning rate: the small networks take more than the original's 3e-4."""
     batch_size: int = 8
-    """Windows of a step."""
+    """Windows of a step, over all devices together."""
     model: ModelConfig = field(default_factory=lambda: ModelConfig(size="nano"))
     """The networks' size; the kind is each training's own."""
     seed: int = 0
@@ -103,7 +103,7 @@ class RecipeConfig:
 
 
 def reproduce(config: RecipeConfig) -> dict[str, dict[str, float]]:
-    """Run what is not done yet; the figures of each submission on the test windows.
+    """Run what is not done yet; return the figures of each submission on the test windows.
 
     Raises:
         ConfigError: where the folder holds a recipe of other settings (they are named).

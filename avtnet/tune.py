@@ -29,7 +29,7 @@ PROG = "python -m avtnet.tune"
 
 
 def tune_files(config: TuneConfig, console: Console) -> list[str]:
-    """Tune, write the checkpoint, print what was gained; the problems of single episodes.
+    """Tune, write the checkpoint, print the gain; return the problems of single episodes.
 
     A bad episode, or one whose labels are wrong, does not stop the others.
 
@@ -49,7 +49,7 @@ def tune_files(config: TuneConfig, console: Console) -> list[str]:
 
 
 def begin(init: str) -> DenseCheckpoint:
-    """The weights that are named.
+    """Return the weights that are named.
 
     Raises:
         CheckpointError: where they are none of AVTNetDense.
@@ -58,7 +58,7 @@ def begin(init: str) -> DenseCheckpoint:
 
 
 def gain_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
-    """Figures of the episodes that were held back, before and after."""
+    """Return a table of the held-back episodes' figures, before and after."""
     made = Table("held-back episodes", "before", "after")
     for name in before:
         made.add_row(name, f"{before[name]:.2f}", f"{after[name]:.2f}")

@@ -17,7 +17,7 @@ HIDDEN = 0.06
 
 
 def augmented(batch: Batch) -> Batch:
-    """The same windows, each changed by chance: shapes, types and boundaries stay.
+    """Return the same windows, each changed by chance: shapes, types and boundaries stay.
 
     Args:
         batch: on any device; the result is there, too, and shares no memory that it changes.

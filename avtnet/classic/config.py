@@ -13,7 +13,7 @@ Inputs = Literal["audio", "video", "audio+video", "audio+video+text"]
 
 @dataclass(frozen=True)
 class Widths:
-    """How wide each part of a network is; ``full`` is the original's."""
+    """Widths of the parts of a network; ``full`` is the original's."""
 
     frame_encoder: Literal["resnet18", "depthwise", "dense"]
     """``dense``: those of frames, text and sound are AVTNetDense's, for its shipped weights."""
@@ -136,10 +136,10 @@ class TrainConfig:
     """Change the windows of every step by chance: mirrored, other colours, other sound and other
     missed text; now and then without one of the three. The original did not."""
     steps_loss: float = 0.0
-    """Weight of a loss on every step's value (1 before the boundary, 0 behind it), beside the
+    """Weight of a loss on every step's value (1 before the boundary, 0 behind it), besides the
     position's; the original has none. 1 is a good weight."""
     song_loss: float = 0.0
-    """Weight of a loss on which steps are inside of the song, said by a layer beside the network
+    """Weight of a loss on which steps are inside of the song, said by a layer next to the network
     that is thrown away afterwards; the original has none. 1 is a good weight. --data-root then
     holds songs.csv, too (avtnet compose writes it): the other end of each song."""
     use_amp: bool = False

@@ -34,7 +34,7 @@ class Window:
     path: Path
     """Its feature file."""
     song: tuple[float, float] | None = None
-    """The part of it that is the song of its side, in seconds of the window, where that was asked
+    """The part of it that is the song of its side, in seconds of the window, if that was asked
     for and is known."""
 
 
@@ -75,12 +75,12 @@ def to_batch(features: Sequence[Features]) -> Batch:
 
 
 def to_targets(seconds: Sequence[float]) -> Tensor:
-    """Boundaries in seconds of their windows → shares of the window (B,), 0..1."""
+    """Return boundaries, in seconds of their windows, as shares of the window (B,), 0..1."""
     return (torch.tensor(seconds, dtype=torch.float32) / WINDOW_SECONDS).clamp(0, 1)
 
 
 def from_either_end(positions: Tensor, backwards: Tensor) -> Tensor:
-    """Shares of the window (B,), of windows that run backwards (B,) from the other end."""
+    """Return shares of the window (B,), those of backward windows (B,) from the other end."""
     return torch.where(backwards, 1 - positions, positions)
 
 
@@ -94,7 +94,7 @@ def scale_frames(frames: Tensor, *, if_normal: bool) -> Tensor:
 
 
 def read_windows(data_root: Path, *, songs: bool = False) -> tuple[list[Window], list[WindowId]]:
-    """The labelled windows below ``data_root`` in the labels' order, and those without features.
+    """Return the labelled windows below ``data_root``, in order, and those without files.
 
     Args:
         songs: read the folder's songs.csv, too.
@@ -126,7 +126,7 @@ def read_windows(data_root: Path, *, songs: bool = False) -> tuple[list[Window],
 
 
 def read_songs(path: Path) -> dict[str, tuple[float, float]]:
-    """The part of each window that is its side's song, in seconds of the window, by its id.
+    """Return the part of each window that is its side's song, in its seconds, by its id.
 
     A CSV of segments as ``locate`` writes them (:func:`clipping.formats.tables.read_timelines`),
     with windows for files: ``NAME_start,opening,12.5,102.4``, ``NAME_end,ending,61.2,150.0``.
@@ -152,7 +152,7 @@ def read_songs(path: Path) -> dict[str, tuple[float, float]]:
 
 
 def split(windows: Sequence[Window], data_seed: int) -> tuple[list[Window], list[Window]]:
-    """Training and validation windows: rotate by ``data_seed % 7``, then every 7th validates."""
+    """Return training and validation windows: of the list, rotated, every 7th validates."""
     turn = data_seed % 7
     turned = [*windows[turn:], *windows[:turn]]
     train = [window for index, window in enumerate(turned) if index % 7]
@@ -248,7 +248,7 @@ def read_row(
 
 
 class EpochBatches:
-    """The batches of one epoch: which windows, in which order, for one of several processes.
+    """The batches of one epoch as numbers of windows, for one of several processes.
 
     The order depends on seed and epoch only, so an interrupted epoch can go on where it stopped
     and a batch holds the same windows however many processes share it; their shares differ by one

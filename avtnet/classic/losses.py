@@ -1,4 +1,4 @@
-"""How far the positions of a batch are from the truth (docs/original.md: Networks).
+"""The loss of a batch of positions against the truth, in seconds (docs/original.md: Networks).
 
 A loss is a list of terms, each a sum and the number of windows in it, so that several processes
 can divide by what they hold together: the gradient is then the same however a batch is shared.

@@ -16,7 +16,7 @@ FILTER = (45.0, *(12 / k**0.5 for k in range(1, 20)))
 
 
 def augmented(inputs: Tensors, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The numbers of a batch, each row with other colours, other sound, sometimes turned round."""
+    """Return the numbers of a batch, each row with other colours and sound, some mirrored."""
     rng = np.random.default_rng([seed, 22])
     sound, frames, text, where = inputs.numbers()
     rows = len(sound)

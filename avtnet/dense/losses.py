@@ -1,4 +1,4 @@
-"""How far AVTNetDense's evidence is from the truth."""
+"""The loss of AVTNetDense's evidence against the truth."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from avtnet.dense.settings import BINS, REACH
 from avtnet.dense.tensors import Targets
 
 NEAR = 1.0
-"""Deviation in seconds of the bell that a boundary's peak is."""
+"""Standard deviation in seconds of the bell that is a boundary's peak."""
 
 
 def dense_loss(out: Evidence, targets: Targets) -> Tensor:
-    """The mean loss of a batch: classes, peaks and offsets together."""
+    """Return the mean loss of a batch: classes, peaks and offsets together."""
     return sum(dense_terms(out, targets).values(), start=out.classes.new_zeros(()))
 
 
 def dense_terms(out: Evidence, targets: Targets) -> dict[str, Tensor]:
-    """The three parts of the loss.
+    """Return the three parts of the loss.
 
     Classes: cross entropy with the share of each class in a second. Peaks: cross entropy with a
-    bell over the boundary, the many seconds without one weighed down where they are known
-    (a focal loss, as in CenterNet). Offsets: cross entropy with the two bins next to the boundary
-    (distribution focal loss), over the seconds within REACH of one. A second without any class is
-    one of which nothing is known: what is said of it costs nothing.
+    bell over the boundary; the many seconds that are clearly without one weigh less (a focal loss,
+    as in CenterNet: Zhou et al., Objects as Points, 2019). Offsets: cross entropy with the two bins
+    next to the boundary (distribution focal loss: Li et al., Generalized Focal Loss, 2020), over
+    the seconds within REACH of one. Of a second without any class nothing is known, and it adds
+    nothing to the loss.
     """
     logs = functional.log_softmax(out.classes, dim=-1)
     classes = -(targets.classes * logs).sum(-1).mean()
@@ -50,6 +51,6 @@ def dense_terms(out: Evidence, targets: Targets) -> dict[str, Tensor]:
 
 
 def from_middles(times: Tensor, seconds: int) -> Tensor:
-    """How far each boundary (B, 4) is from the middle of each second: (B, T, 4)."""
+    """Return the seconds from the middle of each second to each boundary (B, 4): (B, T, 4)."""
     middles = torch.arange(seconds, device=times.device) + 0.5
     return times[:, None, :] - middles[None, :, None]

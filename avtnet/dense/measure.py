@@ -1,4 +1,4 @@
-"""How well AVTNetDense finds what composed examples hold, and what its scores are worth."""
+"""Figures of AVTNetDense on composed examples, and the calibration of its scores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from avtnet.dense.tensors import collate
 from clipping.judging.judgement import RIGHT_SECONDS
 
 PRESENT = 4
-"""The place that says whether a second is in the file."""
+"""Index of the place that is 1 for seconds inside of the file."""
 
 
 def answer(network: AVTNetDense, example: Example) -> dict[str, FoundSegment]:
@@ -36,7 +36,7 @@ def answer(network: AVTNetDense, example: Example) -> dict[str, FoundSegment]:
 
 
 def calibrate(network: AVTNetDense, examples: Sequence[Example]) -> tuple[float, float]:
-    """Scale and offset that make scores shares of right segments (Platt's logistic regression).
+    """Return scale and offset that make scores shares of right segments (Platt scaling, 1999).
 
     Right is a segment of which every end that lies in the example is within 2 s of the truth.
     """
@@ -68,7 +68,7 @@ def calibrate(network: AVTNetDense, examples: Sequence[Example]) -> tuple[float,
 
 
 def measure(network: AVTNetDense, examples: Sequence[Example]) -> dict[str, float]:
-    """Per-second F1 of both classes, share of ends within 1 s, mean error, false alarms."""
+    """Return per-second F1 of both classes, share of ends within 1 s, mean error, false alarms."""
     hits: dict[str, list[float]] = {name: [] for name in BOUNDARIES}
     false, without, right, said, true = 0, 0, 0.0, 0.0, 0.0
     for example in examples:

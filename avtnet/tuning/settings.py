@@ -16,7 +16,7 @@ class TuneConfig:
     """Tune the network that finds openings and endings on your own labelled episodes.
 
     Name media files or folders. Labels are taken of each episode from: what avtnet correct was
-    told (opening 43.0 2:12.95; opening none); else a row of --labels TABLE; else a file beside the
+    told (opening 43.0 2:12.95; opening none); else a row of --labels TABLE; else a file next to the
     media in one of the formats that avtnet locate --write knows (01.avtnet.json, 01.csv,
     01.chapters.xml, 01.edl ...; docs/formats.md). Episodes without labels are left out.
     Five labelled episodes of a series are a good beginning. The result is OUTPUT/dense.safetensors:
@@ -32,13 +32,13 @@ class TuneConfig:
     """The weights to begin with: shipped, or a file of AVTNetDense."""
     labels: Path | None = None
     """A table of all labels (JSON or CSV as avtnet locate writes it), or a folder with a file of
-    labels an episode; absent, these are beside the media."""
+    labels an episode; absent, these are next to the media."""
     format: str = ""
     """Which format holds the labels, where files of several lie there: edl, chapters, csv ..."""
     found_too: bool = False
     """Labels with a confidence, which a program found, count as if a person had said them."""
     cache: Path | None = None
-    """The folder that avtnet correct's --cache named; absent, .avtnet beside the media."""
+    """The folder that avtnet correct's --cache named; absent, .avtnet next to the media."""
     features: Path | None = None
     """Folder of whole episodes' features (preprocess --sides whole); what is missing is made.
     Absent, OUTPUT/features."""

@@ -65,7 +65,7 @@ AVERAGING = 0.9
 BLIND = 3
 """Divisor of the number of steps if no episode can be held back: nothing tells when to stop."""
 LEAST = 0.5
-"""Scores below it say nothing, as in locate."""
+"""Lowest score of a segment that counts, as in locate."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def tune(
 
 
 def divided(count: int, folds: int, seed: int) -> list[tuple[int, ...]]:
-    """Which of so many episodes each training holds back; of a single one, or one fold, none."""
+    """Return the episodes that each training holds back; none of a single one, or with one fold."""
     folds = min(folds, count)
     if folds < 2:
         return [()]
@@ -160,7 +160,7 @@ def _fold(
     number: int,
     console: Console,
 ) -> DenseCheckpoint:
-    """One training: that of an earlier run, if it was the same, else a new one, which is kept."""
+    """Return one training: that of an earlier run, if it was the same, else a new one."""
     key = _key(config, start, trained, judged, pieces, number)
     path = config.output / "folds" / f"{number + 1}.safetensors"
     try:
@@ -264,7 +264,7 @@ class TuneTask(DenseTask):
 
 
 def held_windows(episodes: Sequence[OwnEpisode]) -> list[Example]:
-    """The first and the last window of each episode, and two between."""
+    """Return the first and the last window of each episode, and two between."""
     found = []
     for episode in episodes:
         latest = max(0.0, episode.duration - WINDOW_SECONDS)
@@ -274,7 +274,7 @@ def held_windows(episodes: Sequence[OwnEpisode]) -> list[Example]:
 
 
 def held_out_loss(network: AVTNetDense, examples: Sequence[Example], batch_size: int) -> float:
-    """The mean loss over windows as they are; not a number where there are none."""
+    """Return the mean loss over unchanged windows; not a number if there are none."""
     network.eval()
     losses = []
     with torch.inference_mode():
@@ -286,7 +286,7 @@ def held_out_loss(network: AVTNetDense, examples: Sequence[Example], batch_size:
 
 
 def averaged(networks: Sequence[AVTNetDense]) -> AVTNetDense:
-    """The mean of weights that began as the same."""
+    """Return a network with the mean of weights that began as the same (Wortsman et al., 2022)."""
     result = copy.deepcopy(networks[0])
     states = [network.state_dict() for network in networks]
     with torch.no_grad():
@@ -352,7 +352,7 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
 
 
 def _pieces(config: TuneConfig) -> list[Piece]:
-    """The pieces to mix in.
+    """Return the pieces to mix in.
 
     Raises:
         ClippingError: where the folder has none.
@@ -375,7 +375,7 @@ def _key(
     pieces: Sequence[Piece],
     number: int,
 ) -> str:
-    """All that a fold depends on, as a digest."""
+    """Return a digest of everything that a fold depends on."""
     digest = hashlib.blake2b(digest_size=16)
     names = ("folds", "steps", "batch_size", "lr", "seed", "own_share", "senses")
     settings: Mapping[str, Any] = {name: getattr(config, name) for name in names}

@@ -44,7 +44,7 @@ def write_weights(
 
 
 def checksum(about: Mapping[str, Any], state: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 of what a checkpoint says and of its weights, as kept in its metadata."""
+    """Return the SHA-256 of a checkpoint's description and weights, as in its metadata."""
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name, tensor in sorted(state.items()):
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
@@ -53,7 +53,7 @@ def checksum(about: Mapping[str, Any], state: Mapping[str, torch.Tensor]) -> str
 
 
 def check_sum(path: Path, metadata: Mapping[str, str], state: Mapping[str, torch.Tensor]) -> None:
-    """See that a file holds what was written; one without a checksum (before 2026-11-26) may.
+    """Compare a file with its checksum; files from before 2026-11-26 have none and pass.
 
     Raises:
         CheckpointError: where it does not.
@@ -121,7 +121,7 @@ def read_pickle(path: Path) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """The versions that decide what a run gives."""
+    """Return the versions of everything that decides the result of a run."""
     import platform
     from importlib import metadata
 

@@ -10,7 +10,7 @@ CHOICES = "cpu, cuda, cuda:1, mps, or auto (a GPU where there is one)"
 
 
 def find_device(name: str | torch.device) -> torch.device:
-    """A device by name; ``auto`` is the first GPU, Apple's, or the CPU, whichever is there first.
+    """Return a device by name; ``auto`` is the first there is of a GPU, Apple's, and the CPU.
 
     Raises:
         ConfigError: for a name that is none of these, or a device that is not there.

@@ -65,6 +65,21 @@ def test_training_keeps_a_network_and_goes_on_as_if_never_interrupted(
     assert main([*first, "--overwrite", "--steps", "2"]) == 0
 
 
+def test_two_processes_share_a_batch_and_go_on(tmp_path, pieces, capsys):
+    words = [*WORDS, "--library", str(pieces), "--output", str(tmp_path), "--processes", "2"]
+    with pytest.raises(SystemExit):
+        main([*words, "--batch_size", "1"])
+    assert "processes is 1 to 256, and at most batch_size" in capsys.readouterr().err
+    assert main([*words, "--steps", "2"]) == 0
+    assert "rank 1 of 2 on cpu" in (tmp_path / "rank-1.log").read_text()
+    steps = [torch.load(tmp_path / "last.pt", weights_only=True)["step"]]
+    assert main([*words, "--steps", "2", "--resume"]) == 0
+    steps.append(torch.load(tmp_path / "last.pt", weights_only=True)["step"])
+    assert steps == [2, 2]
+    norms = dense_checkpoint.load(tmp_path / "dense.safetensors").network.state_dict()
+    assert all(value.isfinite().all() for value in norms.values())
+
+
 def test_what_is_missing_is_rendered_and_what_is_damaged_is_named(tmp_path, pieces, capsys):
     (tmp_path / "library").mkdir()
     for split in ("train", "val"):

@@ -83,3 +83,31 @@ def test_tasks_and_networks_are_listed_and_training_says_what_it_needs(tmp_path)
     assert "left out" not in listed
     said = plain("clipping", "train", "--task", "avtnet", cwd=tmp_path, code=1)
     assert said.strip().endswith("torch is not installed: pip install 'avtnet[train]'")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-c", "import avtnet, clipping, ensemble, preprocess"),
+        ("-m", "avtnet", "--help"),
+        ("-m", "avtnet", "locate", "--help"),
+    ],
+    ids=" ".join,
+)
+def test_help_needs_no_package_at_all(words):
+    """Without site-packages (-S): what loads nothing starts quickly (benchmarks/install.py)."""
+    environment = {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [sys.executable, "-S", *words], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_benchmark_of_an_installation_counts_its_packages(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import install
+
+    found = install.sizes(Path(sys.executable))
+    assert found["numpy"] > 10  # MB
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+    assert install.site_packages(Path(sys.executable)) >= found["numpy"]

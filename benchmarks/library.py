@@ -12,6 +12,7 @@ were a core for them. Words behind ``--`` go to the command (``-- --workers 1``)
 
 ``--cluster`` walks on a Ray of two nodes of this machine instead: once the first season is done, a
 worker is killed, and then a node. The answers are compared with those of processes, byte by byte.
+The figures of that walk are those of the process that starts it alone.
 """
 
 from __future__ import annotations

@@ -105,6 +105,12 @@ class Loop:
             run,
             log,
         )
+        steps = process.gather(None if state is None else state.step)
+        if len(set(steps)) > 1:
+            raise ClippingError(
+                f"the processes do not find the same last.pt (steps by rank: {steps}): the run's "
+                "folder must lie on a disk that all machines share"
+            )
         if state is not None:
             self._restore_network(state)
             log.say(f"going on from {self._place(state.step)}")

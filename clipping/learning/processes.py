@@ -207,7 +207,7 @@ def _prepare_together(process: Process, prepare: Callable[[], None]) -> None:
 def _spawn(work: Callable[[Process], None], devices: Devices) -> None:
     """Start the processes of this machine; wait for all, and pass a signal on to them."""
     outcomes = torch.multiprocessing.get_context("spawn").SimpleQueue()
-    with tempfile.TemporaryDirectory(prefix="avtnet-") as folder, stop_on_signals() as stop:
+    with tempfile.TemporaryDirectory(prefix="training-") as folder, stop_on_signals() as stop:
         args = (work, devices, f"file://{folder}/meeting", outcomes)
         # Spawned, not run again from the command line: a training is for programs too.
         context = start_processes(_spawned, args, devices.count, join=False, start_method="spawn")

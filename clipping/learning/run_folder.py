@@ -39,7 +39,7 @@ class RunFolder:
     option: str = "--output"
     """Option that names the folder, for messages."""
 
-    def open(self, *, resume: bool, overwrite: bool) -> None:
+    def open(self, *, resume: bool = False, overwrite: bool = False) -> None:
         """Make the folder ready; write config.yaml and versions.json. One process alone does this.
 
         Raises:

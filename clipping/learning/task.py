@@ -6,6 +6,7 @@ A training is a class with its data, network, loss and optimizer; the loop
     class Recognition(Task):
         def __init__(self, config, process):
             super().__init__(process)
+            self.config = config
             torch.manual_seed(config.seed)
             self.network = Network(config.model)
 
@@ -21,6 +22,16 @@ A training is a class with its data, network, loss and optimizer; the loop
 
         def rate(self, step):
             return warm_cosine(1e-3, step, warm=100, total=self.config.steps)
+
+    def work(process, config):
+        task = Recognition(config, process)
+        fit(task, Plan(marks_every(500, config.steps)), run=folder_of(config))
+
+    def train(config):
+        launch(partial(work, config=config), Devices(), folder_of(config).open)
+
+where ``folder_of`` returns a :class:`clipping.learning.run_folder.RunFolder`. What is validated and
+written, and when, is said by ``validate``, ``write`` and the :class:`Plan`.
 
 Two laws make an interrupted training equal to an uninterrupted one, bit for bit: the batch of step
 n depends only on n and the seed, and whatever is drawn from torch's generator in a step is drawn in

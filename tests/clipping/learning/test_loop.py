@@ -221,6 +221,20 @@ def test_a_folder_holds_one_run_and_its_settings(tmp_path):
     assert not list(tmp_path.glob("*.safetensors"))
 
 
+def test_machines_that_do_not_share_the_folder_are_told(tmp_path):
+    """One of them has no last.pt to go on from: they would train different networks."""
+
+    class Other(Process):
+        def gather(self, value):
+            return [value, None]
+
+    run = folder_of(tmp_path)
+    run.open(resume=False, overwrite=False)
+    interrupted(lambda: fit(Points(), PLAN, run=run), 2)
+    with pytest.raises(ClippingError, match=r"steps by rank: \[6, None\].*all machines share"):
+        fit(Points(), PLAN, process=Other(), run=run, state=run.read(State))
+
+
 @pytest.mark.parametrize("marks", [(), (0, 5), (5, 5), (7, 3)])
 def test_a_plan_that_makes_no_sense_is_refused(marks):
     with pytest.raises(ConfigError, match="ascending"):

@@ -41,7 +41,7 @@ from clipping.learning.checkpoints import versions
 from clipping.learning.processes import Devices, Process, launch, world_size
 from clipping.learning.progress import Log
 from clipping.learning.run_folder import RunFolder
-from clipping.learning.task import Plan, Row, Task
+from clipping.learning.training import Plan, Row, Training
 
 PROG = "python -m avtnet.train --composed LIBRARY"
 SIZE = "small_dense"
@@ -154,13 +154,13 @@ def train_composed(config: ComposedConfig) -> Path:
 
     def prepare() -> None:
         require_writable(config.save_prefix)
-        run_folder(config).open(resume=config.resume, overwrite=config.overwrite)
+        composed_run_folder(config).open(resume=config.resume, overwrite=config.overwrite)
 
     launch(partial(_train, config=config, files=files, validated=validated), devices, prepare)
     return config.save_prefix
 
 
-def run_folder(config: ComposedConfig) -> RunFolder:
+def composed_run_folder(config: ComposedConfig) -> RunFolder:
     """Return the folder of a training."""
     return RunFolder(config.save_prefix, dump(config), MAY_DIFFER, "--save_prefix")
 
@@ -169,7 +169,7 @@ def _train(
     process: Process, config: ComposedConfig, files: Sequence[Path], validated: Sequence[Window]
 ) -> None:
     torch.set_num_threads(config.threads)
-    run, log = run_folder(config), Log(process, config.save_prefix)
+    run, log = composed_run_folder(config), Log(process, config.save_prefix)
     state = run.read(loop.State) if config.resume else None
     torch.manual_seed(config.seed)
     network = build(config.model).eval()
@@ -180,8 +180,8 @@ def _train(
     copies = read_copies(folder, network, pieces, config.copies)
     composer = VectorComposer(copies, config.seed)
     windows = Windows(composer, of_nothing(network), config.openings)
-    task = ComposedTask(process, config, network, windows, validated)
-    loop.fit(task, plan_of(config), run=run, log=log, state=state)
+    training = ComposedTraining(process, config, network, windows, validated)
+    loop.fit(training, composed_plan(config), run=run, log=log, state=state)
 
 
 def _start(config: ComposedConfig) -> TrainConfig:
@@ -192,7 +192,7 @@ def _start(config: ComposedConfig) -> TrainConfig:
     return TrainConfig(model=config.model, pretrained=str(first or "shipped"))
 
 
-def plan_of(config: ComposedConfig) -> Plan:
+def composed_plan(config: ComposedConfig) -> Plan:
     """Return the course of a training: validations evenly over its steps, one at the end."""
     steps = config.steps
     count = min(steps, max(1, round(config.windows / config.validate_every)))
@@ -217,7 +217,7 @@ def soften(network: nn.Module, share: float) -> None:
             module.dropout *= share
 
 
-class ComposedTask(Task):
+class ComposedTraining(Training):
     """Composed windows, and a network of which the encoders of pictures and text are passed by."""
 
     def __init__(

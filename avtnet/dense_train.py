@@ -24,7 +24,13 @@ from rich.console import Console
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense.inputs import Example, Examples
 from avtnet.dense.model import AVTNetDense
-from avtnet.dense.training import NAME, DenseTask, DenseTrainConfig, plan_of, run_folder
+from avtnet.dense.training import (
+    NAME,
+    DenseTrainConfig,
+    DenseTraining,
+    dense_plan,
+    dense_run_folder,
+)
 from avtnet.synthesis.composer import Composer
 from avtnet.synthesis.library import Piece, make_shard, read_pieces, shard_path
 from avtnet.synthesis.material import Split, find_material
@@ -55,7 +61,7 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
 
     def prepare() -> None:
         require_writable(config.output)
-        run_folder(config).open(resume=config.resume, overwrite=config.overwrite)
+        dense_run_folder(config).open(resume=config.resume, overwrite=config.overwrite)
         _render(config, "train", config.shards, console)
         _render(config, "val", config.validation_shards, console)
 
@@ -66,7 +72,7 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
 def _train(process: Process, config: DenseTrainConfig, console: Console | None) -> None:
     """Train in one of the training's processes."""
     torch.set_num_threads(config.threads)
-    run, log = run_folder(config), Log(process, config.output, console)
+    run, log = dense_run_folder(config), Log(process, config.output, console)
     state = run.read(loop.State) if config.resume else None
     source: Examples = Composer(_read(config, "train", config.shards), config.seed)
     held = held_examples(config, log.console)
@@ -76,8 +82,8 @@ def _train(process: Process, config: DenseTrainConfig, console: Console | None) 
     network = AVTNetDense(config.model)
     if config.init is not None:
         network.load_state_dict(dense_checkpoint.load(config.init).network.state_dict())
-    task = DenseTask(process, config, source, held, network)
-    loop.fit(task, plan_of(config), run=run, log=log, state=state)
+    training = DenseTraining(process, config, source, held, network)
+    loop.fit(training, dense_plan(config), run=run, log=log, state=state)
 
 
 def _paths(config: DenseTrainConfig, split: Split, count: int) -> list[Path]:

@@ -18,7 +18,7 @@ from avtnet.classic import checkpoints
 from avtnet.classic.config import TrainConfig
 from avtnet.classic.dataset import Window, WindowDataset, read_windows, split
 from avtnet.classic.first_weights import first_weights, part_of
-from avtnet.classic.fit import fit, run_folder
+from avtnet.classic.fit import classic_run_folder, fit_windows
 from avtnet.classic.model import build
 from avtnet.classic.networks import TABLE
 from avtnet.classic.positions import predict_windows
@@ -72,10 +72,10 @@ def train(config: TrainConfig) -> Path:
 
     def prepare() -> None:
         require_writable(config.save_prefix)
-        run_folder(config).open(resume=config.resume, overwrite=config.overwrite)
+        classic_run_folder(config).open(resume=config.resume, overwrite=config.overwrite)
         console.print(f"{count} windows train, {len(validated)} validate")
 
-    work = partial(fit, config=config, trained=trained, validated=validated)
+    work = partial(fit_windows, config=config, trained=trained, validated=validated)
     launch(work, devices, prepare)
     return config.save_prefix
 

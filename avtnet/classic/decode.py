@@ -82,7 +82,7 @@ def candidate_of(boundary: Boundary, weights: str, *, trust: float = 1.0) -> Can
     if not 0 < boundary.fusion.position < min(features.covered, WINDOW_SECONDS):
         return None
     opening = boundary.side == "start"
-    told = f"{NAMES[boundary.side]} at {time:.2f} s: {weights}{_votes(boundary)}"
+    reason = f"{NAMES[boundary.side]} at {time:.2f} s: {weights}{_votes(boundary)}"
     return Candidate(
         NETWORKS,
         "opening" if opening else "ending",
@@ -90,7 +90,7 @@ def candidate_of(boundary: Boundary, weights: str, *, trust: float = 1.0) -> Can
         time if opening else None,
         SIGMA,
         boundary.confidence * trust,
-        (told, *features.notes),
+        (reason, *features.notes),
         assumed=(
             "the opening's start is not searched yet: the window's start stands for it"
             if opening
@@ -103,5 +103,5 @@ def _votes(boundary: Boundary) -> str:
     fusion = boundary.fusion
     views = [position for positions in boundary.views.values() for position in positions]
     near = sum(abs(position - fusion.position) <= RIGHT_SECONDS for position in views)
-    told = f"; {near} of {len(views)} views within {RIGHT_SECONDS:g} s"
-    return f"{told}; outvoted: {', '.join(fusion.outvoted)}" if fusion.outvoted else told
+    votes = f"; {near} of {len(views)} views within {RIGHT_SECONDS:g} s"
+    return f"{votes}; outvoted: {', '.join(fusion.outvoted)}" if fusion.outvoted else votes

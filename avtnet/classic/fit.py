@@ -21,7 +21,7 @@ from avtnet.classic.losses import loss_terms, mean_loss, song_term
 from avtnet.classic.model import AVTNet, AVTNet_YOLT, WithSongLoss, build
 from avtnet.classic.positions import predict_windows
 from avtnet.classic.scores import score_windows, summary_line
-from avtnet.classic.sources import FolderSource, Source, Taught
+from avtnet.classic.sources import BatchSource, FolderSource, Taught
 from avtnet.classic.stream import ShardSource
 from clipping.config import dump
 from clipping.learning import loop
@@ -30,7 +30,7 @@ from clipping.learning.processes import Process
 from clipping.learning.progress import Log
 from clipping.learning.run_folder import RunFolder
 from clipping.learning.schedules import warm_cosine
-from clipping.learning.task import Plan, Row, Task
+from clipping.learning.training import Plan, Row, Training
 
 MAY_DIFFER = (
     "save_prefix",
@@ -46,12 +46,12 @@ MAY_DIFFER = (
 """Settings that may change between the parts of one run: where it computes, not what."""
 
 
-def run_folder(config: TrainConfig) -> RunFolder:
+def classic_run_folder(config: TrainConfig) -> RunFolder:
     """Return the folder of a training."""
     return RunFolder(config.save_prefix, dump(config), MAY_DIFFER, "--save-prefix")
 
 
-def fit(
+def fit_windows(
     process: Process, config: TrainConfig, trained: Sequence[Window], validated: Sequence[Window]
 ) -> None:
     """Train in one of the training's processes, from the first epoch or from the run's last.pt.
@@ -60,15 +60,15 @@ def fit(
         trained: windows to train on; empty with shards.
     """
     source = source_of(process, config, trained)
-    run, log = run_folder(config), Log(process, config.save_prefix)
+    run, log = classic_run_folder(config), Log(process, config.save_prefix)
     state = run.read(loop.State) if config.resume else None
-    task = WindowTask(source, process, config, validated)
+    training = WindowTraining(source, process, config, validated)
     if state is None:
-        log.say(first_weights(task.inner, config))
-    loop.fit(task, plan_of(config, source.epoch_steps), run=run, log=log, state=state)
+        log.say(first_weights(training.inner, config))
+    loop.fit(training, classic_plan(config, source.epoch_steps), run=run, log=log, state=state)
 
 
-def source_of(process: Process, config: TrainConfig, trained: Sequence[Window]) -> Source:
+def source_of(process: Process, config: TrainConfig, trained: Sequence[Window]) -> BatchSource:
     """Return the batches to train on: of windows in a folder, or of the shards that are named."""
     batch_size, seed, threads = config.batch_size, config.seed, config.num_workers
     if config.shards is not None:
@@ -84,7 +84,7 @@ def source_of(process: Process, config: TrainConfig, trained: Sequence[Window]) 
     return FolderSource(data, process, batch_size=batch_size, seed=seed, threads=threads)
 
 
-def plan_of(config: TrainConfig, epoch_steps: int) -> Plan:
+def classic_plan(config: TrainConfig, epoch_steps: int) -> Plan:
     """Return the course of a training whose epochs have so many steps."""
     return Plan(
         marks=tuple(range(epoch_steps, config.max_epoch * epoch_steps + 1, epoch_steps)),
@@ -99,11 +99,15 @@ def plan_of(config: TrainConfig, epoch_steps: int) -> Plan:
     )
 
 
-class WindowTask(Task):
+class WindowTraining(Training):
     """Windows, a network of the AVTNet family, and how far its positions are off, in seconds."""
 
     def __init__(
-        self, source: Source, process: Process, config: TrainConfig, validated: Sequence[Window]
+        self,
+        source: BatchSource,
+        process: Process,
+        config: TrainConfig,
+        validated: Sequence[Window],
     ) -> None:
         super().__init__(process)
         self.source, self.config, self.validated = source, config, list(validated)

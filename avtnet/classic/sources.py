@@ -23,7 +23,7 @@ class Taught(NamedTuple):
     """(B, 2): songs as shares of the window, see :meth:`WindowDataset.songs`."""
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Batches by the steps of a training; what step n holds depends only on n and the seed."""
 
     settings: FeatureSettings

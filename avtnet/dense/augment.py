@@ -15,7 +15,7 @@ FILTER = (45.0, *(12 / k**0.5 for k in range(1, 20)))
 """Deviation of the constants that a gain and a filter add to 20 MFCC: 1 dB is 11.3 in the first."""
 
 
-def augmented(inputs: Tensors, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def augment_inputs(inputs: Tensors, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the numbers of a batch, each row with other colours and sound, some mirrored."""
     rng = np.random.default_rng([seed, 22])
     sound, frames, text, where = inputs.numbers()

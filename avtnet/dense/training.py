@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from avtnet.dense import checkpoint as dense_checkpoint
-from avtnet.dense.augment import augmented
+from avtnet.dense.augment import augment_inputs
 from avtnet.dense.info import DenseInfo
 from avtnet.dense.inputs import Example, Examples
 from avtnet.dense.losses import dense_loss
@@ -28,7 +28,7 @@ from clipping.learning.loading import made_by_processes
 from clipping.learning.processes import Process
 from clipping.learning.run_folder import RunFolder
 from clipping.learning.schedules import warm_cosine
-from clipping.learning.task import Plan, Row, Task, marks_every
+from clipping.learning.training import Plan, Row, Training, marks_every
 
 AVERAGING = 0.998
 """Share of the averaged weights that a step keeps."""
@@ -135,12 +135,12 @@ Batch = tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor, Targets]
 """The network's inputs, which of them each row sees, and what it should say."""
 
 
-def run_folder(config: DenseTrainConfig) -> RunFolder:
+def dense_run_folder(config: DenseTrainConfig) -> RunFolder:
     """Return the folder of a training."""
     return RunFolder(config.output, dump(config), MAY_DIFFER)
 
 
-def plan_of(config: DenseTrainConfig) -> Plan:
+def dense_plan(config: DenseTrainConfig) -> Plan:
     """Return the course of a training."""
     return Plan(
         marks=marks_every(config.validate_every, config.steps),
@@ -170,10 +170,10 @@ class Compositions:
         rows = self.process.share(range(first, first + self.config.batch_size))
         inputs, targets = collate([self.source.example(row) for row in rows])
         key = (self.process.rank << 80) + (self.config.seed << 32) + step
-        return augmented(inputs, key), _shown(len(rows), key), targets
+        return augment_inputs(inputs, key), _shown(len(rows), key), targets
 
 
-class DenseTask(Task):
+class DenseTraining(Training):
     """AVTNetDense on examples, validated on others.
 
     Args:

@@ -38,7 +38,7 @@ from avtnet.dense.inputs import Example, Examples
 from avtnet.dense.losses import dense_loss
 from avtnet.dense.model import AVTNetDense
 from avtnet.dense.tensors import collate
-from avtnet.dense.training import CLIP_NORM, DenseTask, DenseTrainConfig
+from avtnet.dense.training import CLIP_NORM, DenseTrainConfig, DenseTraining
 from avtnet.synthesis.composer import Composer
 from avtnet.synthesis.library import Piece, read_pieces
 from avtnet.tuning.episodes import Mixed, OwnEpisode, OwnWindows, own_part, window
@@ -50,7 +50,7 @@ from clipping.learning import loop
 from clipping.learning.checkpoints import versions
 from clipping.learning.processes import Process
 from clipping.learning.progress import Log
-from clipping.learning.task import Plan, Row, marks_every
+from clipping.learning.training import Plan, Row, marks_every
 from clipping.windows import WINDOW_SECONDS
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _trained(
 ) -> tuple[AVTNetDense, int]:
     """Return the weights with the least loss on the held-back windows, and their step."""
     steps = config.steps if held else max(1, config.steps // BLIND)
-    task = TuneTask(config, start, source, held, steps, number)
+    training = TuneTraining(config, start, source, held, steps, number)
     plan = Plan(
         marks=marks_every(EVERY, steps) if held else (steps,),
         clip_norm=CLIP_NORM,
@@ -206,14 +206,14 @@ def _trained(
         best="held_back" if held else "",
         patience=PATIENCE if held else 0,
     )
-    ended = loop.fit(task, plan, log=Log(task.process, console=console))
+    ended = loop.fit(training, plan, log=Log(training.process, console=console))
     assert isinstance(ended.average, AVTNetDense)
-    if task.best is not None:
-        ended.average.load_state_dict(task.best)
-    return ended.average, task.best_step if held else steps
+    if training.best is not None:
+        ended.average.load_state_dict(training.best)
+    return ended.average, training.best_step if held else steps
 
 
-class TuneTask(DenseTask):
+class TuneTraining(DenseTraining):
     """One of the trainings: a few steps from ``start``, the norms' statistics kept."""
 
     def __init__(

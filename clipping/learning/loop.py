@@ -24,7 +24,7 @@ from clipping.learning.progress import Log, progress_bar
 from clipping.learning.run_folder import RunFolder, TensorBoard, draw_curve, write_metrics
 from clipping.learning.stopping import stop_on_signals
 from clipping.learning.sync_norm import synchronize
-from clipping.learning.task import Plan, Task, step_seed
+from clipping.learning.training import Plan, Training, step_seed
 
 SAVE_SECONDS = 600.0
 """Age that last.pt may reach between two marks."""
@@ -58,7 +58,7 @@ class State:
 
 
 def fit(
-    task: Task,
+    task: Training,
     plan: Plan,
     *,
     process: Process | None = None,
@@ -91,7 +91,7 @@ class Loop:
 
     def __init__(
         self,
-        task: Task,
+        task: Training,
         plan: Plan,
         process: Process,
         run: RunFolder | None,

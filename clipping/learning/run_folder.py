@@ -18,7 +18,7 @@ from clipping.config import differences
 from clipping.errors import CheckpointError, ConfigError
 from clipping.files import atomic_path, write_text
 from clipping.learning.checkpoints import read_pickle, versions
-from clipping.learning.task import Plan
+from clipping.learning.training import Plan
 
 State = TypeVar("State")
 STATE_FORMAT = 2

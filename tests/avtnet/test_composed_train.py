@@ -221,7 +221,7 @@ def test_an_interrupted_one_goes_on_with_the_windows_that_come_next(made, tmp_pa
     whole = load_file(train_composed(config) / "epoch001.safetensors")
     parted = replace(config, save_prefix=tmp_path / "parted")
     interrupted(lambda: train_composed(parted), 3)
-    state = composed_train.run_folder(parted).read(State)
+    state = composed_train.composed_run_folder(parted).read(State)
     assert state.step == 4
     assert state.task["next"] >= 8, "some examples have no boundary"
     again = load_file(train_composed(parted) / "epoch001.safetensors")

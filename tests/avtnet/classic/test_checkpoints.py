@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from avtnet.classic.checkpoints import FORMAT, CheckpointInfo, load, read_info, save
 from avtnet.classic.config import ModelConfig, TrainConfig
-from avtnet.classic.fit import run_folder
+from avtnet.classic.fit import classic_run_folder
 from avtnet.classic.model import build
 from avtnet.classic.positions import predict_windows
 from avtnet.train import train
@@ -278,15 +278,15 @@ class TestLastState:
         config = TrainConfig(save_prefix=tmp_path)
         weights = {"a": torch.arange(3.0)}
         state = State(weights, {"state": {}}, step=7, rows=[{"score": 1.0}])
-        run_folder(config).save(state)
+        classic_run_folder(config).save(state)
         return config
 
     def refused(self, config):
         with pytest.raises(CheckpointError, match=r"last\.pt: damaged.*--overwrite"):
-            run_folder(config).read(State)
+            classic_run_folder(config).read(State)
 
     def test_it_comes_back(self, config):
-        state = run_folder(config).read(State)
+        state = classic_run_folder(config).read(State)
         assert (state.step, state.rows) == (7, [{"score": 1.0}])
         assert torch.equal(state.network["a"], torch.arange(3.0))
 
@@ -313,7 +313,7 @@ class TestLastState:
         for position in range(start, start + 400):
             path.write_bytes(whole[:position] + b"\xff" + whole[position + 1 :])
             try:
-                run_folder(config).read(State)
+                classic_run_folder(config).read(State)
             except (CheckpointError, ConfigError):
                 refused += 1
         assert refused > 300
@@ -323,7 +323,7 @@ class TestLastState:
             data_root=make_data(tmp_path, count=2), save_prefix=tmp_path, model=NANO, resume=True
         )
         write_text(tmp_path / "config.yaml", "")
-        run_folder(config).save(State({"a": torch.zeros(1)}, {"state": {}}))
+        classic_run_folder(config).save(State({"a": torch.zeros(1)}, {"state": {}}))
         with pytest.raises(CheckpointError, match=r"last\.pt: holds another network.*--overwrite"):
             train(config)
 
@@ -348,4 +348,4 @@ class TestLastState:
         state = {"config": {}, "network": {}, "optimizer": {}, "precision": {}, "epoch": 1}
         torch.save({**state, **values}, tmp_path / "last.pt")
         with pytest.raises(ConfigError, match=r"last\.pt: written by another version.*first weig"):
-            run_folder(config).read(State)
+            classic_run_folder(config).read(State)

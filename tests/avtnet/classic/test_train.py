@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from avtnet.classic.checkpoints import load
 from avtnet.classic.config import ModelConfig, TrainConfig
 from avtnet.classic.dataset import EpochBatches, read_windows, split
-from avtnet.classic.fit import learning_rate, run_folder
+from avtnet.classic.fit import classic_run_folder, learning_rate
 from avtnet.train import main, train
 from clipping.config import restore
 from clipping.errors import CheckpointError, ClippingError, ConfigError
@@ -115,7 +115,7 @@ def test_an_interrupted_run_continued_equals_an_uninterrupted_one(config, tmp_pa
     whole = weights(train(config))
     parted = dataclasses.replace(config, save_prefix=tmp_path / "parted", resume=True)
     interrupted(lambda: train(parted), looks)
-    assert run_folder(parted).read(State).step % 3 > 0  # inside an epoch: the harder case
+    assert classic_run_folder(parted).read(State).step % 3 > 0  # inside an epoch: the harder case
     resumed = weights(train(parted))
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     one, two = (

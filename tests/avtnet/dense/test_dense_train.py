@@ -41,7 +41,7 @@ def test_training_keeps_a_network_and_goes_on_as_if_never_interrupted(
     assert [row.split(",")[0] for row in rows] == ["step", "2", "4"]
 
     first = [*words, "--output", str(tmp_path / "parts")]
-    loss = training.DenseTask.loss
+    loss = training.DenseTraining.loss
     steps = itertools.count()
 
     def interrupted(task, forward, batch):
@@ -49,7 +49,7 @@ def test_training_keeps_a_network_and_goes_on_as_if_never_interrupted(
             os.kill(os.getpid(), signal.SIGINT)
         return loss(task, forward, batch)
 
-    monkeypatch.setattr(training.DenseTask, "loss", interrupted)
+    monkeypatch.setattr(training.DenseTraining, "loss", interrupted)
     assert main(first) == 130
     monkeypatch.undo()
     assert main(first) == 1

@@ -21,7 +21,7 @@ from clipping.learning.loop import State, fit
 from clipping.learning.processes import Process
 from clipping.learning.run_folder import RunFolder
 from clipping.learning.schedules import warm_cosine
-from clipping.learning.task import Plan, Task, marks_every, step_seed
+from clipping.learning.training import Plan, Training, marks_every, step_seed
 
 STEPS = 50
 
@@ -44,7 +44,7 @@ def rate(step):
     return warm_cosine(0.05, step, warm=5, total=STEPS)
 
 
-class Points(Task):
+class Points(Training):
     """The smallest training that has all parts."""
 
     def __init__(self, figures=()):

@@ -3,7 +3,7 @@
 A training is a class with its data, network, loss and optimizer; the loop
 (:func:`clipping.learning.loop.fit`) does the rest. The smallest one::
 
-    class Recognition(Task):
+    class Recognition(Training):
         def __init__(self, config, process):
             super().__init__(process)
             self.config = config
@@ -121,7 +121,7 @@ def marks_every(every: int, steps: int) -> tuple[int, ...]:
     return (*range(every, steps, every), steps)
 
 
-class Task(ABC):
+class Training(ABC):
     """One training; made again in each of its processes."""
 
     network: nn.Module

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from avtnet.classic import checkpoints
 from avtnet.classic.checkpoints import Checkpoint
 from avtnet.classic.decode import SHIFTS, Boundary, candidate_of, fuse_views, shifted
-from avtnet.classic.positions import check_settings, predict_windows
+from avtnet.classic.positions import check_window, predict_windows
 from avtnet.dense.window_answer import WindowAnswer
 from avtnet.evidence import Candidate
 from clipping.errors import ConfigError
@@ -61,7 +61,7 @@ class ClassicFinder:
     def check(self, window: Features) -> None:
         """See :meth:`avtnet.search.finders.Finder.check`."""
         for model in self.models:
-            check_settings(model, window)
+            check_window(model, window)
 
     def views(self, windows: Sequence[Features]) -> list[Boundary]:
         """See :meth:`avtnet.search.finders.Finder.views`."""
@@ -95,7 +95,7 @@ def predict_window(features: Features, models: Sequence[Checkpoint]) -> Boundary
     """
     seen = {}
     for index, model in enumerate(models):
-        check_settings(model, features)
+        check_window(model, features)
         moved = [shifted(features, seconds) for seconds in SHIFTS]
         positions = predict_windows(model, moved)
         name = f"{index + 1}:{model.path.parent.name}/{model.path.stem}"

@@ -31,7 +31,7 @@ def predict_windows(
     for first in range(0, len(windows), batch_size):
         features = [features_of(window) for window in windows[first : first + batch_size]]
         for window in features:
-            check_settings(checkpoint, window)
+            check_window(checkpoint, window)
         batch = to_batch(features).to(device)
         backwards = torch.tensor(
             [checkpoint.info.reverse_ends and window.side == "end" for window in features],
@@ -48,7 +48,7 @@ def predict_windows(
     return positions
 
 
-def check_settings(checkpoint: Checkpoint, window: Features) -> None:
+def check_window(checkpoint: Checkpoint, window: Features) -> None:
     """See that features mean to the network what those of its training meant.
 
     Which sound stream was taken, and who computed the MFCC, does not matter.

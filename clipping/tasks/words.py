@@ -43,7 +43,7 @@ def read_words(argv: Sequence[str], *, prog: str, about: str) -> TaskCommand:
         given, rest = _split(words, ("--task", "--checkpoint"))
         if "--task" not in given:
             if {"-h", "--help"} & set(rest):
-                print(help_text(prog, about))
+                print(tasks_help(prog, about))
                 raise SystemExit(0)
             refuse(prog, f"name the task: --task NAME; {prog} --help lists them")
         task = load_task(given["--task"])
@@ -53,7 +53,7 @@ def read_words(argv: Sequence[str], *, prog: str, about: str) -> TaskCommand:
     return TaskCommand(given["--task"], task, Path(checkpoint) if checkpoint else None, tuple(rest))
 
 
-def help_text(prog: str, about: str) -> str:
+def tasks_help(prog: str, about: str) -> str:
     """Return the help of a command: all tasks and their networks, of which none is imported."""
     lines = [f"usage: {prog} --task NAME [options]", "", *_wrapped(about), ""]
     tasks, problems = TABLE.collect_rows()

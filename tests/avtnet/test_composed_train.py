@@ -19,7 +19,7 @@ from avtnet.classic.model import build
 from avtnet.classic.positions import predict_windows
 from avtnet.classic.pretrained import load_pretrained
 from avtnet.composed_train import ComposedConfig, soften, train_composed
-from avtnet.composed_windows import Windows, encode, of_nothing, read_copies
+from avtnet.composed_windows import Windows, encode_copy, of_nothing, read_copies
 from avtnet.synthesis import composer as composing
 from avtnet.synthesis import vectors as vectors_module
 from avtnet.synthesis.composer import Composer
@@ -61,7 +61,7 @@ def looked_at(network, frames, text):
 @pytest.mark.parametrize("side", ["start", "end"])
 def test_a_composed_window_is_the_same_encoded_before_or_after(plain, network, side, monkeypatch):
     monkeypatch.setattr(vectors_module, "SHORTENED", 0.0)  # the composer of pictures does not
-    vectors = VectorComposer([encode(network, PIECES, 0, copy=0)], seed=3)
+    vectors = VectorComposer([encode_copy(network, PIECES, 0, copy=0)], seed=3)
     pictures = Composer(PIECES, 3, spliced=SPLICED)
     windows = Windows(vectors, of_nothing(network))
     compared = 0
@@ -86,7 +86,7 @@ def test_a_composed_window_is_the_same_encoded_before_or_after(plain, network, s
 
 
 def test_a_batch_holds_its_share_of_openings_and_ends_run_backwards(plain, network):
-    vectors = VectorComposer([encode(network, PIECES, 0, copy=0)], seed=3)
+    vectors = VectorComposer([encode_copy(network, PIECES, 0, copy=0)], seed=3)
     asked = []
     example = vectors.example
     vectors.example = lambda index, side: asked.append((index, side)) or example(index, side)

@@ -49,6 +49,7 @@ def _step_terms(out: Positions, target: Tensor, weight: float) -> list[Term]:
     terms = []
     for values in out.values:
         count = values.shape[1]
+        # The true value of step k: 1 before the boundary, 0 behind it, a share in its own step.
         before = target[:, None] * count - torch.arange(count, device=target.device)
         apart = (values - before.clamp(0, 1)).abs().sum() * (WINDOW_SECONDS / count)
         terms.append(Term(weight * apart, target.new_tensor(float(len(target)))))
@@ -67,6 +68,7 @@ def song_term(logits: Tensor, songs: Tensor, weight: float) -> Term:
     known = ~songs.isnan().any(1)
     first, last = (songs[known] * count).split(1, dim=1)
     steps = torch.arange(count, device=songs.device)
+    # The share of each step [k, k + 1) that the song [first, last) covers.
     inside = (torch.minimum(steps + 1, last) - torch.maximum(steps, first)).clamp(0, 1)
     entropy = functional.binary_cross_entropy_with_logits(logits[known], inside, reduction="sum")
     return Term(weight * entropy * (WINDOW_SECONDS / count), known.sum().to(logits))
@@ -80,6 +82,8 @@ def _position_terms(out: Positions, target: Tensor, config: ModelConfig) -> list
         )
         return [Term(seconds, windows)]
     coarse = (out.coarse - target).abs().sum() * WINDOW_SECONDS
+    # The second look is asked for the place inside of the cell that the first look chose. It can
+    # be right only where that cell is the true one; the other windows teach the first look alone.
     inside = target * config.cells - out.cell
     right = (cell_of(target, config.cells) == out.cell).to(target)
     fine = ((out.fine - inside).abs() * right).sum() * (WINDOW_SECONDS / config.cells)
@@ -95,6 +99,8 @@ def mean_loss(terms: Sequence[Term], processes: int = 1) -> Tensor:
     loss = terms[0].total * 0
     for total, windows in terms:
         if processes > 1:
+            # The sum stays this process's own, the count is that of all. DDP takes the mean of the
+            # gradients over the processes, so the factor ``processes`` makes it their sum.
             windows = windows.clone()
             distributed.all_reduce(windows)
         loss = loss + total * processes / windows.clamp(min=1)

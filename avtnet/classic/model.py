@@ -112,9 +112,10 @@ class AVTNet_YOLT(Backbone):
         first = self.conv1(sequence).squeeze(1)
         coarse = self.regress1(first).squeeze(1)
         cell = cell_of(coarse, cells)
-        # A 1x1 convolution of the cell's steps is the cell's steps of the convolution.
+        # The convolution looks at one step at a time, so it may run over all steps at once, and
+        # the steps of each window's cell are taken from its output.
         values = self.conv2(sequence).squeeze(1)
-        # Gathered, not indexed by a row's number, which an export would count once for all.
+        # torch.gather, not an index over rows: an export would fix the number of rows it traced.
         by_cell = values.unflatten(1, (cells, -1))
         where = cell[:, None, None].expand(-1, 1, by_cell.shape[2])
         chosen = by_cell.gather(1, where).squeeze(1)

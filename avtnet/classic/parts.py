@@ -188,7 +188,9 @@ class DenseAudioNet(nn.Module):
 
     def encoded(self, mfcc: Tensor) -> Tensor:
         """(B, steps, channels): what the GRU reads."""
-        # A step is a second in windows of the usual length: of its 43.08 columns 40 are heard.
+        # A step is a second in windows of the usual length, which has 43.08 columns: SLOTS of them
+        # are taken. Slot k stands for the time (k + 0.5) / slots of the window; this is the column
+        # there, in whole numbers, so that an exported network rounds the same way.
         slots = torch.arange(SLOTS * self.steps, device=mfcc.device)
         nearest = (2 * slots + 1) * mfcc.shape[2] // (2 * len(slots))
         columns: Tensor = self.sound(mfcc[:, :, nearest])
@@ -199,7 +201,11 @@ class DenseAudioNet(nn.Module):
 
 
 class AudioBlock(nn.Module):
-    """Two convolutions and a shortcut; the second BN is followed by squeeze-excitation."""
+    """Two convolutions, whose channels squeeze-excitation weighs, added to a shortcut.
+
+    Hu et al., Squeeze-and-Excitation Networks, 2018: the mean of each channel over time goes
+    through a bottleneck and returns as a weight 0..1 of that channel.
+    """
 
     def __init__(self, inside: int, outside: int, stride: int) -> None:
         super().__init__()

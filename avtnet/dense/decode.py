@@ -51,7 +51,7 @@ class Probabilities:
 
 
 def decode(probabilities: Probabilities, covered: float | None = None) -> list[FoundSegment]:
-    """The likeliest opening and ending that do not overlap, in order of time.
+    """Return the likeliest opening and ending that do not overlap, in order of time.
 
     For each class all pairs of a likely start and a likely end are scored: how likely both are, how
     far the class holds between them, how usual the length is. A span may begin with the evidence
@@ -68,7 +68,9 @@ def decode(probabilities: Probabilities, covered: float | None = None) -> list[F
     found = []
     for number, label in enumerate(CLASSES[1:], start=1):
         inside = np.concatenate([[0.0], np.cumsum(probabilities.classes[:, number])])
-        # What a second gains by being in the span: the log odds of the class against the rest.
+        # Sums up to each second: a span's mean or sum is then the difference of two of them.
+        # The gain of a second is the log odds of the class: above 0 where the class is likelier
+        # than all else, so seconds outside of the song lower the rank of a span that takes them in.
         chance = np.clip(probabilities.classes[:, number], 1e-3, 1 - 1e-3)
         gain = np.concatenate([[0.0], np.cumsum(np.log(chance / (1 - chance)))])
         starts = _candidates(probabilities, 2 * number - 2, total, at_edge=0.0)
@@ -81,6 +83,9 @@ def decode(probabilities: Probabilities, covered: float | None = None) -> list[F
                 share = _between(inside, start, end) / (end - start)
                 if share < 0.3:
                     continue
+                # A log probability, up to weights: the gain of neighbouring seconds comes from the
+                # same evidence over and over, so it counts a tenth; each of the two ends counts
+                # twice. The rank only chooses among spans; the score (0..1) is what is reported.
                 rank = (
                     0.1 * _between(gain, start, end)
                     + 2.0 * np.log(first * last)
@@ -91,6 +96,7 @@ def decode(probabilities: Probabilities, covered: float | None = None) -> list[F
                     best = rank, FoundSegment(label, start, end, score, share, first, last)
         if best is not None:
             found.append(best[1])
+    # An opening and an ending that overlap are one song, seen as both: the surer one stays.
     if len(found) == 2 and min(f.end for f in found) > max(f.start for f in found):
         found = [max(found, key=lambda each: each.score)]
     return sorted(found, key=lambda each: each.start)
@@ -99,7 +105,9 @@ def decode(probabilities: Probabilities, covered: float | None = None) -> list[F
 def by_place(probabilities: Probabilities, start: float, duration: float) -> Probabilities:
     """Return evidence in which the place in the file helps to tell openings from endings.
 
-    The network is mostly sure that there is a song, and sometimes not which of the two.
+    The network is mostly sure that there is a song, and sometimes not which of the two. The
+    probability that there is one stays; only its division between the two changes. Before the
+    share HALF of the file nearly all of it goes to the opening, behind it to the ending.
 
     Args:
         start: of the evidence, in seconds of a file that lasts ``duration``.
@@ -138,21 +146,28 @@ def likeliest(probabilities: Probabilities, boundary: str, covered: float | None
 
 
 def usual(seconds: float) -> float:
-    """The logarithm of how usual a length is: most songs last a minute and a half."""
+    """Return the logarithm of how usual a length is: most songs last a minute and a half.
+
+    A bell around 89 s (standard deviation 3 s) on a floor, so that other lengths stay possible.
+    """
     broad = 0.25 if seconds < 150 else 0.05
     return float(np.log(np.exp(-(((seconds - 89) / 3) ** 2) / 2) + broad))
 
 
 def confidence(inside: float, first: float, last: float) -> float:
-    """How sure a span is, from the class between its ends and from its ends, 0..1."""
+    """Return the score of a span, 0..1: its mean class probability, times a factor of its ends.
+
+    The factor grows from 0.4, for ends that no peak supports, to 1 for two certain ones.
+    """
     return float(inside * (0.4 + 0.6 * np.sqrt(min(1.0, first) * min(1.0, last))))
 
 
 def _candidates(
     probabilities: Probabilities, boundary: int, total: float, at_edge: float
 ) -> list[tuple[float, float]]:
-    """Likely times of a boundary and how likely they are; the edge is one, too."""
+    """Return likely times of a boundary with their probabilities; the edge is one of them."""
     peaks = probabilities.peaks[: int(np.ceil(total)), boundary]
+    # Local maxima: no second within two before or behind is higher.
     padded = np.pad(peaks, 2)
     highest = np.max([padded[k : k + len(peaks)] for k in range(5)], axis=0)
     tops = np.flatnonzero((peaks >= highest) & (peaks > FLOOR))
@@ -181,6 +196,6 @@ def _refined(probabilities: Probabilities, boundary: int, top: int, total: float
 
 
 def _between(sums: np.ndarray, start: float, end: float) -> float:
-    """The sum of a per-second value between two times, from its running sums."""
+    """Return the sum of a per-second value between two times, from its running sums."""
     at = np.interp([start, end], np.arange(len(sums)), sums)
     return float(at[1] - at[0])

@@ -48,7 +48,7 @@ class State:
     rows: list[dict[str, float]] = field(default_factory=list)
     """Figures of the marks that are done."""
     task: dict[str, Any] = field(default_factory=dict)
-    """The task's own."""
+    """The state that the training adds (:meth:`Training.state`)."""
 
     def __post_init__(self) -> None:
         if not all(isinstance(each, dict) for each in (self.network, self.optimizer, self.scaler)):
@@ -58,7 +58,7 @@ class State:
 
 
 def fit(
-    task: Training,
+    training: Training,
     plan: Plan,
     *,
     process: Process | None = None,
@@ -78,9 +78,9 @@ def fit(
         KeyboardInterrupt: Ctrl-C or SIGTERM came in any process; last.pt was written before.
         ClippingError: the loss became infinite or not a number.
     """
-    process = process or task.process
+    process = process or training.process
     with stop_on_signals() as stop:
-        loop = Loop(task, plan, process, run, log or Log(process), state)
+        loop = Loop(training, plan, process, run, log or Log(process), state)
         loop.run(stop)
     loop.close()
     return loop
@@ -91,15 +91,15 @@ class Loop:
 
     def __init__(
         self,
-        task: Training,
+        training: Training,
         plan: Plan,
         process: Process,
         run: RunFolder | None,
         log: Log,
         state: State | None,
     ) -> None:
-        self.task, self.plan, self.process, self.run_folder, self.log = (
-            task,
+        self.training, self.plan, self.process, self.run_folder, self.log = (
+            training,
             plan,
             process,
             run,
@@ -112,21 +112,24 @@ class Loop:
                 "folder must lie on a disk that all machines share"
             )
         if state is not None:
+            # First of all: what is made from the network below (the copy for averaged weights, the
+            # copies of other processes) must start from the restored weights. The optimizer's state
+            # comes after the network is on its device, and goes there too.
             self._restore_network(state)
             log.say(f"going on from {self._place(state.step)}")
         if process.ranks > 1:
-            task.network = synchronize(task.network)
-        task.network.to(process.device)
-        self.average = copy.deepcopy(task.network) if plan.averaging else None
-        self.optimizer = task.optimizer()
+            training.network = synchronize(training.network)
+        training.network.to(process.device)
+        self.average = copy.deepcopy(training.network) if plan.averaging else None
+        self.optimizer = training.optimizer()
         self.precision = Precision(process.device, mixed=plan.mixed)
         if state is not None:
             if self.average is not None and state.average is not None:
                 self.average.load_state_dict(state.average)
             self.optimizer.load_state_dict(state.optimizer)
             self.precision.load_state_dict(state.scaler)
-            task.restore(state.task)
-        self.shared = task.network if process.ranks == 1 else self._shared(task.network)
+            training.restore(state.task)
+        self.shared = training.network if process.ranks == 1 else self._shared(training.network)
         self.forward = self.precision.forward(self.shared)
         self.step = state.step if state else 0
         self.updates = state.updates if state else 0
@@ -139,7 +142,7 @@ class Loop:
 
     def _restore_network(self, state: State) -> None:
         try:
-            self.task.network.load_state_dict(state.network)
+            self.training.network.load_state_dict(state.network)
         except RuntimeError as error:
             where = self.run_folder.path / "last.pt" if self.run_folder else "the state"
             raise CheckpointError(
@@ -169,18 +172,19 @@ class Loop:
             KeyboardInterrupt: ``stop`` was set in any process; last.pt was written before.
         """
         bar = progress_bar(self.log.console)
-        with closing(self.task.batches(self.step)) as batches, bar:
+        with closing(self.training.batches(self.step)) as batches, bar:
             shown = bar.add_task("", total=self.plan.steps, completed=self.step)
             if self.plan.at_start and not self.rows:
                 self._at_mark()
             while not self.done:
-                self.task.train_mode()
+                self.training.train_mode()
                 self.waiting = Waiting()
                 mark = self.plan.marks[bisect_right(self.plan.marks, self.step)]
                 while self.step < mark:
                     updated = self._one_step(batches, mark)
                     bar.update(shown, completed=self.step, description=self._describe())
                     self._tell(mark)
+                    # Only after an update: last.pt does not hold gradients that are half added up.
                     if updated and self.step < mark:
                         self._between_steps(stop)
                 self._at_mark()
@@ -188,6 +192,8 @@ class Loop:
                     raise KeyboardInterrupt
 
     def _between_steps(self, stop: threading.Event) -> None:
+        # A signal may reach one process a step before the others. All ask each other at the same
+        # step, so they stop at the same one; else one would wait for gradients for ever.
         if self.process.any(stop.is_set()):
             self.save()
             self.process.wait()  # until rank 0 has written
@@ -199,18 +205,21 @@ class Loop:
         """One batch forwards and backwards; returns True if the weights moved."""
         with self.waiting.over():
             batch = next(batches)
-        # What is drawn depends only on the step: a run that goes on repeats it.
-        seed = self.task.seed(self.step)
+        # Random numbers of a step depend only on its number, not on the steps before: a run that
+        # continues in the middle draws the same ones (dropout, augmentation) as an unbroken one.
+        seed = self.training.seed(self.step)
         if seed is None:
             seed = step_seed(self.plan.seed, self.step, self.process.rank)
         torch.manual_seed(seed)
-        rate = self.task.rate(self.step)
+        rate = self.training.rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.step += 1
         updates = (self.step - self._begun()) % self.plan.accumulation == 0 or self.step == mark
+        # Several batches before an update: gradients add up, each divided by the number of batches,
+        # and processes exchange them with the last batch only.
         with self._apart(not updates):
-            loss = self.task.loss(self.forward, batch)
+            loss = self.training.loss(self.forward, batch)
             self.precision.backward(loss / self.plan.accumulation)
         value = self.process.mean(loss.detach())
         if not math.isfinite(value):
@@ -221,10 +230,12 @@ class Loop:
             )
         self.loss_sum += value
         if updates:
-            self.precision.update(self.optimizer, self.task.network, self.plan.clip_norm)
+            self.precision.update(self.optimizer, self.training.network, self.plan.clip_norm)
             if self.average is not None:
                 blend(
-                    self.average, self.task.network, kept_share(self.plan.averaging, self.updates)
+                    self.average,
+                    self.training.network,
+                    kept_share(self.plan.averaging, self.updates),
                 )
             self.updates += 1
         return updates
@@ -243,29 +254,34 @@ class Loop:
     def _at_mark(self) -> None:
         """Validate, and keep what is worth keeping."""
         plan, number = self.plan, bisect_left(self.plan.marks, self.step)
-        network = self.task.network if self.average is None else self.average
+        network = self.training.network if self.average is None else self.average
         loss = self.loss_sum / (self.step - self._begun()) if self.step else math.nan
-        figures = self.task.validate(network.eval())
+        figures = self.training.validate(network.eval())
         count = number if plan.counted == "epoch" else self.step
-        row = {plan.counted: count, "lr": self.task.rate(self.step), "train_loss": loss, **figures}
+        row = {
+            plan.counted: count,
+            "lr": self.training.rate(self.step),
+            "train_loss": loss,
+            **figures,
+        }
         better = bool(plan.best) and self._figure(row) < min(
             map(self._figure, self.rows), default=math.inf
         )
         share = self.waiting.share
-        self.task.after_validation(network, row, better=better)
+        self.training.after_validation(network, row, better=better)
         if self.step and self.process.first and self.run_folder is not None:
             name = f"epoch{number:03d}" if plan.counted == "epoch" else f"step{self.step:07d}"
             late = number >= plan.late * len(plan.marks)
             wanted = (better * "best.safetensors", late * f"{name}.safetensors", plan.latest)
             for file in filter(None, wanted):
-                self.task.write(self.run_folder.path / file, network, row)
+                self.training.write(self.run_folder.path / file, network, row)
         # Of this machine, not of the weights: no checkpoint says it.
         self.rows.append({**row, "waiting": share})
         if self.run_folder is not None and self.board is not None:
             write_metrics(self.run_folder.path, self.rows)
             self.board.add(count, self.rows[-1])
         mark = "  (best)" if better and plan.best else ""
-        self.log.say(f"{plan.counted} {count}: {self.task.summary(row)}{mark}")
+        self.log.say(f"{plan.counted} {count}: {self.training.summary(row)}{mark}")
         self.loss_sum = 0.0
         self.save()
 
@@ -282,7 +298,7 @@ class Loop:
         if self.process.first and self.run_folder is not None:
             self.run_folder.save(
                 State(
-                    network=self.task.network.state_dict(),
+                    network=self.training.network.state_dict(),
                     optimizer=self.optimizer.state_dict(),
                     scaler=self.precision.state_dict(),
                     average=None if self.average is None else self.average.state_dict(),
@@ -290,7 +306,7 @@ class Loop:
                     updates=self.updates,
                     loss_sum=self.loss_sum,
                     rows=self.rows,
-                    task=self.task.state(),
+                    task=self.training.state(),
                 )
             )
 

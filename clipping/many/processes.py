@@ -4,6 +4,11 @@ concurrent.futures breaks the whole pool when one process dies and cannot say ov
 Here each process has one item at a time and pipes of its own, so a crash in a decoder or the
 out-of-memory killer costs exactly the item that it hit. A thread of this process serves each of
 them: a worker has its next item at once, whatever the caller is doing.
+
+An item's way: the caller gives it into one queue; the thread of a free worker takes it, writes it
+to the worker's stdin, and blocks until the answer, or the end of the stream, comes out of its
+stdout. The end of the stream is how a death is noticed: the item gets the answer ``Died``, and the
+thread starts another worker for its next item.
 """
 
 from __future__ import annotations
@@ -248,8 +253,11 @@ class _Worker:
         finally:
             if timer is not None:
                 timer.cancel()
+        # The timer may go off while the answer is being read. Under the lock one of the two wins:
+        # either the number moves on first, and the timer sees that its item is done; or the timer
+        # has ended the process, and the answer, if there was one, no longer counts.
         with self._lock:
-            self._asked += 1  # from here on the timer leaves the process alone
+            self._asked += 1
             over_limit = self._over_limit
         if over_limit:
             return Died(f"took longer than {limit_s:g} s and was ended", over_limit=True)

@@ -116,10 +116,10 @@ def same(one, two):
 )
 def test_fifty_steps_are_those_of_a_plain_loop_bit_for_bit(settings):
     losses, weights, average = plain(**settings)
-    task = Points()
-    loop = fit(task, Plan((STEPS,), **settings))
-    assert task.losses == losses
-    assert same(task.network.state_dict(), weights)
+    training = Points()
+    loop = fit(training, Plan((STEPS,), **settings))
+    assert training.losses == losses
+    assert same(training.network.state_dict(), weights)
     assert loop.average is None or same(loop.average.state_dict(), average)
     assert (loop.average is not None) == ("averaging" in settings)
 
@@ -144,8 +144,8 @@ def test_an_interrupted_training_continued_equals_an_uninterrupted_one(tmp_path,
     """Inside of a stretch, at its end, and in a later one."""
     whole, parted = folder_of(tmp_path / "whole"), folder_of(tmp_path / "parted")
     whole.open(resume=False, overwrite=False)
-    task = Points()
-    loop = fit(task, PLAN, run=whole)
+    training = Points()
+    loop = fit(training, PLAN, run=whole)
     parted.open(resume=False, overwrite=False)
     interrupted(lambda: fit(Points(), PLAN, run=parted), looks)
     state = folder_of(tmp_path / "parted", workers=7).read(State)
@@ -153,7 +153,7 @@ def test_an_interrupted_training_continued_equals_an_uninterrupted_one(tmp_path,
     rest = Points()
     again = fit(rest, PLAN, run=parted, state=state)
     assert rest.seen == list(range(state.step, STEPS))
-    assert same(task.network.state_dict(), rest.network.state_dict())
+    assert same(training.network.state_dict(), rest.network.state_dict())
     assert same(loop.average.state_dict(), again.average.state_dict())
     assert rows_of(whole) == rows_of(parted)
     assert fit(Points(), PLAN, run=parted, state=parted.read(State)).step == STEPS, "nothing left"
@@ -198,10 +198,10 @@ def test_a_loss_that_is_no_number_is_said_with_its_step():
 
 
 def test_mixed_precision_trains_and_weights_stay_single(tmp_path):
-    task = Points()
-    fit(task, Plan((STEPS,), mixed=True))
-    assert all(value.dtype != torch.bfloat16 for value in task.network.state_dict().values())
-    assert np.mean(task.losses[-10:]) < 0.8 * np.mean(task.losses[:10])
+    training = Points()
+    fit(training, Plan((STEPS,), mixed=True))
+    assert all(value.dtype != torch.bfloat16 for value in training.network.state_dict().values())
+    assert np.mean(training.losses[-10:]) < 0.8 * np.mean(training.losses[:10])
 
 
 def test_a_folder_holds_one_run_and_its_settings(tmp_path):

@@ -65,7 +65,7 @@ ROOMS: dict[str, tuple[str, set[str]]] = {
         "the stages of locate",
         {"avtnet.season", "avtnet.classic", "clipping.cutting", "preprocess.batch"},
     ),
-    "avtnet": ("doors: a command beside its function", {"avtnet.search", "avtnet.tuning"}),
+    "avtnet": ("doors: a command next to its function", {"avtnet.search", "avtnet.tuning"}),
     "avtnet.tasks": ("avtnet's tasks for the general commands", {"avtnet"}),
 }
 # Modules that are not of the room in whose folder they lie: a room of their own, or a door.

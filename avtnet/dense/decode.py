@@ -17,7 +17,7 @@ FLOOR = 0.02
 HALF, SOFT, SUREST = 0.58, 0.03, 0.98
 """Up to which share of a file a song is an opening rather than an ending, how quickly that turns,
 and how sure it may be. Of 14,950 real openings none starts in the second half
-(data/episodes.json); episodes that end with one, or that are two in a file, are known by their
+(docs/measured/shared.md); episodes that end with one, or that are two in a file, are known by their
 siblings (:mod:`avtnet.season.roles`)."""
 EDGE = 0.12
 """How likely it is, before anything is seen, that a span goes on beyond the window."""

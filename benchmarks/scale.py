@@ -39,7 +39,7 @@ ARGUMENTS: dict[str, tuple[float, str]] = {
     "driver-bytes": (5700, "memory of the driver for a file, at most"),
     # A search (avtnet locate, sound alone). docs/measured/season.md: episodes of 24 minutes.
     "locate-cpu-s": (5.4, "CPU seconds of a search for an episode, decoding included"),
-    # benchmarks/library.py: docs/scale.md, "What a library costs".
+    # benchmarks/library.py: docs/measured/scale.md.
     "locate-driver-ms": (5.5, "CPU ms of the process that starts a search, for a new episode"),
     "known-ms": (2.7, "CPU ms of that process for an episode that has not changed"),
     "locate-driver-bytes": (5600, "memory of that process for an episode"),

@@ -59,7 +59,7 @@ class EvaluateConfig:
     """The true segments of the same files, in the same format, or avtnet synthesize's
     episodes.json."""
     windows: Literal["all", "val", "train"] = "all"
-    """Windows of data_root to score: all, or the validation or training share of data_seed."""
+    """Windows of --data-root to score: all, or the validation or training share of --data-seed."""
     data_seed: int = 0
     """Seed of the split that the checkpoint was trained with."""
     worst: int = 10

@@ -104,6 +104,7 @@ def _command(config: LocateConfig) -> int:
         with closing(walk) as seasons:
             for season in seasons:
                 report.season(season)
+        report.complete(config.inputs)
     finally:  # after Ctrl-C too: what was found is not lost
         report.finish()
     return 1 if report.failed else 0

@@ -62,7 +62,7 @@ class PredictConfig:
         if self.weights is None:
             raise ConfigError("name the checkpoint: --weights RUN/best.safetensors")
         if not 1 <= self.batch_size <= 4096:
-            raise ConfigError(f"batch_size is 1 to 4096 windows, got {self.batch_size}")
+            raise ConfigError(f"--batch-size is 1 to 4096 windows, got {self.batch_size}")
 
 
 def predict(config: PredictConfig) -> tuple[dict[WindowId, float], dict[str, str]]:

@@ -28,6 +28,7 @@ from rich.table import Table
 from avtnet.classic.config import ModelConfig, TrainConfig
 from clipping.config import differences, dump, parse, restore, run
 from clipping.errors import ClippingError, ConfigError
+from clipping.extra import require_package
 from clipping.files import require_writable, write_text
 from clipping.judging.metrics import evaluate_positions
 from clipping.windows import WindowId, read_labels, read_submission, write_submission
@@ -82,7 +83,7 @@ class RecipeConfig:
 
     def __post_init__(self) -> None:
         if self.episodes < 4 or self.test_episodes < 1 or self.epochs < 1:
-            raise ConfigError("episodes is 4 or more, test_episodes and epochs 1 or more")
+            raise ConfigError("--episodes is 4 or more, --test-episodes and --epochs 1 or more")
 
     def training(self, name: str) -> TrainConfig:
         """The settings of one of the three trainings."""
@@ -108,7 +109,9 @@ def reproduce(config: RecipeConfig) -> dict[str, dict[str, float]]:
     Raises:
         ConfigError: where the folder holds a recipe of other settings (they are named).
         ClippingError: where a step cannot be done; what is finished stays.
+        ExtraMissing: before anything is made, where torch is not installed.
     """
+    require_package("torch")
     _open(config)
     console = Console(stderr=True, soft_wrap=True, markup=False)
     seconds: dict[str, float] = {}

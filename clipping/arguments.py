@@ -116,7 +116,7 @@ def _is_option(word: str) -> bool:
 
 def _unknown(typed: str, types: Mapping[str, Any]) -> str:
     options = {option_of(name): name for name in types}
-    near = difflib.get_close_matches(typed.replace("_", "-"), options, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(typed.replace("_", "-"), options, n=1, cutoff=0.6)
     return f"unrecognized arguments: {typed}" + (f"; did you mean {near[0]}?" if near else "")
 
 

@@ -70,6 +70,16 @@ def extra_module(name: str) -> Any:
         return importlib.import_module(name)
 
 
+def require_package(package: str) -> None:
+    """See, before long work, that a package of an extra is installed; nothing of it is loaded.
+
+    Raises:
+        ExtraMissing: where it is not.
+    """
+    if not has_extra(package):
+        raise ExtraMissing(remedy(package))
+
+
 def has_extra(package: str) -> bool:
     """Return whether a package is installed; nothing of it is loaded."""
     try:

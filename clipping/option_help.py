@@ -73,7 +73,8 @@ def _add(
         about = _help_of(field) or docs.get(field.name, "")
         if dataclasses.is_dataclass(kind):
             title = (about or inspect.cleandoc(kind.__doc__ or name)).splitlines()[0]
-            inner = parser.add_argument_group(_plain(title))
+            # By its option's name: two groups may have the same docstring.
+            inner = parser.add_argument_group(option_of(name), _plain(title))
             inner.add_argument(
                 option_of(name), metavar="FILE", help="YAML file with these settings"
             )
@@ -104,7 +105,7 @@ def _plain(text: str) -> str:
 def _default_text(value: Any) -> list[str]:
     if value is dataclasses.MISSING:
         return ["required"]
-    if value is None or value == ():
+    if value is None or value == () or value == "":
         return []
     if isinstance(value, tuple):
         value = " ".join(map(str, value))

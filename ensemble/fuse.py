@@ -30,7 +30,7 @@ class FuseConfig:
         default=(), metadata={"help": "submissions (CSV), or folders of them; two or more"}
     )
     output: Path = Path("fused.csv")
-    """the fused submission, sorted by window (short: -o)"""
+    """the fused submission, sorted by window"""
     method: Method = "kmeans"
     """kmeans: the mean of the larger of two clusters; sklearn: the same by scikit-learn's KMeans;
     mean or median: of all positions"""

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from clipping.errors import ClippingError
-from clipping.extra import extra_imports
+from clipping.extra import has_extra, remedy
 from preprocess.settings import FeatureSettings
 
 N_MELS = 128
@@ -92,12 +92,20 @@ def cepstrum(decibels: np.ndarray, n_mfcc: int) -> np.ndarray:
     return made[:, :n_mfcc].T
 
 
+def require_engine(name: str) -> None:
+    """See that what computes the MFCC is installed; nothing of it is loaded.
+
+    Raises:
+        ClippingError: naming the line that installs it.
+    """
+    if name == "librosa" and not has_extra("librosa"):
+        raise ClippingError(f"{remedy('librosa')}; or choose --features.mfcc-engine fast")
+
+
 def _librosa(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
-    try:
-        with extra_imports():
-            import librosa
-    except ImportError as error:
-        raise ClippingError(f"{error}; or choose --features.mfcc-engine fast") from error
+    require_engine("librosa")
+    import librosa
+
     # librosa warns about sound shorter than a column; zeros after it give the same numbers.
     short = max(0, settings.n_fft - samples.size)
     made: np.ndarray = librosa.feature.mfcc(

@@ -45,7 +45,7 @@ class ShardsConfig:
         if len(self.inputs) != 1:
             raise ConfigError("give one folder of feature files")
         if not 0.001 <= self.shard_mb <= 100_000:
-            raise ConfigError(f"shard_mb must be 0.001 to 100000, got {self.shard_mb}")
+            raise ConfigError(f"--shard-mb must be 0.001 to 100000, got {self.shard_mb}")
 
 
 @dataclass(frozen=True)

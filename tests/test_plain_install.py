@@ -75,6 +75,24 @@ def test_what_needs_an_extra_says_so(film, tmp_path):
     assert said.strip().endswith("torch is not installed: pip install 'avtnet[train]'")
     said = plain("clipping", "preview", film, "--start", "0", "--end", "2", cwd=tmp_path, code=1)
     assert said.strip().endswith("imageio is not installed: pip install 'avtnet[video]'")
+    said = plain("avtnet", "locate", film, "--weights", "none.safetensors", cwd=tmp_path, code=1)
+    assert said.strip().endswith("none.safetensors: there is no such file")
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (("avtnet", "recipe", "-o", "out/recipe"), "train"),
+        (("avtnet", "locate", "FILM", "--write", "edl,otio", "--write-to", "out"), "otio"),
+        (("preprocess", "FILM", "-o", "out", "--features.mfcc-engine", "librosa"), "librosa"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each[0],
+)
+def test_what_long_work_needs_is_said_before_it(film, tmp_path, words, extra):
+    words = [str(film) if word == "FILM" else word for word in words]
+    assert f"pip install 'avtnet[{extra}]'" in plain(*words, cwd=tmp_path, code=1)
+    made = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert made <= {"report.json"}, "only that preprocess stopped is told"
 
 
 def test_tasks_and_networks_are_listed_and_training_says_what_it_needs(tmp_path):

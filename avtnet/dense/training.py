@@ -105,16 +105,18 @@ class DenseTrainConfig:
             if not low <= getattr(self, name) <= 1_000_000:
                 raise ConfigError(f"{name} is {low} to 1000000, got {getattr(self, name)}")
         if not 0 <= self.own_share <= 1:
-            raise ConfigError(f"own_share is 0 to 1, got {self.own_share}")
+            raise ConfigError(f"--own-share is 0 to 1, got {self.own_share}")
         if not 0 <= self.num_workers <= 256:
-            raise ConfigError(f"num_workers is 0 to 256, got {self.num_workers}")
+            raise ConfigError(f"--num-workers is 0 to 256, got {self.num_workers}")
         if not 1 <= self.processes <= 256 or self.processes > self.batch_size:
             raise ConfigError(
                 f"processes is 1 to 256, and at most batch_size: {self.processes}, "
                 f"{self.batch_size}"
             )
         if not 1 <= self.batch_size <= 4096 or not 0 < self.lr < 1:
-            raise ConfigError(f"batch_size 1 to 4096, lr 0 to 1: {self.batch_size}, {self.lr}")
+            raise ConfigError(
+                f"--batch-size is 1 to 4096, --lr 0 to 1; got {self.batch_size}, {self.lr}"
+            )
         if self.resume and self.overwrite:
             raise ConfigError("--resume and --overwrite contradict each other")
 

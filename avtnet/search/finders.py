@@ -145,6 +145,8 @@ def _class_of(name: str, path: Path) -> FinderClass:
 
 def _format_of(path: Path) -> str:
     """Return the format of a checkpoint; the loader of ``CLASSIC`` refuses what is none."""
+    if not path.exists():  # known without torch, too
+        raise CheckpointError(f"{path}: there is no such file")
     with extra_imports():
         from clipping.learning.checkpoints import format_of
     return format_of(path) or CLASSIC

@@ -33,7 +33,9 @@ def check_outputs(config: LocateConfig) -> None:
 
     Raises:
         ClippingError: naming the file or folder.
+        ExtraMissing: where a format needs a package that is not installed.
     """
+    catalog.require_packages(config.write)
     for path in (config.json, config.csv):
         if path is not None:
             require_output(path)
@@ -49,6 +51,7 @@ class ResultWriter:
         self._config, self._notes = config, notes
         self._timelines: dict[str, Timeline] = {}
         self._unprinted: list[Located] = []
+        self._unexplained = {word for word in config.explain if word != _ALL}
         self._asked = 0
         """Episodes that a network has looked at."""
         self.failed: list[str] = []
@@ -113,10 +116,22 @@ class ResultWriter:
             )
 
     def _is_explained(self, located: Located) -> bool:
-        wanted = self._config.explain
-        names = {located.name, str(located.facts.path), located.facts.path.name}
-        paths = {Path(word).absolute() for word in wanted}
-        return _ALL in wanted or bool(names & set(wanted)) or located.facts.path.absolute() in paths
+        path = located.facts.path
+        names = {located.name, str(path), path.name}
+        meant = {
+            word
+            for word in self._config.explain
+            if word in names or Path(word).absolute() == path.absolute()
+        }
+        self._unexplained -= meant
+        return bool(meant) or _ALL in self._config.explain
+
+    def complete(self, inputs: Sequence[str]) -> None:
+        """Name what was asked for and not there, after all episodes."""
+        if not self._timelines and not self.failed:
+            self.fail(f"{', '.join(inputs)}: there are no media files in it")
+        for word in sorted(self._unexplained):
+            self.fail(f"--explain {word}: no episode that was searched has this name")
 
     def _draw(self, season: SeasonFound) -> None:
         if self._config.plot is None or len(season.episodes) < 2:

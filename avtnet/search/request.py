@@ -74,9 +74,9 @@ class LocateConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
-            raise ConfigError(f"min_confidence is from 0 to 1, got {self.min_confidence}")
+            raise ConfigError(f"--min-confidence is from 0 to 1, got {self.min_confidence}")
         if not math.isfinite(self.padding):
-            raise ConfigError(f"padding is a number of seconds, got {self.padding}")
+            raise ConfigError(f"--padding is a number of seconds, got {self.padding}")
         catalog.check_names(self.write)
         if self.address is not None and self.engine != "ray":
             raise ConfigError("--address goes with --engine ray")

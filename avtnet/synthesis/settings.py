@@ -22,7 +22,7 @@ class SynthesizeConfig:
     kind: Literal["dataset", "season", "varied"] = "dataset"
     """dataset: many series, boundaries drawn like the challenge's labels; season: one series,
     its opening moves a little, its ending stands at the same distance from the end; varied: many
-    series of all manners, some without an opening or an ending (:mod:`avtnet.synthesis.film`)."""
+    series of all manners, some without an opening or an ending."""
     episodes: int = 120
     """Number of episodes. A larger number keeps the episodes that exist."""
     seed: int = 0

@@ -83,7 +83,7 @@ class TuneConfig:
         if not 0 < self.lr < 1:
             raise ConfigError(f"lr is above 0 and below 1, got {self.lr}")
         if not 0 < self.own_share <= 1:
-            raise ConfigError(f"own_share is above 0, up to 1, got {self.own_share}")
+            raise ConfigError(f"--own-share is above 0, up to 1, got {self.own_share}")
 
     @property
     def source(self) -> OwnSource:

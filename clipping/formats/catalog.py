@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clipping.errors import ClippingError, ConfigError, TableError
+from clipping.extra import require_package
 from clipping.files import write_text
 from clipping.formats.chapters import Chapter, chapters_of, segments_of
 from clipping.formats.reading import About, LineError
@@ -38,6 +39,8 @@ class Format:
     holds: Literal["timelines", "segments", "chapters"]
     writer: str = "to_text"
     """The name of the function that writes."""
+    package: str = ""
+    """The package of an extra without which it cannot be written."""
 
 
 FORMATS = {
@@ -53,7 +56,7 @@ FORMATS = {
     "aniskip": Format(".aniskip.json", "clipping.formats.aniskip", "segments"),
     "needle": Format(".needle.skip.json", "clipping.formats.needle", "segments"),
     "mpv": Format(".mpv.txt", "clipping.formats.mpv", "segments"),
-    "otio": Format(".otio", "clipping.formats.otio", "segments"),
+    "otio": Format(".otio", "clipping.formats.otio", "segments", package="opentimelineio"),
 }
 """The formats of this package, in the order in which they are listed."""
 _ALIASES = {"matroska": "chapters", "xml": "chapters", "mkv": "chapters", "kodi": "edl"}
@@ -73,6 +76,18 @@ def check_names(names: Sequence[str]) -> None:
         other = seen.setdefault(TABLE.find(name).suffix, name)
         if other != name:
             raise ConfigError(f"{other} and {name} write the same file; name one of them")
+
+
+def require_packages(names: Sequence[str]) -> None:
+    """See, before long work, that the packages are installed with which formats are written.
+
+    Raises:
+        ExtraMissing: naming the line that installs one.
+    """
+    for name in names:
+        package = TABLE.find(name).package
+        if package:
+            require_package(package)
 
 
 def write_help() -> str:

@@ -84,7 +84,9 @@ class PreprocessConfig:
         if self.workers is not None and not 0 <= self.workers <= 1024:
             raise ConfigError(f"workers must be 0 to 1024, got {self.workers}")
         if self.file_limit is not None and not 0 <= self.file_limit <= 30 * 86400:
-            raise ConfigError(f"file_limit must be 0 to 30 days of s, got {self.file_limit}")
+            raise ConfigError(
+                f"--file-limit must be 0 to 30 days in seconds, got {self.file_limit}"
+            )
         if self.address is not None and self.engine != "ray":
             raise ConfigError("--address goes with --engine ray")
         if self.engine == "ray" and self.workers == 0:

@@ -230,9 +230,11 @@ def up_to_date(task: FeatureTask, side: Part) -> Features | Episode | None:
 
 
 def load_engines(how: Making) -> None:
-    """Load what finds and reads text, so that a missing engine is one error."""
+    """Load what finds and reads text, and look for librosa: a missing engine is one error."""
+    from preprocess.audio import require_engine
     from preprocess.text.engine import detector
 
+    require_engine(how.features.mfcc_engine)
     detector(how.features, how.easyocr_models)
     _reader(how)
 

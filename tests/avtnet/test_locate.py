@@ -183,6 +183,21 @@ def test_episodes_of_one_name_keep_their_clips_and_pictures_apart(tmp_path, weig
     assert main([*words, f"--clips={tmp_path}/none", "--min-confidence=1"]) == 0
 
 
+def test_what_is_asked_for_and_not_there_is_named(tmp_path, capsys):
+    """An episode of --explain that no file has; a folder without any media."""
+    (tmp_path / "media").mkdir()
+    make_media(tmp_path / "media" / "ep01.mkv", duration=2.0, size=(160, 90))
+    (tmp_path / "none").mkdir()
+    words = ["--network=never", "--workers=0", "--explain", "ep01", "ep10.mkv"]
+    assert main([str(tmp_path / "media"), *words]) == 1
+    said = capsys.readouterr()
+    assert "no source tells of anything" in said.out
+    assert "failed: --explain ep10.mkv: no episode that was searched has this name" in said.err
+    assert "--explain ep01:" not in said.err
+    assert main([str(tmp_path / "none"), "--network=never"]) == 1
+    assert "none: there are no media files in it" in capsys.readouterr().err
+
+
 def test_what_cannot_be_written_is_said_before_the_work(season, tmp_path, weights, capsys):
     (tmp_path / "file").write_text("in the way")
     for suffix in ("json", "csv"):

@@ -21,6 +21,8 @@ class Part:
     """width and height"""
     quiet: bool = False
     """say less"""
+    title: str = ""
+    """line above it; default: none"""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,15 @@ def test_help_is_short_and_plain(capsys):
     assert "what to read" in printed
     assert "where to (type: path, default: .)" in printed
     assert "<class" not in printed
+    assert "\n--part:\n  A part of it.\n" in printed, "a group, by the name of its options"
+    assert "line above it; default: none (type: str)\n" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_a_word_that_is_like_no_option_gets_no_advice(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse("--nosuch", "x")
+    assert "did you mean" not in capsys.readouterr().err
 
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)

@@ -143,7 +143,7 @@ def test_words_are_kept_on_request_and_made_with_their_masks(tmp_path):
         (["x", "--text", "json", "--features.text_engine", "none"], "needs a text engine"),
         (["x", "--easyocr-models", "y"], "--features.text-engine easyocr"),
         (["x", "--workers", "-1"], "workers must be"),
-        (["x", "--file-limit", "-1"], "file_limit must be"),
+        (["x", "--file-limit", "-1"], "--file-limit must be"),
         (["x", "--features.windw", "2"], "did you mean --features.window"),
         (["x", "--sides", "middle"], "sides"),
     ],

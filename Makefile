@@ -6,7 +6,7 @@ PYTHON ?= python
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-check:  ## all that CI checks: tests, ruff, mypy, import arrows, README commands
+check:  ## what CI checks first: tests, ruff, mypy, import arrows, README commands
 	$(PYTHON) -m pytest
 
 test:  ## the tests without ruff and mypy

@@ -98,7 +98,7 @@ def test_it_works_away_from_the_checkout(installed, tmp_path):
 
 @pytest.mark.slow
 def test_it_works_in_an_empty_environment_without_ffmpeg(wheel, tmp_path):
-    """Downloads all that the wheel asks for: some gigabytes."""
+    """Downloads all that the wheel asks for: some 200 MB."""
     run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
     scripts = tmp_path / "venv" / "bin"
     run(scripts / "python", "-m", "pip", "install", "-q", wheel, cwd=tmp_path)

@@ -30,7 +30,7 @@ from avtnet.classic.losses import loss_terms, mean_loss, song_term
 from avtnet.classic.model import AVTNet, AVTNet_YOLT, WithSongLoss, build
 from avtnet.classic.scores import summary_line
 from avtnet.compose import SETTINGS
-from avtnet.composed_windows import Rows, Windows, encoded, of_nothing, read_copies
+from avtnet.composed_windows import Rows, Windows, empty_vectors, encoded, read_copies
 from avtnet.synthesis.library import read_pieces
 from avtnet.synthesis.vectors import VectorComposer
 from clipping.config import dump, parse, run
@@ -179,7 +179,7 @@ def _train(
     folder = config.copies_folder or config.save_prefix / "copies"
     copies = read_copies(folder, network, pieces, config.copies)
     composer = VectorComposer(copies, config.seed)
-    windows = Windows(composer, of_nothing(network), config.openings)
+    windows = Windows(composer, empty_vectors(network), config.openings)
     training = ComposedTraining(process, config, network, windows, validated)
     loop.fit(training, composed_plan(config), run=run, log=log, state=state)
 

@@ -1,4 +1,4 @@
-"""Windows composed of pieces whose pictures and text the frozen encoders have looked at before."""
+"""Compose windows of pieces whose pictures and text the frozen encoders have encoded before."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def encode_copy(network: Network, pieces: Sequence[Piece], seed: int, copy: int)
         frames, text = treat_pictures(piece.frames, piece.text, treatment, rng)
         if copy % 2:
             frames, text = frames[..., ::-1].copy(), text[..., ::-1].copy()
-        vectors = looked_at(network, torch.from_numpy(frames), torch.from_numpy(text))
+        vectors = encode_pictures(network, torch.from_numpy(frames), torch.from_numpy(text))
         shown, written = (each.half().numpy() for each in vectors)
         encoded.append(replace(piece, frames=shown, text=written))
     return encoded
 
 
 @torch.no_grad()
-def looked_at(network: Network, frames: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+def encode_pictures(network: Network, frames: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
     """Return the vectors that the frozen encoders make of bytes of pictures, and of masks."""
     assert network.video is not None
     assert network.video.text is not None
@@ -62,10 +62,10 @@ def looked_at(network: Network, frames: Tensor, text: Tensor) -> tuple[Tensor, T
     return torch.cat(shown), torch.cat(written)
 
 
-def of_nothing(network: Network) -> tuple[Tensor, Tensor]:
+def empty_vectors(network: Network) -> tuple[Tensor, Tensor]:
     """Return the vectors of a black picture and of an empty mask, one row each."""
     black = torch.zeros(1, 3, 33, 44, dtype=torch.uint8)
-    return looked_at(network, black, torch.zeros(1, 27, 36, dtype=torch.bool))
+    return encode_pictures(network, black, torch.zeros(1, 27, 36, dtype=torch.bool))
 
 
 def read_copies(
@@ -106,14 +106,14 @@ class Rows(NamedTuple):
     song: Tensor
     """(B, 2): songs as shares of the window."""
     next: int
-    """Number of the next example that was not looked at."""
+    """Number of the first example of the next batch."""
 
 
 class Windows:
     """Composes batches of fresh windows and changes them as avtnet.classic.augment does.
 
     Args:
-        nothing: the vectors of a black picture and of an empty mask (:func:`of_nothing`).
+        nothing: the vectors of a black picture and of an empty mask (:func:`empty_vectors`).
         openings: share of a batch's windows that are asked for the end of an opening.
     """
 
@@ -165,7 +165,7 @@ class Windows:
 
 @contextmanager
 def encoded(video: Any) -> Iterator[None]:
-    """Let the encoders of pictures and text hand on what is encoded already."""
+    """Bypass the encoders of pictures and text within the block: inputs are encoded already."""
     encoders = video.frames, video.text
     video.frames, video.text = nn.Identity(), nn.Identity()
     try:

@@ -86,7 +86,7 @@ class _Group:
 
     @property
     def speakers(self) -> list[Candidate]:
-        """The members whose reasons are told: of each source the most trusted for each end."""
+        """Return the members whose reasons are shown: each source's most trusted at each end."""
         chosen: list[Candidate] = []
         for source in dict.fromkeys(member.source for member in self.members):
             own = [member for member in self.members if member.source == source]

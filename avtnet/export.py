@@ -257,7 +257,7 @@ _KINDS: dict[str, tuple[Any, Callable[[Any], _Traced]]] = {
 
 
 def _columns(audio: AudioNet | DenseAudioNet, columns: int) -> int:
-    """How many steps the sound has where it is pooled: followed, nothing is computed."""
+    """Return the number of steps before the sound is pooled; only shapes are computed."""
     with torch.device("meta"):
         empty = torch.empty(1, 20, columns)
     return int(deepcopy(audio).to("meta").encoded(empty).shape[1])
@@ -312,7 +312,7 @@ def _halved(model: bytes) -> bytes:
 
 
 def _with_metadata(model: bytes, about: Mapping[str, Any]) -> bytes:
-    """The same model with what is said about it: text as it is, all else as JSON."""
+    """Return the model with a description in its metadata: text as it is, other values as JSON."""
     with extra_imports():
         import onnx
 

@@ -185,7 +185,7 @@ def _move(settings: ThemesConfig) -> int:
 
     times, path = map(Path, settings.words[1:])
     if settings.output is not None:
-        catalog.told_by(settings.output)
+        catalog.format_of_file(settings.output)
         require_output(settings.output)
     cache = Cache(settings.cache)
     shared = replace(_shared_settings(settings), shortest=SHORTEST_PIECE)
@@ -204,7 +204,7 @@ def _move(settings: ThemesConfig) -> int:
     for reason in (*moved.left_out, *cache.notes):
         print(f"{PROG}: {reason}", file=sys.stderr)
     if settings.output is not None:
-        catalog.write(settings.output, moved.timeline, catalog.told_by(settings.output))
+        catalog.write(settings.output, moved.timeline, catalog.format_of_file(settings.output))
     return int(bool(moved.left_out or problems))
 
 

@@ -171,7 +171,7 @@ def test_puzzling_names(toy):
         ("share", "ensemble.fuse", False, None),
         ("score_share", "avtnet.synthesis.mixing", True, None),
         ("told", "avtnet.evidence", False, "told"),
-        ("told_by", "clipping.formats.catalog", True, None),
+        ("told_by", "clipping.formats.titles", True, None),
         ("print_summary", "avtnet.evaluate", True, None),
     ],
 )

@@ -195,7 +195,7 @@ def test_a_format_in_a_single_file_is_written_and_read(tmp_path):
         f"assert take_option(['a', '--plugin={plugin}', 'b']) == ['a', 'b']\n"
         "timeline = Timeline('ep.mkv', 60.0, (Segment(1.5, 2.5, 'opening'),))\n"
         "[path] = catalog.write_beside(timeline, ['audacity'])\n"
-        "assert path.name == 'ep.labels.txt' and catalog.told_by(path) == 'audacity'\n"
+        "assert path.name == 'ep.labels.txt' and catalog.format_of_file(path) == 'audacity'\n"
         "assert catalog.read(path).segments == timeline.segments\n"
         "Path('bad.labels.txt').write_text('1.0\\tx\\ty\\n')\n"
         "try:\n    catalog.read('bad.labels.txt')\n"

@@ -43,7 +43,7 @@ def augmented(batch: Batch) -> Batch:
 
 
 def changed_sound(mfcc: Tensor, filtered: Tensor, noisy: Tensor) -> Tensor:
-    """As if louder or quieter, through another filter, and with a little noise; silence stays."""
+    """Return MFCC as of a louder or quieter copy, filtered and a little noisy; silence stays."""
     rows, coefficients = mfcc.shape[:2]
     spread = mfcc.new_tensor(FILTER[:coefficients])[:, None]
     tilt = torch.randn(rows, coefficients, 1, device=mfcc.device) * spread
@@ -53,7 +53,7 @@ def changed_sound(mfcc: Tensor, filtered: Tensor, noisy: Tensor) -> Tensor:
 
 
 def _colours(frames: Tensor) -> Tensor:
-    """Brighter or darker, each colour for itself."""
+    """Return pictures with each colour made brighter or darker by itself."""
     rows = len(frames)
     each = 0.06 * torch.randn(rows, 1, 3, 1, 1, device=frames.device)
     all_of_them = 0.15 * torch.randn(rows, 1, 1, 1, 1, device=frames.device)
@@ -63,5 +63,5 @@ def _colours(frames: Tensor) -> Tensor:
 
 
 def _along(mask: Tensor, like: Tensor) -> Tensor:
-    """A value a window, to be multiplied with its tensor."""
+    """Return one value a window in a shape that multiplies its tensor."""
     return mask.reshape(-1, *[1] * (like.dim() - 1))

@@ -30,7 +30,7 @@ class Term(NamedTuple):
 def loss_terms(
     out: Positions, target: Tensor, config: ModelConfig, steps: float = 0.0
 ) -> list[Term]:
-    """The terms for positions and ``target`` (B,), both shares of the window.
+    """Return the terms for positions and ``target`` (B,), both shares of the window.
 
     AVTNet and AVTNet2: smooth L1 on seconds. YOLT: L1 of the first look, plus L1 of the second
     inside its cell over the windows whose cell is the true one (there may be none).
@@ -57,7 +57,7 @@ def _step_terms(out: Positions, target: Tensor, weight: float) -> list[Term]:
 
 
 def song_term(logits: Tensor, songs: Tensor, weight: float) -> Term:
-    """Cross entropy of every step, added up over the window in seconds, where the song is known.
+    """Return the cross entropy of every step, added up over the window, where the song is known.
 
     Args:
         logits: (B, T), that a step is inside of the song.
@@ -91,7 +91,7 @@ def _position_terms(out: Positions, target: Tensor, config: ModelConfig) -> list
 
 
 def mean_loss(terms: Sequence[Term], processes: int = 1) -> Tensor:
-    """Each term over its own windows, an empty one 0, added up: seconds.
+    """Return the loss in seconds: the sum of the means of the terms; an empty term counts 0.
 
     Of several processes of torch's default group each gets its part of the loss; the mean of the
     parts, which is what averaged gradients are of, is the loss of the batch they share.

@@ -21,13 +21,13 @@ class Positions(NamedTuple):
     coarse: Tensor | None = None
     """YOLT, (B,): the first look."""
     cell: Tensor | None = None
-    """YOLT, (B,): the cell that the second look was at, 0..19."""
+    """YOLT, (B,): the cell in which the second look searched, 0..19."""
     fine: Tensor | None = None
     """YOLT, (B,): the place inside that cell, 0..1."""
     values: tuple[Tensor, ...] = ()
-    """(B, T) each: what is said of every step, of which the positions are made; YOLT has two."""
+    """(B, T) each: one value a step, from which the position is computed; YOLT has two."""
     sequence: Tensor | None = None
-    """(B, channels, T): what the values are made of."""
+    """(B, channels, T): the fused sequence, from which the values are computed."""
     song: Tensor | None = None
     """(B, T), of :class:`WithSongLoss`: logits that a step is inside of the song."""
 
@@ -125,9 +125,10 @@ class AVTNet_YOLT(Backbone):
 
 
 class WithSongLoss(nn.Module):
-    """A network in training that also says of every step whether it is inside of the song.
+    """A network that, while it is trained, also answers for every step if it is inside the song.
 
-    One layer on its fused sequence, which is not kept: what it asks for, the GRUs learn.
+    The answer is one more layer on the fused sequence. The layer is thrown away afterwards; its
+    loss has by then taught the GRUs below it.
     """
 
     def __init__(self, network: AVTNet | AVTNet_YOLT) -> None:
@@ -143,7 +144,7 @@ class WithSongLoss(nn.Module):
 
 
 def cell_of(position: Tensor, cells: int) -> Tensor:
-    """The cell, 0..cells - 1, of positions in 0..1; a position of 1 belongs to the last cell."""
+    """Return the cell, 0..cells - 1, of positions in 0..1; a position of 1 is in the last cell."""
     return (position.detach() * cells).long().clamp(0, cells - 1)
 
 

@@ -117,7 +117,7 @@ def read_original(path: Path) -> tuple[str, dict[str, Tensor]]:
 
 
 def recognized(held: object, path: Path) -> tuple[str, dict[str, Tensor]]:
-    """The same of what such a file held; ``path`` is for errors."""
+    """Return the same, of the loaded content of such a file; ``path`` is for errors."""
     found = _state(held, path)
     kinds = {kind: _template(kind) for kind in NETWORKS}
     kind = min(kinds, key=lambda each: len(_differences(kinds[each], found)))
@@ -144,7 +144,7 @@ def _template(kind: str) -> _Template:
 
 
 def _state(held: object, path: Path) -> dict[str, Tensor]:
-    """The table of weights in what a file held, by the original's names, without what is unused."""
+    """Return the weights in a file's content, by the original's names, without unused ones."""
     for key in WRAPPERS:
         if isinstance(held, dict) and isinstance(held.get(key), dict):
             held = held[key]
@@ -169,7 +169,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _differences(wanted: _Template, found: Mapping[str, Tensor]) -> dict[str, str]:
-    """The names at which a file is not of a network: missing, too much, or of another shape."""
+    """Return the names at which a file differs from a network: missing, extra, of another shape."""
     differences = {}
     for name, (_, template) in wanted.items():
         if name not in found:
@@ -184,7 +184,7 @@ def _differences(wanted: _Template, found: Mapping[str, Tensor]) -> dict[str, st
 
 
 def _difference_text(wanted: _Template, found: Mapping[str, Tensor], kind: str) -> str:
-    """The differences to the nearest network, in a line."""
+    """Return the differences to the nearest network as a line of text."""
     differences = _differences(wanted, found)
     missing = [name for name, what in differences.items() if what == "missing"]
     extra = [name for name, what in differences.items() if what == "too much"]

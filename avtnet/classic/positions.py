@@ -49,7 +49,7 @@ def predict_windows(
 
 
 def check_window(checkpoint: Checkpoint, window: Features) -> None:
-    """See that features mean to the network what those of its training meant.
+    """Check that features were made like those that the network was trained on.
 
     Which sound stream was taken, and who computed the MFCC, does not matter.
 

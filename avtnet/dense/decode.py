@@ -20,7 +20,7 @@ and how sure it may be. Of 14,950 real openings none starts in the second half
 (docs/measured/shared.md); episodes that end with one, or that are two in a file, are known by their
 siblings (:mod:`avtnet.season.roles`)."""
 EDGE = 0.12
-"""How likely it is, before anything is seen, that a span goes on beyond the window."""
+"""Prior probability that a span goes on beyond the window."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ _MARGIN = 1
 def find_segments_in_episode(
     episode: Episode, checkpoint: DenseNetwork | None = None
 ) -> list[Segment]:
-    """The opening and the ending in an episode that ``python -m preprocess --sides whole`` has
-    kept, wherever they are; see :func:`avtnet.dense.inference.find_segments`.
+    """Return the opening and the ending of a whole episode, wherever they are.
+
+    The episode is a file of ``python -m preprocess --sides whole``; for windows see
+    :func:`avtnet.dense.inference.find_segments`.
 
     Its file is read in parts: of an episode of any length some 30 MB are in memory at once.
 
@@ -31,8 +33,8 @@ def find_segments_in_episode(
     """
     checkpoint = checkpoint or shipped_onnx()
     check_settings(checkpoint.info.features, episode)
-    seen = inference.evidence(checkpoint, part_reader(episode), episode.seconds)
-    probabilities = by_place(seen, 0.0, episode.duration)
+    probabilities = inference.evidence(checkpoint, part_reader(episode), episode.seconds)
+    probabilities = by_place(probabilities, 0.0, episode.duration)
     return [
         inference.segment_of(each, 0.0, episode.duration, checkpoint)
         for each in decode(probabilities, covered=episode.duration)

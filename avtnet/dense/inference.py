@@ -74,7 +74,7 @@ def find_segments_many(
 def probabilities_of_many(
     features: Iterable[Features], checkpoint: DenseNetwork, *, batch_size: int = BATCH_SIZE
 ) -> Iterator[tuple[Features, Probabilities]]:
-    """Each of many windows or episodes with its evidence; see :func:`find_segments_many`."""
+    """Yield each of many windows or episodes with its evidence; see :func:`find_segments_many`."""
     waiting = iter(features)
     while some := list(islice(waiting, batch_size)):
         for window in some:
@@ -86,7 +86,7 @@ def probabilities_of_many(
 def segments(
     features: Features, probabilities: Probabilities, checkpoint: DenseNetwork
 ) -> list[Segment]:
-    """The opening and the ending that evidence tells of, in media time."""
+    """Return the opening and the ending that the evidence shows, in media time."""
     placed = by_place(probabilities, features.start, features.duration)
     found = decode(placed, covered=features.covered)
     return [segment_of(each, features.start, features.covered, checkpoint) for each in found]

@@ -72,7 +72,7 @@ def calibrated(score: float, info: DenseInfo) -> float:
 
 
 def check_settings(then: FeatureSettings, features: Features | Episode) -> None:
-    """See that features mean to the network what those of its training meant.
+    """Check that features were made like those that the network was trained on.
 
     Raises:
         FeatureError: naming the settings that differ.

@@ -11,7 +11,7 @@ SLOTS = 40
 PLACES = 5
 """Numbers that describe the place of a second in its file; see ``avtnet.dense.inputs.place``."""
 REACH = 2.0
-"""Seconds by which a boundary may lie from the middle of the second that tells of it."""
+"""Largest distance in seconds of a boundary from the middle of a second that places it."""
 BINS = 17
 """Of the distribution over -REACH..REACH."""
 

@@ -134,7 +134,7 @@ MAY_DIFFER = (
 )
 """Settings that may change between the parts of one run: where it computes, not what."""
 Batch = tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor, Targets]
-"""The network's inputs, which of them each row sees, and what it should say."""
+"""The network's inputs, a mask of the inputs that each row gets, and the true answers."""
 
 
 def dense_run_folder(config: DenseTrainConfig) -> RunFolder:

@@ -33,9 +33,9 @@ class Located:
     timeline: Timeline
     facts: EpisodeFacts
     seen: tuple[Features, ...] = ()
-    """The windows that were looked at, if any were."""
+    """The windows that the networks got, if any."""
     boundaries: tuple[Boundary, ...] = ()
-    """The boundaries that the networks of ``weights`` saw in them."""
+    """The boundaries that the networks of ``weights`` found in them."""
     season: int = 0
     """The number of its season among those that were searched."""
 
@@ -83,13 +83,13 @@ def conclude(
         made: its features, if any were made or named.
     """
     source = str(fact.path)
-    shown, said = NetworkInputs(), list[Candidate]()
+    shown, answers = NetworkInputs(), list[Candidate]()
     boundaries: tuple[Boundary, ...] = ()
     error = fact.error or made.failure
     try:
         shown = load_inputs(made.windows, made.episode)
         boundaries = tuple(predict_views(shown, networks))
-        said = network_candidates(shown, boundaries, networks, network_trust(fact.compared))
+        answers = network_candidates(shown, boundaries, networks, network_trust(fact.compared))
     except ClippingError as failure:
         error = str(failure)
     if error is not None:
@@ -97,7 +97,7 @@ def conclude(
         return Located(fact.name, failed, fact, shown.windows, boundaries, season)
     lengths = [window.duration for window in shown.windows]
     duration = fact.duration or max(lengths, default=0.0)
-    candidates = [*with_text(fact.candidates, shown.windows), *said]
+    candidates = [*with_text(fact.candidates, shown.windows), *answers]
     segments = fuse_candidates(
         candidates, duration, min_confidence=config.min_confidence, denied=fact.denied
     )

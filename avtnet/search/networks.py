@@ -78,7 +78,7 @@ def find_torch_device(name: str) -> torch.device | None:
 
 
 def check_weights(config: LocateConfig) -> None:
-    """See that the files of the named weights are checkpoints.
+    """Check that the files of the named weights are checkpoints.
 
     Raises:
         CheckpointError: where one is not.
@@ -98,11 +98,11 @@ def load_inputs(windows: Sequence[Path], episode: Path | None) -> NetworkInputs:
     Raises:
         FeatureError: naming the file, where one is damaged or of another version.
     """
-    seen = tuple(map(load_features, windows))
+    singles = tuple(map(load_features, windows))
     if episode is None:
-        return NetworkInputs(seen)
+        return NetworkInputs(singles)
     whole = open_episode(episode)
-    return NetworkInputs(seen or whole.windows(), whole)
+    return NetworkInputs(singles or whole.windows(), whole)
 
 
 def predict_views(inputs: NetworkInputs, networks: Networks) -> list[Boundary]:

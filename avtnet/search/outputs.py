@@ -29,7 +29,7 @@ _ALL = "all"
 
 
 def check_outputs(config: LocateConfig) -> None:
-    """Say before the work, not after it, what cannot be written.
+    """Check before the work that all outputs can be written.
 
     Raises:
         ClippingError: naming the file or folder.
@@ -53,7 +53,7 @@ class ResultWriter:
         self._unprinted: list[Located] = []
         self._unexplained = {word for word in config.explain if word != _ALL}
         self._asked = 0
-        """Episodes that a network has looked at."""
+        """Episodes about which a network was asked."""
         self.failed: list[str] = []
 
     def episode(self, located: Located) -> None:
@@ -103,7 +103,7 @@ class ResultWriter:
                 self._notes.print(f"written: {path}")
 
     def _tell_of_weights(self) -> None:
-        """Say which network was asked, where nobody chose it."""
+        """Print which network was asked, if the user named none."""
         from avtnet.dense.onnx_network import shipped_onnx
 
         if self._asked and not self._config.weights and self._config.network != "never":
@@ -151,9 +151,9 @@ class ResultWriter:
         if self._config.plot is not None and located.seen:
             from avtnet.search.plot import draw_episode
 
-            said = [each for each in located.facts.candidates if each.source == NETWORKS]
+            answers = [each for each in located.facts.candidates if each.source == NETWORKS]
             yield draw_episode(
-                self._config.plot, located.name, located.seen, found, located.boundaries, said
+                self._config.plot, located.name, located.seen, found, located.boundaries, answers
             )
         if self._config.clips is not None and found.segments:
             from clipping.cutting.cut import cut
@@ -229,9 +229,9 @@ def explanation(located: Located) -> str:
             f"  [green]{segment.label}[/] {segment.start:.3f} - {segment.end:.3f} s{score}"
         )
         lines += [f"    {escape(reason)}" for reason in segment.evidence]
-    said = {(segment.label, reason) for segment in found.segments for reason in segment.evidence}
+    shown = {(segment.label, reason) for segment in found.segments for reason in segment.evidence}
     for candidate in facts.candidates:
-        if any((candidate.role, reason) in said for reason in candidate.reasons):
+        if any((candidate.role, reason) in shown for reason in candidate.reasons):
             continue
         span = f"{_time(candidate.start)} - {_time(candidate.end)}"
         lines.append(

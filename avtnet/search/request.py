@@ -42,24 +42,24 @@ class LocateConfig:
     write_to: Path | None = None
     """Folder for them; absent, next to the media."""
     padding: float = 0.0
-    """Seconds by which they have every segment wider at both ends; negative: narrower."""
+    """Seconds by which each segment in them is longer at both ends; negative: shorter."""
     cache: Path | None = None
-    """Folder to keep what was heard and compared; absent, .avtnet next to the media."""
+    """Folder for the cache of fingerprints and comparisons; absent, .avtnet next to the media."""
     themes: Path | None = None
     """Folder of remembered themes (avtnet themes); absent, the user's."""
     rescan: bool = False
     """Look at everything again, whatever the cache knows, and at files that were set aside."""
     network: Literal["auto", "always", "never"] = "auto"
-    """When the networks look: where nothing else tells of the opening or the ending, at every
-    episode, at none."""
+    """When networks are asked: if an opening or an ending is still missing, about every episode, or
+    never."""
     pictures: Literal["auto", "always", "never"] = "auto"
-    """When pictures are compared, too: where the sounds tell nothing, all of them, never."""
+    """When pictures are compared: if the sounds lack an opening or an ending, always, or never."""
     features: Path | None = None
     """Folder to keep features in, so that a second run is quick; absent, they are not kept."""
     audio: str | None = None
     """Which sound: a language (jpn) or the number of a stream; absent, the file's default."""
     min_confidence: float = 0.5
-    """Say nothing below this confidence (0..1)."""
+    """Smallest confidence (0..1) of a segment; less probable ones are left out."""
     workers: int | None = None
     """Processes at once; absent, one a core; 0 works in this one."""
     engine: Literal["local", "ray"] = "local"

@@ -1,4 +1,4 @@
-"""Compare the sounds of a season's files: choose the pairs, and complete what they tell.
+"""Compare the sounds of a season's files: choose the pairs, and complete their matches.
 
 All pairs of a small season are compared. In a large one each episode meets its neighbours at
 growing distances, and then one example of everything that was found so: the work grows as
@@ -34,11 +34,11 @@ _MARGIN = 1.0
 """Seconds about an example that are compared too, so that its ends can be refined."""
 
 Progress = Callable[[str, int, int], None]
-"""(what is being done, steps done, of so many)."""
+"""Called with the name of a stage, the steps done, and the steps in all."""
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 @dataclass

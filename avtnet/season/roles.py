@@ -56,7 +56,7 @@ _BEHIND = 20.0
 _PIECES_APART = 15.0
 """Largest gap, in seconds, between two pieces of one recap."""
 _SHORTEST_LOSS = 2.0
-"""Smallest difference, in seconds, between a recap and its scene that is looked into."""
+"""Smallest difference, in seconds, between a recap and its scene that is examined."""
 _MUSIC_IN_IT = 0.6
 """Smallest share of the missing seconds that other repeated sounds must cover before a recap is
 lengthened."""

@@ -32,7 +32,7 @@ from clipping.repeats.file_fingerprint import FileFingerprint, SharedSettings
 from clipping.segments import Role
 
 _SIGMA = {"exact": 0.03, "picture": 0.08, "coarse": 0.3}
-"""Standard deviation of an end that repetition tells, in seconds, by how it was placed."""
+"""Standard deviation of an end found by repetition, in seconds, by how it was placed."""
 _NAMED = 6
 """Sibling episodes that the evidence names."""
 _CHAPTER_SIGMA, _CHAPTER_TRUST = 0.6, 0.85
@@ -62,12 +62,12 @@ class EpisodeFacts:
 
 @dataclass(frozen=True)
 class SeasonOptions:
-    """How a season is looked at."""
+    """The options of the comparison of a season."""
 
     audio: str | None = None
     """Language or number of the sound stream; None: the default one."""
     pictures: str = "auto"
-    """``auto``: only where the sounds tell nothing; ``never``; ``always``."""
+    """``auto``: only if the sounds lack an opening or an ending; ``never``; ``always``."""
     written_to: Path | None = None
     """Folder to which the JSON of the episodes was written; None: next to the media."""
     careful: bool = False
@@ -75,7 +75,7 @@ class SeasonOptions:
 
 
 class FingerprintsNeeded(Exception):
-    """A season cannot be told from what is kept of it alone."""
+    """Kept facts of a season are not enough: the fingerprints have to be loaded or made."""
 
 
 def season_candidates(
@@ -96,7 +96,7 @@ def season_candidates(
         silent: numbers of files whose sound is not to be asked for, and why.
         fingerprint_cache: the cache that holds the files' fingerprints, if they were made in
             this run.
-        progress: told of (what is being done, steps done, of so many).
+        progress: called with the name of a stage, the steps done, and the steps in all.
     """
     options = options or SeasonOptions()
     paths = list(files.values())

@@ -144,7 +144,7 @@ def _written(
     rate = info.video.frame_rate if info.video is not None else None
     file = files[0]
     read = catalog.read(file, sources.form or None, duration=info.duration, frame_rate=rate)
-    if catalog.told_by(file) in _NAMELESS:
+    if catalog.format_of_file(file) in _NAMELESS:
         read = _named(read, file, info.duration)
     return read, str(file)
 
@@ -184,7 +184,7 @@ def _is_wanted(file: Path, form: str) -> bool:
     if not form:
         return True
     return file.name.lower().endswith(catalog.TABLE.find(form).suffix) or (
-        catalog.told_by(file) == form
+        catalog.format_of_file(file) == form
     )
 
 

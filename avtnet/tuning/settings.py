@@ -36,7 +36,7 @@ class TuneConfig:
     format: str = ""
     """Which format holds the labels, where files of several lie there: edl, chapters, csv ..."""
     found_too: bool = False
-    """Labels with a confidence, which a program found, count as if a person had said them."""
+    """Count labels with a confidence, which a program found, as if a person had given them."""
     cache: Path | None = None
     """The folder that avtnet correct's --cache named; absent, .avtnet next to the media."""
     features: Path | None = None
@@ -60,8 +60,8 @@ class TuneConfig:
     lr: float = 3e-4
     """Peak learning rate of AdamW."""
     senses: bool = True
-    """Move also what sees and hears a second by itself; --no-senses moves only what judges the
-    seconds together: half the time, and hardly a gain."""
+    """Also train the encoders of single seconds; --no-senses trains only the layers behind them, in
+    half the time, with hardly a gain."""
     seed: int = 0
     """Decides parts, windows and dropout."""
     threads: int = 1

@@ -57,9 +57,9 @@ if TYPE_CHECKING:
     from avtnet.tuning.settings import TuneConfig
 
 EVERY = 10
-"""Steps between two looks at the held-back episodes."""
+"""Steps between two validations on the held-back episodes."""
 PATIENCE = 4
-"""Looks without a gain after which a training ends."""
+"""Validations without a gain after which a training ends."""
 AVERAGING = 0.9
 """Share of the averaged weights that a step keeps."""
 BLIND = 3
@@ -70,18 +70,18 @@ LEAST = 0.5
 
 @dataclass(frozen=True)
 class Tuned:
-    """A tuned network, and what the held-back episodes had of it."""
+    """A tuned network, and its figures on the held-back episodes."""
 
     network: AVTNetDense
     info: DenseInfo
     before: dict[str, float] = field(default_factory=dict)
     after: dict[str, float] = field(default_factory=dict)
-    """Of the trainings that did not see them; the averaged weights have seen all."""
+    """Figures by trainings that had not seen these episodes; the averaged weights have seen all."""
 
 
 @dataclass(frozen=True)
 class HeldOutAnswer:
-    """One kind in one episode: what is true, and what was said; None: there is none."""
+    """The true span and the answer for one kind in one episode; None: there is none."""
 
     truth: tuple[float, float] | None
     said: tuple[float, float] | None
@@ -298,8 +298,8 @@ def averaged(networks: Sequence[AVTNetDense]) -> AVTNetDense:
 
 def answers(checkpoint: DenseCheckpoint, episode: OwnEpisode) -> Iterator[HeldOutAnswer]:
     """Yield a network's answer for a whole episode, for each kind with a known truth."""
-    seen = inference.evidence(checkpoint, partial(own_part, episode), episode.seconds)
-    evidence = by_place(seen, 0.0, episode.duration)
+    probabilities = inference.evidence(checkpoint, partial(own_part, episode), episode.seconds)
+    evidence = by_place(probabilities, 0.0, episode.duration)
     found = {
         each.label: (each.start, each.end)
         for each in decode(evidence, covered=episode.duration)

@@ -109,7 +109,7 @@ def _segments(path: Path, table: Path | None, count: int) -> tuple[Segment, ...]
             f"{path}: name the segments to put in with --segments ({default.name} is not there)"
         )
     table = table or default
-    if catalog.told_by(table) in ("json", "csv"):
+    if catalog.format_of_file(table) in ("json", "csv"):
         (choice,) = select_segments(SelectionConfig(files=(str(path),), segments=table))
         if choice.error is not None:
             raise ClippingError(choice.error)

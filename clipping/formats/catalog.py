@@ -162,10 +162,10 @@ def read(
     duration: float = 0.0,
     frame_rate: Fraction | None = None,
 ) -> Timeline:
-    """The timeline that one file holds.
+    """Return the timeline that a file holds.
 
     Args:
-        name: its format; None: told by the suffix.
+        name: its format; None: recognized by the suffix.
         duration: of the media, in seconds; formats without ends need it for the last chapter.
         frame_rate: of the media, for EDL files that count frames.
 
@@ -174,7 +174,7 @@ def read(
         ConfigError: for an unknown format.
     """
     path = Path(path)
-    name = told_by(path) if name is None else name
+    name = format_of_file(path) if name is None else name
     form = TABLE.find(name)
     if name in ("json", "csv"):
         timelines = read_timelines(path)
@@ -201,7 +201,7 @@ def read_chapters(path: Path | str, name: str | None = None) -> list[Chapter]:
         ConfigError: for what is no format of chapters.
     """
     path = Path(path)
-    name = told_by(path) if name is None else name
+    name = format_of_file(path) if name is None else name
     form = TABLE.find(name)
     if form.holds != "chapters":
         raise ConfigError(f"{path}: {name} holds no chapters")
@@ -211,11 +211,11 @@ def read_chapters(path: Path | str, name: str | None = None) -> list[Chapter]:
     return found
 
 
-def told_by(path: Path) -> str:
-    """The format that a file's name tells.
+def format_of_file(path: Path) -> str:
+    """Return the format that a file's name stands for.
 
     Raises:
-        ConfigError: where it tells none.
+        ConfigError: if it stands for none.
     """
     low = path.name.lower()
     # Of two formats with one suffix the first counts. A plugin's may end in .json, which is plain.
@@ -238,9 +238,9 @@ _PLAIN = {
 
 
 def padded(timeline: Timeline, seconds: float) -> Timeline:
-    """Every segment wider by so much at both ends (narrower where negative).
+    """Return a timeline with every segment longer by ``seconds`` at both ends (negative: shorter).
 
-    It stays inside the file and out of its neighbours, and one of which nothing is left is
+    A segment stays inside the file and outside its neighbours; one without any length left is
     dropped.
     """
     last = timeline.duration or float("inf")

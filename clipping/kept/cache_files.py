@@ -88,7 +88,10 @@ def _digest(value: object, size: int) -> str:
 
 
 def name_of(identities: Sequence[FileIdentity], origin: Mapping[str, Any], kind: str) -> str:
-    """The name of a file: who it is about can be read from it, so that pruning opens none."""
+    """Return the name of an entry's file.
+
+    It begins with the keys of the media files of the entry, so that pruning need not open it.
+    """
     versions = [VERSION, clipping.repeats.file_fingerprint.FORM.version]
     about = "".join(f"{identity.key}-" for identity in identities)
     return f"{about}{_digest([versions, origin], 8)}{SUFFIXES[kind]}"

@@ -31,7 +31,7 @@ from clipping.many.outcomes import (
 )
 
 _POLL = 1.0
-"""Seconds after which the cluster is looked at again."""
+"""Seconds between two looks at the machines of the cluster."""
 _PATIENCE = 10.0
 """Seconds in which a cluster must answer."""
 _OBJECT_STORE_BYTES = 100 << 20
@@ -186,7 +186,7 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
 
 
 def _knock(address: str) -> None:
-    """See that somebody listens there: Ray itself waits for minutes."""
+    """Check that a server listens at the address: Ray itself would wait for minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdecimal() and "://" not in address:
         socket.create_connection((host, int(port)), timeout=_PATIENCE).close()

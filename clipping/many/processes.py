@@ -292,7 +292,7 @@ class _Worker:
             write_message(self._process.stdin, data)
 
     def _stop(self, asked: int) -> None:
-        """End it over an item that takes too long; a decoder's C code hears nothing but a kill."""
+        """End the process over an item that takes too long; a decoder's C code needs a kill."""
         with self._lock:
             if asked != self._asked:  # it has just finished that one
                 return

@@ -206,7 +206,7 @@ class OutputFault(ClippingError):
 
 
 def up_to_date(task: FeatureTask, side: Part) -> Features | Episode | None:
-    """The features that stand there, if they and the words with them are what would be made.
+    """Return the features in the folder if they, with their words, are up to date; else None.
 
     Raises:
         ClippingError: where the media file cannot be read.
@@ -279,7 +279,7 @@ def _made(task: FeatureTask, parts: Sequence[Part]) -> Iterator[tuple[Part, Feat
 
 @contextmanager
 def _saving() -> Iterator[None]:
-    """Tell a folder in which nothing can be saved from a file that cannot be read."""
+    """Raise OutputFault in the block if nothing can be saved in the folder."""
     try:
         yield
     except ClippingError as error:

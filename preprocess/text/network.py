@@ -89,7 +89,7 @@ def _fold_affine(graph: Graph) -> None:
 
 
 def _fold_swish(graph: Graph) -> None:
-    """y * clip(y + 3, 0, 6) / 6 * a + b → y * hard sigmoid(y); a and b go to who reads it."""
+    """y * clip(y + 3, 0, 6) / 6 * a + b → y * hard sigmoid(y); a and b go into the next node."""
     for divide in [node for node in graph.nodes if node.op_type == "Div"]:
         steps, found = _swish(graph, divide), _affine(graph, divide)
         if steps is None or found is None:
@@ -275,7 +275,7 @@ def _enlarged(graph: Graph, source: str, weights: np.ndarray, output: str) -> li
 
 
 def _enlargement(graph: Graph, name: str) -> int:
-    """How many times larger nearest neighbours make an even number of planes; 1: not at all."""
+    """Return the factor of a nearest-neighbour enlargement of an even number of planes; 1: none."""
     resize = graph.makers().get(name)
     if resize is None or resize.op_type != "Resize" or len(resize.input) != 3:
         return 1
@@ -294,7 +294,7 @@ def _like(node: NodeProto) -> dict[str, Any]:
 
 
 def _planes(graph: Graph, name: str, makers: dict[str, NodeProto]) -> int:
-    """How many planes a tensor has; 0: not known."""
+    """Return the number of planes of a tensor; 0: not known."""
     while (node := makers.get(name)) is not None and node.op_type in ("Resize", "Mul", "Add"):
         name = node.input[0]
     return len(graph.weights(node)[0]) if node is not None and node.op_type == "Conv" else 0

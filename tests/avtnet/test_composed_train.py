@@ -19,7 +19,7 @@ from avtnet.classic.model import build
 from avtnet.classic.positions import predict_windows
 from avtnet.classic.pretrained import load_pretrained
 from avtnet.composed_train import ComposedConfig, soften, train_composed
-from avtnet.composed_windows import Windows, encode_copy, of_nothing, read_copies
+from avtnet.composed_windows import Windows, empty_vectors, encode_copy, read_copies
 from avtnet.synthesis import composer as composing
 from avtnet.synthesis import vectors as vectors_module
 from avtnet.synthesis.composer import Composer
@@ -53,8 +53,10 @@ def plain(monkeypatch):
         monkeypatch.setattr(module, "draw_treatment", lambda rng: UNTREATED)
 
 
-def looked_at(network, frames, text):
-    vectors = composed_windows.looked_at(network, torch.from_numpy(frames), torch.from_numpy(text))
+def encode_pictures(network, frames, text):
+    vectors = composed_windows.encode_pictures(
+        network, torch.from_numpy(frames), torch.from_numpy(text)
+    )
     return [each.half().float() for each in vectors]
 
 
@@ -63,7 +65,7 @@ def test_a_composed_window_is_the_same_encoded_before_or_after(plain, network, s
     monkeypatch.setattr(vectors_module, "SHORTENED", 0.0)  # the composer of pictures does not
     vectors = VectorComposer([encode_copy(network, PIECES, 0, copy=0)], seed=3)
     pictures = Composer(PIECES, 3, spliced=SPLICED)
-    windows = Windows(vectors, of_nothing(network))
+    windows = Windows(vectors, empty_vectors(network))
     compared = 0
     for number in range(12):
         shown, encoded = (each.example(number, side) for each in (pictures, vectors))
@@ -74,7 +76,7 @@ def test_a_composed_window_is_the_same_encoded_before_or_after(plain, network, s
             continue
         compared += 1
         sound, frames, text, target, song = row
-        wanted = looked_at(network, shown.frames, shown.text)
+        wanted = encode_pictures(network, shown.frames, shown.text)
         backwards = (lambda each: each.flip(0)) if side == "end" else (lambda each: each)
         torch.testing.assert_close(frames, backwards(wanted[0]), atol=2e-3, rtol=2e-3)
         torch.testing.assert_close(text, backwards(wanted[1]), atol=2e-3, rtol=2e-3)
@@ -90,7 +92,7 @@ def test_a_batch_holds_its_share_of_openings_and_ends_run_backwards(plain, netwo
     asked = []
     example = vectors.example
     vectors.example = lambda index, side: asked.append((index, side)) or example(index, side)
-    windows = Windows(vectors, of_nothing(network), openings=0.75)
+    windows = Windows(vectors, empty_vectors(network), openings=0.75)
     sound, frames, text, target, song, following = windows.compose(4, 0)
     assert [len(each) for each in (sound, frames, text, target, song)] == [4] * 5
     assert asked[-1][1] == "end"
@@ -139,7 +141,7 @@ def test_dropout_is_left_out_of_what_is_trained(share, as_before):
 def test_copies_are_kept_and_every_second_one_is_a_mirror(plain, network, tmp_path):
     made = read_copies(tmp_path, network, PIECES, 2)
     straight, turned = (copy[0] for copy in made)
-    mirrored = looked_at(
+    mirrored = encode_pictures(
         network, PIECES[0].frames[..., ::-1].copy(), PIECES[0].text[..., ::-1].copy()
     )
     assert torch.from_numpy(turned.frames).float() == pytest.approx(mirrored[0], abs=2e-3)

@@ -16,11 +16,11 @@ from clipping.formats.catalog import (
     FORMATS,
     MAX_BYTES,
     check_names,
+    format_of_file,
     padded,
     read,
     read_chapters,
     text_of,
-    told_by,
     write,
     write_beside,
 )
@@ -435,10 +435,10 @@ def test_wrong_names_of_formats_are_told_with_the_right_one():
 def test_a_files_name_tells_its_format(tmp_path):
     for name, form in FORMATS.items():
         if name != "edl45":
-            assert told_by(tmp_path / f"My Show - 01{form.suffix}") == name
-    assert told_by(tmp_path / "found.json") == "json"
+            assert format_of_file(tmp_path / f"My Show - 01{form.suffix}") == name
+    assert format_of_file(tmp_path / "found.json") == "json"
     with pytest.raises(ConfigError, match="its name tells no format"):
-        told_by(tmp_path / "a.mkv")
+        format_of_file(tmp_path / "a.mkv")
 
 
 def test_padding_keeps_inside_the_file_and_out_of_neighbours():

@@ -157,7 +157,7 @@ def _grouped(candidates: Sequence[Candidate]) -> list[_Group]:
 
 
 def _rank(each: Candidate) -> tuple[object, ...]:
-    """A total order: the result does not depend on the order of the inputs."""
+    """Return a key of a total order: the result does not depend on the order of the inputs."""
     start = -1.0 if each.start is None else each.start
     end = -1.0 if each.end is None else each.end
     texts = (each.role, each.source, each.reasons, each.assumed)
@@ -189,7 +189,8 @@ def _segment(group: _Group, duration: float) -> Segment | None:
     end = duration if ends is None else min(duration, ends.seconds)
     if end - start < _LEAST_SECONDS:
         return None
-    # A segment is right if both of its ends are, so the weaker one decides.
+    # A segment is right if both of its ends are, so the weaker one decides. (Not their product:
+    # the ends come from the same sources, so their errors are not independent.)
     known = [fused.confidence for fused in (starts, ends) if fused is not None]
     confidence = min(known) * _against(group)
     reasons = list(dict.fromkeys(reason for each in group.speakers for reason in each.reasons))

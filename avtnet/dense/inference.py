@@ -116,7 +116,7 @@ def segment_candidate(
     notes: Sequence[str],
     trust: float,
 ) -> Candidate:
-    """A segment that AVTNetDense found in the stretch ``seen`` of a file, as evidence."""
+    """Return a segment that AVTNetDense found in the stretch ``seen`` of a file, as a candidate."""
     begin, last = seen
     cut_start = segment.start <= begin and begin > 0
     cut_end = segment.end >= last - 1e-3 and last < duration - 0.5
@@ -140,10 +140,10 @@ def evidence(
     seconds: int,
     shown: Sequence[float] | None = None,
 ) -> Probabilities:
-    """The network's evidence for so many seconds, a chunk at a time: memory does not grow.
+    """Return the network's evidence for so many seconds, computed in chunks of bounded memory.
 
-    The same as of all at once, because each chunk is seen with all the seconds around it that its
-    answer depends on.
+    It equals that of all seconds at once: the network gets each chunk with all seconds around it
+    on which its answer depends (its reach).
 
     Args:
         shown: which of sound, pictures, text and place are used, of 0 and 1; None: all.
@@ -158,7 +158,10 @@ def evidence_of_many(
     batch_size: int = BATCH_SIZE,
     shown: Sequence[float] | None = None,
 ) -> list[Probabilities]:
-    """The evidence for each of many, of so many seconds; chunks of one length go together."""
+    """Return the evidence for each of many parts; chunks of equal length are one batch."""
+    # A chunk [first, last) is read with its surroundings [low, high), which the file's ends cut
+    # short. Only the answers for the chunk itself are kept. Rows of a batch must have one length,
+    # so the chunks of all parts are sorted by the length that is read.
     reach = checkpoint.info.model.reach
     same: dict[int, list[_Chunk]] = {}
     for number, (_, seconds) in enumerate(parts):

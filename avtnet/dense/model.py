@@ -60,7 +60,7 @@ class AVTNetDense(nn.Module):
         place: Tensor,
         shown: Tensor | None = None,
     ) -> Evidence:
-        """Evidence for T seconds.
+        """Return the evidence for T seconds.
 
         Args:
             sound: (B, 20, SLOTS · T) MFCC.
@@ -75,10 +75,14 @@ class AVTNetDense(nn.Module):
             self.text(text),
             place,
         )
+        # Each input becomes a vector of the same width for each second; their sum is the second.
+        # An input that is hidden adds nothing, so training can leave inputs out at random.
         parts = [join(each) for join, each in zip(self.join, seen, strict=True)]
         if shown is not None:
             parts = [part * shown[:, k, None, None] for k, part in enumerate(parts)]
         steps = self.norm(torch.stack(parts).sum(0))
+        # Up to here a second knows hardly anything of its neighbours: some columns of sound, and
+        # the change of the picture. The blocks let it see others, by their dilations far away.
         for block in self.blocks:
             steps = block(steps)
         steps = self.last(steps)
@@ -138,6 +142,7 @@ class PictureNet(nn.Module):
         pooled = self.pooled(pictures)
         coarse = functional.avg_pool2d(pictures, 3).unflatten(0, frames.shape[:2])
         colours = torch.cat([coarse.mean((3, 4)), coarse.std((3, 4))], dim=2)
+        # The mean change of a pixel since the second before; the first second has none (0).
         changes = (coarse[:, 1:] - coarse[:, :-1]).abs().mean((2, 3, 4))
         change = functional.pad(changes, (1, 0))[..., None]
         return torch.cat([pooled.unflatten(0, frames.shape[:2]), colours, change], dim=2)
@@ -168,7 +173,11 @@ class TextEncoder(nn.Module):
 
 
 class _Block(nn.Module):
-    """Five seconds, so many apart, then each second by itself."""
+    """A residual block: five seconds, ``dilation`` apart, by channel; then channels by second.
+
+    A depthwise convolution and a two-layer perceptron, much as the block of ConvNeXt (Liu et al.,
+    A ConvNet for the 2020s, 2022), but dilated and over time instead of an image.
+    """
 
     def __init__(self, width: int, dilation: int, dropout: float) -> None:
         super().__init__()

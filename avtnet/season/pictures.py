@@ -83,7 +83,7 @@ def _shared(
 
 
 def _region(start: float, end: float) -> SharedSettings:
-    """A region in whole seconds, not below 0: the same region is then found in the cache again."""
+    """Return a region in whole seconds, not below 0, which the cache then finds again."""
     first, last = float(max(0, int(start))), float(int(end))
     return SharedSettings(shortest=SHORTEST, by="picture", region_start=first, region_end=last)
 
@@ -123,7 +123,7 @@ def _missing(repetition: Repetition, claims: Sequence[Claim]) -> Iterator[_Job]:
 
 
 def _where(repetition: Repetition, number: int, role: Role) -> SharedSettings:
-    """The region of an episode in which a role is looked for."""
+    """Return the region of an episode in which a role is searched for."""
     duration = repetition.durations[number]
     if number in repetition.silent:
         return whole_file(duration)
@@ -134,6 +134,8 @@ def _where(repetition: Repetition, number: int, role: Role) -> SharedSettings:
 
 def _donors(having: Sequence[Claim], number: int) -> list[Claim]:
     """Return the claims to compare an episode with: one of each identity first, near ones first."""
+    # Neighbours in the season most likely have the same opening. But one example of each other
+    # opening comes before a second example of the same, as a season may have changed its song.
     near = sorted(having, key=lambda claim: abs(claim.place.file - number))
     first: dict[int, Claim] = {}
     for claim in near:

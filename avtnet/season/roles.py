@@ -137,6 +137,8 @@ class _Season:
             for number, identity in enumerate(self._match_groups.identities)
             if _SHORTEST_JINGLE <= identity.seconds < SHORTEST_THEME
         ]
+        # An episode has each role once, and the first claim gets it: so the identities that look
+        # most like a theme claim their places first.
         found.sort(key=lambda number: -self._weight(number))
         usual_roles = {number: self._usual_role(number) for number in found}
         for number in found:
@@ -336,6 +338,8 @@ class _Season:
                 identity may have further, shorter occurrences: music in the scene that other
                 episodes play too joins their places to it. Only the two longest then count.
         """
+        # A recap repeats, near the start of an episode, a scene that came later in the one before.
+        # A preview shows, near the end of an episode, a scene that comes earlier in the next one.
         occurrences = identity.occurrences
         if moved == 0:
             longest = max(each.place.seconds for each in occurrences)

@@ -112,6 +112,9 @@ def _moment(ends: Sequence[_End], repetition: Repetition, cache: Cache) -> float
         except ClippingError:
             continue
         found.append([time - end.anchor for time in near])
+    # All times are now relative to the same moment of the song (the anchor), so that a change in
+    # one episode can be compared with those in the others. Each change is a proposal, the nearest
+    # one to the usual end first; it wins if most episodes change there as well.
     usual = statistics.median(end.at - end.anchor for end in ends)
     ranked = sorted((abs(each - usual), each) for moments in found for each in moments)
     for _, moment in ranked:

@@ -179,6 +179,8 @@ def plan_copy(
     first = before[-1] if before else keyframes[0]
     begin = packets[first].pts
     following = _next_shown(packets, first)
+    # Stop where nothing that is left out is shown before ``end``, and nothing before the last
+    # copied picture: else the result would miss a picture in between.
     latest, stop, limit = begin, len(packets), math.inf
     for place in range(first, len(packets)):
         latest = max(latest, packets[place].pts)

@@ -181,6 +181,8 @@ class _Work(Generic[Item, Result]):
         self, entry: _Entry[Item], reason: str, died: bool = False, over_limit: bool = False
     ) -> None:
         attempts = (*entry.attempts, reason)
+        # Not at once: what troubled it (a full memory, storage that is down) may be over after
+        # some other items; if none are left, its turn comes without waiting.
         due = self._count + _OTHERS_FIRST
         entries = [_Entry(part, attempts, due) for part in self._parts(entry.item, attempts)]
         # What takes too long once takes too long again, unless it shared its time with another.

@@ -130,6 +130,9 @@ class _Plan:
         resolved: list[tuple[int, float | None]] = []
         while not self.done:
             wanted = self.times[self._next]
+            # ``shown`` pictures begin at or before the wanted time; the last of them is shown then.
+            # Packets come in decoding order, so a picture between may still follow: it is certain
+            # only when enough later pictures were read.
             shown = bisect.bisect_right(self._ahead, wanted + EPSILON)
             if len(self._ahead) - shown < _REORDER and not ended:
                 break

@@ -26,6 +26,7 @@ def end_consensus(votes: Sequence[Vote], outward: int) -> tuple[float, float]:
     Args:
         outward: direction of this end: 1 for an end, -1 for a start.
     """
+    # From the outermost vote inward; a gap above _TOGETHER begins a new cluster.
     ordered = sorted(votes, key=lambda vote: -outward * vote[0])
     clusters: list[list[Vote]] = []
     for vote in ordered:

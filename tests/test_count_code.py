@@ -204,3 +204,15 @@ def test_docstrings_have_a_subject_and_a_verb(places):
 
 def test_no_puzzling_name_remains(places):
     assert {key: at for key, at in places["puzzling names"].items() if at} == {}
+
+
+def test_no_hard_phrase_remains(places):
+    for title in ("hard phrases", "hard phrases in pages"):
+        assert {key: at for key, at in places[title].items() if at} == {}
+
+
+def test_a_public_name_is_one_thing(places):
+    assert places["classes in 2+ modules"] == {}
+    # Of commands, tasks, formats, checkpoints and text engines: the same function for each of them.
+    contracts = {"main", "train", "evaluate", "predict", "to_text", "from_text"}
+    assert set(places["functions in 2+ modules"]) <= contracts | {"build", "load", "save"}

@@ -37,11 +37,11 @@ class Answer:
     end: float | None
     score: float = 1.0
     likeliest: float | None = None
-    """Where the challenge's boundary would be, from a method that says there is none."""
+    """The challenge's boundary by a method that finds no segment."""
 
     @property
     def says(self) -> bool:
-        """Whether it is a segment."""
+        """True if it is a segment."""
         return self.start is not None or self.end is not None
 
 

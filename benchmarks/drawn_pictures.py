@@ -23,7 +23,7 @@ class Mute:
 
 
 DRAWN_SIZE = (320, 180)
-"""What the drawing is made for: its windows have 2x3 pixels in any size."""
+"""Size for which the drawing is made: its windows have 2x3 pixels in any size."""
 
 
 def episode(seed: int, seconds: int, size: tuple[int, int] = (1280, 720)) -> Iterator[np.ndarray]:

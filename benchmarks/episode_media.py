@@ -163,7 +163,7 @@ def _encode(path: Path, pictures: Iterator[np.ndarray], codec: str, size: tuple[
 
 
 def _repeat(path: Path, story: Path, credits: Path, seconds: float) -> None:
-    """Credits, story, credits by copying packets, with sound beside them."""
+    """Credits, story, credits by copying packets, with sound."""
     frames = {story: STORY_SCENES * SCENE_FRAMES, credits: CREDIT_SCENES * SCENE_FRAMES}
     lengths = {file: float(count / RATE) for file, count in frames.items()}
     ends = round(90 / lengths[credits])

@@ -1,4 +1,4 @@
-"""What five labelled episodes of a series are worth: before and after ``avtnet tune``.
+"""The gain by five labelled episodes of a series: before and after ``avtnet tune``.
 
     python benchmarks/finetune.py DATA --material FOLDER [--series 2] [--library FOLDER]
 

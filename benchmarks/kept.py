@@ -1,4 +1,4 @@
-"""What the cache and the themes cost, and how well themes are found in other releases.
+"""The cost of cache and themes, and how well themes are found in other releases.
 
     python benchmarks/kept.py [--episodes 6 --seconds 1440 --seed 1]
 

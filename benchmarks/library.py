@@ -1,4 +1,4 @@
-"""What a library of many seasons costs: the first walk, one where nothing changed, one new file.
+"""The cost of a library of many seasons: the first walk, one where nothing changed, one new file.
 
     python benchmarks/library.py FOLDER [--seasons 84] [--episodes 12] [--minutes 7]
 
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Walk:
-    """What one run of the command took."""
+    """The cost of one run of the command."""
 
     name: str
     cpu_s: float

@@ -1,4 +1,4 @@
-"""How long features take, beside the other ways to make them, in one interleaved run.
+"""The time that features take, next to other ways to make them, in one interleaved run.
 
     pip install 'avtnet[all]' torchcodec
     python benchmarks/episode_media.py episode.mp4
@@ -124,7 +124,7 @@ def print_table(results: dict[str, list[dict[str, float]]], seconds: float) -> N
 
 
 def available(way: str, options: argparse.Namespace) -> bool:
-    """Whether a way can be taken here; says so where not."""
+    """Return True if a way can be taken here; print it if not."""
     needed = {"torchcodec": "torchcodec", "EasyOCR": "easyocr", "imageio": "imageio"}
     for word, package in needed.items():
         if word in way and importlib.util.find_spec(package) is None:

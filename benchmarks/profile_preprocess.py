@@ -1,4 +1,4 @@
-"""Where the time of an episode's features goes: CPU seconds a stage, drawn as bars.
+"""The time of an episode's features by stage: CPU seconds, drawn as bars.
 
     python benchmarks/profile_preprocess.py episode.mp4 -o docs/measured/profile.png
 

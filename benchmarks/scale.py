@@ -1,4 +1,4 @@
-"""What preprocessing very many episodes takes: machines, hours, storage; and what training reads.
+"""The cost of preprocessing very many episodes (machines, hours, storage), and of training.
 
     python benchmarks/scale.py
     python benchmarks/scale.py --measure-driver

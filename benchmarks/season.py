@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
-    """What avtnet.locate is told."""
+    """The settings for avtnet.locate."""
     names = ("workers", "network", "pictures", "min_confidence")
     return {name: getattr(options, name) for name in names}
 
@@ -196,7 +196,7 @@ def locate(folder: Path, how: dict[str, Any]) -> list[Timeline]:
 
 
 def pair_cost(paths: Sequence[Path]) -> None:
-    """What a pair costs in this season, all stretches placed to the sample."""
+    """Return the cost of a pair in this season, all stretches placed to the sample."""
     heard = [make_fingerprint(path, SOUND) for path in paths if probe(path).audio]
     pairs = list(itertools.combinations(heard, 2))
     for what in ("the sound about all ends read", "that sound at hand"):

@@ -1,4 +1,4 @@
-"""What a season costs by the number of its files: 12 to 500 in one folder, sound alone.
+"""The cost of a season by the number of its files: 12 to 500 in one folder, sound alone.
 
 Each file has three minutes (tests/making/cheap.py: FLAC of tones that jump) with 45 s of opening
 and of ending. Nothing is kept from earlier runs; each size has a process of its own, for its

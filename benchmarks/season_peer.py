@@ -47,7 +47,7 @@ def peer(folder: Path, episodes: Sequence[Episode]) -> list[Episode]:
 
 
 def window(label: str, duration: float) -> Span:
-    """Where it searches, in seconds."""
+    """The region that it searches, in seconds."""
     if label == "ending":
         return max(0.0, duration - CREDITS_SECONDS), duration
     if duration < WHOLE_SECONDS:

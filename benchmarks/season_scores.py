@@ -1,4 +1,4 @@
-"""What is counted of the segments that were found in seasons: pure arithmetic on spans."""
+"""Count right and wrong segments of seasons: pure arithmetic on spans."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clipping.segments import Segment, Timeline
 SONGS = ("opening", "ending")
 ROLES = (*SONGS, "recap", "preview", "mixed")
 SKIPPED = ("opening", "ending", "recap")
-"""What a player skips: a preview and a mixed song are kept."""
+"""Roles that a player skips; a preview and a mixed song are kept."""
 BINS = 10
 
 

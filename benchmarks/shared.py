@@ -1,4 +1,4 @@
-"""What finding shared stretches costs, and how well it is done, beside chromaprint.
+"""The cost and the accuracy of finding shared stretches, next to chromaprint.
 
     python benchmarks/shared.py [--episodes 6 --seconds 1440 --seed 1]
 

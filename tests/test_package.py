@@ -16,7 +16,7 @@ PACKAGES = ("avtnet", "clipping", "ensemble", "preprocess")
 
 
 def run(*words, cwd, **environment):
-    """What a command prints; it must succeed."""
+    """Return the output of a command, which must succeed."""
     done = subprocess.run(
         [str(word) for word in words],
         cwd=cwd,

@@ -1,4 +1,4 @@
-"""What a user may not read or write is named; the rest is done.
+"""Files that a user may not read or write are named; the rest is done.
 
 Permissions do not bind root, as which tests run in many containers: there the commands run without
 the two capabilities that make it so. (Another user could not even read Python in root's home.)

@@ -1,4 +1,4 @@
-"""What a plain install does: every package of an extra is hidden, and nothing is missed."""
+"""A plain install: every package of an extra is hidden, and nothing is missed."""
 
 import json
 import subprocess

@@ -19,7 +19,7 @@ TEST_COMMAND = INSTALL + "-e '.[dev]' && .venv/bin/python -m pytest"
 
 
 def blocks(text, *languages):
-    """What stands in the fenced blocks of some languages, in order."""
+    """Return the contents of the fenced blocks of some languages, in order."""
     fenced = re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [body for language, body in fenced if language in languages]
 
@@ -38,7 +38,7 @@ def commands(text):
 
 
 def try_command(words):
-    """What the command says against its words; None where it takes them. Nothing is run."""
+    """Return a command's complaint about its words; None if it takes them. Nothing is run."""
     module, argv = ("avtnet", words[1:]) if words[0] == "avtnet" else (words[2], words[3:])
     if module in ("venv", "pytest", "build", "pip"):
         return None

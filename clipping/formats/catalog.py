@@ -130,7 +130,7 @@ def write_beside(
     """Write a timeline in several formats; each path when it is there.
 
     Args:
-        folder: where to write; None: beside the media.
+        folder: where to write; None: next to the media.
         called: what the files are called there, instead of the media's name; may hold ``/``.
 
     Raises:

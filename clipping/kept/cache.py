@@ -41,7 +41,7 @@ from clipping.segments import Segment
 from clipping.storage import url_of
 
 FOLDER = ".avtnet"
-"""Beside the media; hidden, so no search for media looks into it."""
+"""Next to the media; hidden, so no search for media looks into it."""
 
 
 class Cache:
@@ -219,7 +219,7 @@ class Cache:
     def prune(self, paths: Iterable[Path]) -> int:
         """Delete the entries of files that are no longer there; return how many.
 
-        Beside the media, all media of these folders stay known. In a folder for everything only
+        Next to the media, all media of these folders stay known. In a folder for everything only
         the files named here do. The user's cache directory is left as it is.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The file with the words of a window, NAME_start.text.json, beside its features."""
+"""The file with the words of a window, NAME_start.text.json, next to its features."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ SMALL = (
 
 @pytest.fixture(scope="module")
 def episode(tmp_path_factory):
-    """Fifty seconds, bright and loud from 6.5 to 30 s, with a label beside them."""
+    """Fifty seconds, bright and loud from 6.5 to 30 s, with a label next to them."""
     path = tmp_path_factory.mktemp("show") / "01.mkv"
 
     def draw(number, time, size):

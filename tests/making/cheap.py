@@ -41,7 +41,7 @@ def _lengths(number: int, season: int, song: float, story: float) -> list[float]
 def places(
     number: int, season: int = 1, *, song: float = SONG_SECONDS, story: float = 15.0
 ) -> list[Segment]:
-    """What is true of an episode."""
+    """The truth about an episode."""
     at = np.cumsum(_lengths(number, season, song, story)).tolist()
     return [Segment(at[0], at[1], "opening"), Segment(at[2], at[3], "ending")]
 

@@ -1,4 +1,4 @@
-"""What a cut file really holds, read by other means than the cutter's."""
+"""Read the contents of a cut file by other means than the cutter's."""
 
 import subprocess
 
@@ -49,13 +49,13 @@ def numbers(path):
 
 
 def fall(times, wanted):
-    """Where a cut falls: at the next picture, or where it was wanted if that is 0.1 s away."""
+    """Return the time of a cut: the next picture, or the wanted time if that is 0.1 s away."""
     following = min((time for time in times.values() if time >= wanted - 5e-4), default=wanted)
     return following if following - wanted <= 0.1 else wanted
 
 
 def complaints(path):
-    """What FFmpeg's own program finds wrong when it decodes the whole file."""
+    """Return the errors of FFmpeg's own program when it decodes the whole file."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-f", "null", "-"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stderr
 

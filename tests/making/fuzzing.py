@@ -1,7 +1,7 @@
 """Damage files by a seed, read each in a process of its own, and see what became of it.
 
 Nothing but a ClippingError is right for a damaged file: another exception, a process that dies or
-hangs, and memory beyond bounds are findings. What was found is written beside a line that says
+hangs, and memory beyond bounds are findings. A finding is written next to a line that says
 which source and seed made it.
 """
 
@@ -113,7 +113,7 @@ def _outcome(file: Damaged) -> str | None:
 
 
 def _forget_peak() -> None:
-    """Let the kernel count the highest memory use anew; elsewhere than on Linux it counts on."""
+    """Let the kernel count the highest memory use again; elsewhere than on Linux it counts on."""
     if os.access("/proc/self/clear_refs", os.W_OK):
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -148,7 +148,7 @@ class Click(NamedTuple):
 
 
 def read_clicks(samples: np.ndarray, rate: int) -> list[Click]:
-    """What the sound tells: mono samples at 8 kHz or more; clicks are placed to about 0.1 ms.
+    """Find the clicks, to about 0.1 ms, in mono samples at 8 kHz or more.
 
     A click within 0.35 s of the end is left out: there is too little tone to tell its second
     (which is known modulo 32).

@@ -1,4 +1,4 @@
-"""What a season is made of: songs and voices, synthesized or cut from recordings."""
+"""The material of a season: songs and voices, synthesized or cut from recordings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clipping.media.sound import read_audio
 
 MUSIC = ("opening", "ending", "score", "jingle")
 UTTERANCES = 24
-"""Of each synthesized voice, from which talk is put together anew."""
+"""Of each synthesized voice, from which new talk is put together."""
 RECORDINGS = 120
 """Of a speaker, that are listened to."""
 LOUDNESS = 0.14
@@ -26,7 +26,7 @@ LOUDNESS = 0.14
 
 
 class Material(Protocol):
-    """Where songs and voices come from."""
+    """The origin of songs and voices."""
 
     word_samples: tuple[int, int]
     """How much is said in one go, at least and at most, at 22050 Hz."""
@@ -37,7 +37,7 @@ class Material(Protocol):
         """Music at 22050 Hz, the same for the same arguments, audible from end to end."""
 
     def sayings(self, voices: int) -> list[np.ndarray]:
-        """What each speaker of a cast can say."""
+        """Return the words of each speaker of a cast."""
 
 
 class Synthesized:

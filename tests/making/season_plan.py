@@ -1,4 +1,4 @@
-"""What a made season consists of: episodes of pieces, each with tracks of sound and a reel.
+"""The plan of a made season: episodes of pieces, each with tracks of sound and a reel.
 
 Nothing here makes a file: :mod:`make_season` does, :mod:`season_scenarios` holds the plans.
 """
@@ -52,7 +52,7 @@ class Piece:
     seconds: float
     """Length, a multiple of 0.125."""
     tracks: tuple[Track, ...]
-    """What is heard at once; none is digital silence."""
+    """The sounds that play at once; none is digital silence."""
     reel: Reel
     label: str = ""
     """``opening``, ``ending``, ``recap``, ``preview`` or ``mixed``; empty: not to be claimed."""

@@ -188,7 +188,7 @@ def _recap(series: Series) -> list[EpisodePlan]:
 
 
 def _duplicates(series: Series) -> list[EpisodePlan]:
-    """The second episode three times: the same file again, and encoded anew."""
+    """The second episode three times: the same file again, and encoded again."""
     plans = []
     for n in range(1, series.count(3) + 1):
         plan = series.plan(n, series.body(n, opening=series.opening(n), ending=series.ending(n)))

@@ -28,7 +28,7 @@ RELEASES = (
 
 @dataclass(frozen=True)
 class Series:
-    """What the episodes of a season have in common."""
+    """The parts that the episodes of a season have in common."""
 
     name: str
     seed: int
@@ -149,7 +149,7 @@ class Series:
         return tuple(pieces)
 
     def opening_at(self, number: int) -> float:
-        """Where the opening of an episode starts: spread like real ones."""
+        """Return the start of an episode's opening: spread like real ones."""
         rng = self.rng("opening at", number)
         centre = self.rng("opening centre").uniform(20, 110)
         if rng.random() < 0.5:
@@ -221,7 +221,7 @@ def snapped(seconds: float) -> float:
 
 
 def taken(pieces: Pieces, begin: float, end: float, label: str) -> Pieces:
-    """What is heard and seen between two times of an episode, under a label."""
+    """Sound and picture between two times of an episode, under a label."""
     found = []
     at = 0.0
     for piece in pieces:

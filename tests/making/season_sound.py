@@ -2,7 +2,7 @@
 
 Talk and places are endless and made in cells of 8 s, so an excerpt costs no more than its length.
 No stretch of them comes twice: syllables are taken at random from what a voice can say, at random
-pitch, over noise that is drawn anew.
+pitch, over noise that is drawn again.
 """
 
 from __future__ import annotations

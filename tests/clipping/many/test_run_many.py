@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def work(item: str) -> str:
-    """What a worker does in these tests: it may crash."""
+    """Do the work of these tests; it may crash."""
     word, _, path = item.partition(":")
     if word == "crash" or (word == "once" and not _flag(path)):
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -51,7 +51,7 @@ def work(item: str) -> str:
 
 
 def _flag(path: str) -> bool:
-    """Whether this was called before."""
+    """Return True if this was called before."""
     try:
         Path(path).touch(exist_ok=False)
     except FileExistsError:

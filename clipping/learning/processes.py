@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -29,6 +30,8 @@ Item = TypeVar("Item")
 CPU = torch.device("cpu")
 PATIENCE = timedelta(minutes=30)
 """Longest time that a process waits for another one, which may be validating."""
+LEAVE = timedelta(seconds=60)
+"""Longest time that a process that is done waits for the others."""
 POLL_SECONDS = 0.2
 
 
@@ -181,6 +184,7 @@ def launch(work: Callable[[Process], None], devices: Devices, prepare: Callable[
         try:
             _prepare_together(process, prepare)
             work(process)
+            _leave_together(process)
         finally:
             distributed.destroy_process_group()
         return
@@ -202,6 +206,19 @@ def _prepare_together(process: Process, prepare: Callable[[], None]) -> None:
     distributed.broadcast_object_list(error)
     if error[0] is not None:
         raise ClippingError(error[0])
+
+
+def _leave_together(process: Process) -> None:
+    """Wait until all processes are done, by their store.
+
+    A process that closes gloo's connections while another one still reads the end of their last
+    exchange makes it fail; an exchange to prevent that would have the same end.
+    """
+    store = distributed.distributed_c10d._get_default_store()
+    store.set(f"done/{process.rank}", "1")
+    # An error means that one of them was ended: there is nobody to wait for.
+    with suppress(RuntimeError):
+        store.wait([f"done/{rank}" for rank in range(process.ranks)], LEAVE)
 
 
 def _spawn(work: Callable[[Process], None], devices: Devices) -> None:
@@ -244,11 +261,13 @@ def _spawned(
     )
     try:
         work(process)
+        _leave_together(process)
     except ClippingError as error:
         outcomes.put(("error", str(error)))
         raise SystemExit(1) from error
     except KeyboardInterrupt:
         # All processes leave the loop at the same step; ending well lets the others finish.
         outcomes.put(("interrupted", ""))
+        _leave_together(process)
     finally:
         distributed.destroy_process_group()

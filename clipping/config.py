@@ -189,7 +189,18 @@ def check_yaml(path: Path | str) -> dict[str, Any]:
         raise ConfigError(f"{path}: not YAML: {problem}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: holds no settings; they stand in rows like 'name: value'")
-    return values
+    return _by_field(values, path)
+
+
+def _by_field(values: Mapping[Any, Any], path: Path | str) -> dict[str, Any]:
+    """The names of options, as help shows them (``min-confidence``), as those of fields."""
+    fields: dict[str, Any] = {}
+    for key, value in values.items():
+        name = str(key).replace("-", "_")
+        if name in fields:
+            raise ConfigError(f"{path}: {name} is there twice")
+        fields[name] = _by_field(value, path) if isinstance(value, Mapping) else value
+    return fields
 
 
 def _check_names(values: Mapping[Any, Any], group: str, types: Mapping[str, Any]) -> None:

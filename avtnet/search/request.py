@@ -78,6 +78,8 @@ class LocateConfig:
         if not math.isfinite(self.padding):
             raise ConfigError(f"--padding is a number of seconds, got {self.padding}")
         catalog.check_names(self.write)
+        if self.workers is not None and not 0 <= self.workers <= 1024:
+            raise ConfigError(f"--workers must be 0 to 1024, got {self.workers}")
         if self.address is not None and self.engine != "ray":
             raise ConfigError("--address goes with --engine ray")
         if self.engine == "ray" and self.workers == 0:

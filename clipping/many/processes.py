@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clipping.errors import ClippingError, StorageError
+from clipping.errors import ClippingError, ConfigError, StorageError
 from clipping.many.outcomes import (
     Answer,
     Crew,
@@ -61,6 +61,10 @@ class Local:
 
     workers: int | None = None
     """Processes at once; None takes one a core."""
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 0:
+            raise ConfigError(f"workers must be 0 or more, got {self.workers}")
 
     @contextmanager
     def ready(self) -> Iterator[None]:

@@ -82,7 +82,7 @@ class PreprocessConfig:
         if not self.inputs:
             raise ConfigError("give at least one video file or folder")
         if self.workers is not None and not 0 <= self.workers <= 1024:
-            raise ConfigError(f"workers must be 0 to 1024, got {self.workers}")
+            raise ConfigError(f"--workers must be 0 to 1024, got {self.workers}")
         if self.file_limit is not None and not 0 <= self.file_limit <= 30 * 86400:
             raise ConfigError(
                 f"--file-limit must be 0 to 30 days in seconds, got {self.file_limit}"

@@ -198,6 +198,12 @@ def test_what_is_asked_for_and_not_there_is_named(tmp_path, capsys):
     assert "none: there are no media files in it" in capsys.readouterr().err
 
 
+def test_a_number_of_workers_that_none_can_be_is_wrong_usage(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([str(tmp_path), "--workers=-1"])
+    assert "--workers must be 0 to 1024, got -1" in capsys.readouterr().err
+
+
 def test_what_cannot_be_written_is_said_before_the_work(season, tmp_path, weights, capsys):
     (tmp_path / "file").write_text("in the way")
     for suffix in ("json", "csv"):

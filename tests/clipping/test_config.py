@@ -105,6 +105,13 @@ class TestParse:
         assert got.optim == Optim(lr=3e-4)
         assert not got.use_amp
 
+    def test_yaml_takes_names_as_help_shows_them(self, tmp_path: Path) -> None:
+        path = tmp_path / "c.yaml"
+        path.write_text("use-amp: true\nname: a-b\n")
+        got = parse("--config", str(path))
+        assert got.use_amp
+        assert got.name == "a-b"
+
     @pytest.mark.parametrize(
         ("words", "message"),
         [
@@ -216,6 +223,7 @@ class TestLoad:
             ("optim: {lr: 0}\n", "lr is above 0"),
             ("epochs: [\n", "settings.yaml"),
             ("- a\n- b\n", "settings.yaml"),
+            ("use-amp: true\nuse_amp: false\n", "use_amp is there twice"),
         ],
     )
     def test_a_wrong_file_is_named(self, tmp_path: Path, text: str, message: str) -> None:

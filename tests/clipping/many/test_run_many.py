@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from clipping.errors import ClippingError, StorageError
+from clipping.errors import ClippingError, ConfigError, StorageError
 from clipping.many.outcomes import Outcome, Unfinished
 from clipping.many.processes import Local
 from clipping.many.quarantine import QuarantineFile
@@ -77,6 +77,11 @@ def test_each_item_has_its_result_or_its_error(workers):
         "refuse": Outcome("refuse", error="no media"),
     }
     assert list(run_many(work, [], engine=Local(workers))) == []
+
+
+def test_fewer_workers_than_none_are_refused():
+    with pytest.raises(ConfigError, match="0 or more, got -1"):
+        Local(-1)
 
 
 def test_a_process_that_dies_costs_only_its_own_item(capfd):

@@ -51,7 +51,7 @@ from clipping.many.worker import (
 
 _AHEAD = 4
 """Items that wait for each worker while the caller is busy with an outcome."""
-_PATIENCE_S = 5.0
+_PATIENCE_S = 10.0
 """Seconds that a process has to end by itself."""
 
 

@@ -103,7 +103,7 @@ class ComposedConfig:
     """Share of the original's dropout. It helps if few windows are seen often; here none is seen
     twice, and dropout only blurs the answer."""
     seed: int = 0
-    """Decides first weights, windows and dropout."""
+    """Seed of first weights, windows and dropout."""
     threads: int = 1
     """Threads of the processor, for the network."""
     resume: bool = False

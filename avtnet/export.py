@@ -46,7 +46,7 @@ from clipping.windows import WINDOW_SECONDS
 
 PROG = "python -m avtnet.export"
 OPSET = 17
-"""Of ONNX: the first that has layer norms."""
+"""Version of ONNX's operators: the first with layer norms."""
 TRACED_SECONDS = 6
 """Length of the input with which AVTNetDense is traced; the written file takes any length."""
 TRACED_ROWS = 1

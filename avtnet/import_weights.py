@@ -10,7 +10,7 @@ from clipping.commands import dispatch
 KINDS = {
     "original": ("avtnet.classic.original", "AVTNet, AVTNet2 or AVTNet_YOLT of the original (.pth)")
 }
-"""Of each kind, the module whose ``main`` imports it, and what it is."""
+"""For each kind of weights, the module whose ``main`` imports it, and a phrase for the help."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

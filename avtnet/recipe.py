@@ -75,7 +75,7 @@ class RecipeConfig:
     model: ModelConfig = field(default_factory=lambda: ModelConfig(size="nano"))
     """The networks' size; the kind is each training's own."""
     seed: int = 0
-    """Decides media, first weights and order."""
+    """Seed of media, first weights and order."""
     workers: int | None = None
     """Processes that make media and features; absent, one a core."""
     ship: Path | None = None

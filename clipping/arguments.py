@@ -27,11 +27,11 @@ class Arguments:
     files: list[tuple[str, Path]] = field(default_factory=list)
     """Files of settings: the group they are of ("" for all), and where; the whole before parts."""
     options: dict[str, Word | Words] = field(default_factory=dict)
-    """By dotted name."""
+    """Values of the options by dotted name."""
     plain: list[str] = field(default_factory=list)
     """Words without an option."""
     asks: set[str] = field(default_factory=set)
-    """Of help and print_config, those that are given."""
+    """Those of ``help`` and ``print_config`` that are given."""
 
 
 def read_arguments(
@@ -103,7 +103,7 @@ def read_arguments(
 
 
 def _name(typed: str) -> str:
-    """The field that an option names."""
+    """Return the field that an option names."""
     short = {"-o": "output", "--out": "output", "-h": "help"}
     name = short.get(typed, typed.removeprefix("--").replace("-", "_"))
     return f"{name}_" if iskeyword(name) else name  # no field can be called so: from_ is --from
@@ -121,7 +121,7 @@ def _unknown(typed: str, types: Mapping[str, Any]) -> str:
 
 
 def _items(words: list[str], item: Any, name: str) -> list[str]:
-    """The items of a tuple: the words, or those of a single word that holds a list."""
+    """Return the items of a tuple: the words, or those of a single word that holds a list."""
     if len(words) == 1 and words[0][:1] == "[" and words[0][-1:] == "]":
         import yaml
 

@@ -131,7 +131,7 @@ def restore(config: type[Config], values: dict[str, Any]) -> Config:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Which of the settings ``now`` were others ``then``, in words; empty where none were."""
+    """Return the settings that differ between ``then`` and ``now`` as a phrase; empty for none."""
     wrong = [name for name in now if now[name] != then.get(name)]
     return ", ".join(f"{name} (then {then.get(name)}, now {now[name]})" for name in wrong)
 

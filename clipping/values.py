@@ -29,7 +29,7 @@ def option_of(name: str) -> str:
 
 
 def field_types(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Every dotted name of a dataclass of dataclasses, and its type."""
+    """Return every dotted name of a dataclass of dataclasses, with its type."""
     hints = typing.get_type_hints(config)
     found: dict[str, Any] = {}
     for field in dataclasses.fields(config):
@@ -41,7 +41,7 @@ def field_types(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def item_type(kind: Any) -> Any:
-    """The type of a tuple's items, also in ``tuple[…] | None``; None for what is no tuple."""
+    """Return the type of a tuple's items, also in ``tuple[…] | None``; None if it is no tuple."""
     for choice in (kind, *typing.get_args(kind)):
         if typing.get_origin(choice) is tuple:
             return typing.get_args(choice)[0]

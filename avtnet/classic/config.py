@@ -41,7 +41,7 @@ OLD_SIZES = {"seeing": "small_dense"}
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Which network, which inputs, how wide."""
+    """The kind, the inputs and the widths of a network."""
 
     kind: str = "avtnet"
     """avtnet, avtnet2 (two-layer backend), avtnet_yolt (you only look twice), or a network of a
@@ -125,7 +125,7 @@ class TrainConfig:
     data_seed: int = 0
     """Rotates the list of windows by data_seed % 7; then every seventh validates."""
     seed: int = 0
-    """Decides first weights, order of windows and dropout."""
+    """Seed of first weights, order of windows and dropout."""
     if_normal: bool = False
     """Scale frames by ImageNet mean and deviation instead of to 0..1."""
     reverse_ends: bool = False

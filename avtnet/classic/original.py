@@ -108,7 +108,7 @@ def import_original(path: Path, output: Path, *, if_normal: bool = False) -> Che
 
 
 def read_original(path: Path) -> tuple[str, dict[str, Tensor]]:
-    """Which network a file of the original is of, and its weights (float32) by our names.
+    """Return the kind of network in a file of the original, and its weights by our names, float32.
 
     Raises:
         CheckpointError: as :func:`import_original`.

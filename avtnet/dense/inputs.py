@@ -38,7 +38,7 @@ class Example:
     start: float
     """Second of its file that it begins at."""
     duration: float
-    """Of that file."""
+    """Length of that file in seconds."""
 
 
 def from_features(features: Features, first: int = 0, last: int | None = None) -> Inputs:
@@ -116,7 +116,7 @@ def stacked(examples: Sequence[Example]) -> Inputs:
 
 
 COLUMNS_A_SECOND = 22050 / 512
-"""Of mel bands, and of MFCC."""
+"""Columns a second of mel bands and of MFCC."""
 
 
 def halved(frames: np.ndarray) -> np.ndarray:

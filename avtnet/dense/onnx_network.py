@@ -25,7 +25,7 @@ KIND = "AVTNetDense"
 SHIPPED = Path(__file__).parents[1] / "weights" / "dense.onnx"
 """The weights that come with the package (docs/model-card.md), for onnxruntime."""
 OUTPUTS = ("classes", "peaks", "offsets")
-"""Of the file: the fields of :class:`avtnet.dense.decode.Probabilities`."""
+"""Names of the file's outputs: the fields of :class:`avtnet.dense.decode.Probabilities`."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class OnnxNetwork:
     path: Path
     info: DenseInfo
     session: Any
-    """onnxruntime's; it serves several threads."""
+    """Session of onnxruntime; several threads may use it."""
 
     def probabilities(self, inputs: Inputs, shown: Sequence[float] | None = None) -> Probabilities:
         """See :meth:`avtnet.dense.info.DenseNetwork.probabilities`."""

@@ -1,4 +1,4 @@
-"""How wide AVTNetDense is, and what the axes of its inputs and answers stand for."""
+"""The widths of AVTNetDense, and the meaning of the axes of its inputs and answers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PLACES = 5
 REACH = 2.0
 """Largest distance in seconds of a boundary from the middle of a second that places it."""
 BINS = 17
-"""Of the distribution over -REACH..REACH."""
+"""Bins of the distribution of that distance, from -REACH to REACH."""
 
 
 @dataclass(frozen=True)
 class DenseConfig:
-    """How wide AVTNetDense is."""
+    """The widths of AVTNetDense."""
 
     sound: tuple[int, ...] = (48, 64, 96)
     """Channels of the sound's convolutions, each of stride 2; the last is spread over a second."""
@@ -29,7 +29,7 @@ class DenseConfig:
     width: int = 128
     """Channels over the seconds."""
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 1, 4, 16)
-    """Of the blocks over the seconds, five seconds each."""
+    """Seconds between the five that a block looks at, for each block."""
     dropout: float = 0.1
 
     def __post_init__(self) -> None:

@@ -69,9 +69,9 @@ class DenseTrainConfig:
     lr: float = 2e-3
     """Peak learning rate of AdamW; up from a tenth over the first twentieth, then a cosine."""
     seed: int = 0
-    """Decides pieces, compositions and first weights."""
+    """Seed of pieces, compositions and first weights."""
     threads: int = 1
-    """Of the processor, for the network."""
+    """Threads of the processor for the network."""
     num_workers: int = 0
     """Processes that compose the next batches meanwhile, and that render the pieces before."""
     device: str = "cpu"

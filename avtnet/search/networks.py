@@ -28,7 +28,7 @@ class Networks:
     """The loaded networks; empty where none will be asked."""
 
     settings: FeatureSettings
-    """Of the features that they take."""
+    """Settings of the features that they take."""
     finders: tuple[Finder, ...] = ()
     """The networks, those of one format together."""
 

@@ -57,7 +57,7 @@ class LocateConfig:
     features: Path | None = None
     """Folder to keep features in, so that a second run is quick; absent, they are not kept."""
     audio: str | None = None
-    """Which sound: a language (jpn) or the number of a stream; absent, the file's default."""
+    """Sound stream: a language (jpn) or its number; absent, the file's default."""
     min_confidence: float = 0.5
     """Smallest confidence (0..1) of a segment; less probable ones are left out."""
     workers: int | None = None

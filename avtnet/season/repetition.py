@@ -24,7 +24,7 @@ from clipping.repeats.index import Index
 from clipping.repeats.shared import Shared, compare
 
 SOUND = SharedSettings(shortest=5.0, by="sound")
-"""All of the sound. Stretches too short for an opening tell what touches one (logos, jingles)."""
+"""Settings for the whole sound. Stretches too short for an opening show its neighbours (logos)."""
 ALL_PAIRS = 12
 """Episodes up to which every pair is compared."""
 MOST_SOUGHT = 24

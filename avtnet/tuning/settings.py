@@ -34,7 +34,7 @@ class TuneConfig:
     """A table of all labels (JSON or CSV as avtnet locate writes it), or a folder with a file of
     labels an episode; absent, these are next to the media."""
     format: str = ""
-    """Which format holds the labels, where files of several lie there: edl, chapters, csv ..."""
+    """Format of the labels, if files of several lie there: edl, chapters, csv ..."""
     found_too: bool = False
     """Count labels with a confidence, which a program found, as if a person had given them."""
     cache: Path | None = None
@@ -43,7 +43,7 @@ class TuneConfig:
     """Folder of whole episodes' features (preprocess --sides whole); what is missing is made.
     Absent, OUTPUT/features."""
     audio: str | None = None
-    """Which sound: a language (jpn) or the number of a stream; absent, the file's default."""
+    """Sound stream: a language (jpn) or its number; absent, the file's default."""
     library: Path | None = None
     """Folder of rendered pieces (of avtnet dense_train), composed to episodes that are mixed in so
     that nothing is forgotten."""
@@ -63,9 +63,9 @@ class TuneConfig:
     """Also train the encoders of single seconds; --no-senses trains only the layers behind them, in
     half the time, with hardly a gain."""
     seed: int = 0
-    """Decides parts, windows and dropout."""
+    """Seed of the parts, the windows and dropout."""
     threads: int = 1
-    """Of the processor, for the network."""
+    """Threads of the processor for the network."""
     workers: int | None = None
     """Processes that make features; absent, one a core; 0 works in this one."""
 

@@ -313,7 +313,7 @@ def answers(checkpoint: DenseCheckpoint, episode: OwnEpisode) -> Iterator[HeldOu
 
 
 def figures(given: Sequence[HeldOutAnswer]) -> dict[str, float]:
-    """Of whole episodes; not a number where none has such a thing.
+    """Return the figures of whole episodes; NaN if no episode has such a thing.
 
     found: share of segments of which both ends are within RIGHT_SECONDS; within 0.5 and 1 s: of all
     ends, a missing one is not; error: mean of those said; f1: of seconds; false: share where there

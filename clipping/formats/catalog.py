@@ -32,7 +32,7 @@ class Format:
     """A row: one format of files."""
 
     suffix: str
-    """Of its files, in place of the media's own suffix."""
+    """Suffix of its files, in place of the media's own suffix."""
     module: str
     """The module with ``to_text(timeline)`` and ``from_text(text, about)``; of a format of
     chapters, ``to_text(chapters)`` and ``from_text(text)``."""

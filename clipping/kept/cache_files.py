@@ -41,7 +41,7 @@ class FileIdentity:
     mtime_ns: int
     """The time of its last change; 0 in storage, which does not tell."""
     digest: str
-    """Of its size and of blocks spread over it, both ends among them."""
+    """Hash of its size and of blocks spread over it, both ends among them."""
 
     @cached_property
     def key(self) -> str:

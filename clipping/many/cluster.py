@@ -35,7 +35,7 @@ _POLL = 1.0
 _PATIENCE = 10.0
 """Seconds in which a cluster must answer."""
 _OBJECT_STORE_BYTES = 100 << 20
-"""Of a cluster that is started here; only items and results travel through it."""
+"""Memory for items and results on a cluster that is started here; nothing else goes there."""
 
 
 @dataclass(frozen=True)

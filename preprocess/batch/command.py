@@ -51,7 +51,7 @@ class PreprocessConfig:
     output: Path
     """The folder for the features; it may be the URL of storage."""
     sides: Literal["both", "start", "end", "whole", "all"] = "both"
-    """Which windows of each episode. whole keeps all of its seconds in NAME.episode instead, for
+    """Windows of each episode. whole keeps all of its seconds in NAME.episode instead, for
     longer windows and the search in seasons; all is both and whole."""
     workers: int | None = None
     """Processes at once; none takes one for each processor core, 0 works in this process."""

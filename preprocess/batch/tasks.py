@@ -31,12 +31,12 @@ _OUTPUT_ERRORS = frozenset(
 )
 
 _THREADS = 1
-"""Of a decoder: processes do the rest, and damaged pictures come out the same everywhere."""
+"""Threads of a decoder. With one, damaged pictures are equal everywhere; processes do the rest."""
 
 
 @dataclass(frozen=True)
 class Making:
-    """How windows are made: the same for a whole batch."""
+    """The settings by which windows are made, the same for a whole batch."""
 
     features: FeatureSettings = field(default_factory=FeatureSettings)
     text: Literal["masks", "json"] = "masks"

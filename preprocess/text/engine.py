@@ -29,7 +29,7 @@ class Box:
     right: float
     bottom: float
     score: float = 1.0
-    """How sure the engine is, 0..1; 1 where it does not say."""
+    """Confidence of the engine, 0..1; 1 if it gives none."""
 
 
 class TextDetector(Protocol):

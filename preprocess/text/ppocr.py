@@ -50,7 +50,7 @@ class PPOCR:
         return boxes(self.probabilities(picture), self.settings)
 
     def probabilities(self, picture: np.ndarray) -> np.ndarray:
-        """How likely each pixel is text: float32 (height, width)."""
+        """Return the probability of text at each pixel: float32 (height, width)."""
         batch = np.empty((1, 3, *picture.shape[:2]), np.float32)
         self.normalize(picture, batch[0])
         return self._run(batch)

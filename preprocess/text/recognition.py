@@ -24,7 +24,7 @@ class Line:
     box: tuple[int, int, int, int]
     """left, top, right, bottom in pixels of the upright picture."""
     score: float
-    """How sure the engine is of the words, 0..1."""
+    """Confidence of the engine in the words, 0..1."""
 
 
 class TextReader(Protocol):

@@ -37,7 +37,7 @@ class ShardsConfig:
     output: Path
     """The folder for the shards; it may be the URL of storage."""
     labels: Path | None = None
-    """Rows NAME_start SECONDS; only windows with a label are packed. None packs all windows."""
+    """Rows NAME_start SECONDS; only windows with a label are packed. Absent: all windows."""
     shard_mb: float = 256
     """Millions of bytes after which a shard is full."""
 

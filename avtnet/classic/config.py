@@ -123,7 +123,7 @@ class TrainConfig:
     warmup_epoch: int = 5
     """Epochs in which the rate climbs from lr/10 to lr; a cosine follows."""
     data_seed: int = 0
-    """Rotates the list of windows by data_seed % 7; then every seventh validates."""
+    """Rotates the list of windows by this number % 7; then every seventh validates."""
     seed: int = 0
     """Seed of first weights, order of windows and dropout."""
     if_normal: bool = False
@@ -164,36 +164,41 @@ class TrainConfig:
     """Train nothing: evaluate --weights on the validation windows."""
     testB: bool = False
     """Train nothing: predict the windows in features/ that labels.txt does not name with --weights,
-    and write submission.csv in --save_prefix."""
+    and write submission.csv in --save-prefix."""
     resume: bool = False
     """Go on from last.pt in the run's folder (start from the beginning if there is none)."""
     overwrite: bool = False
     """Start from the beginning even if the run's folder already holds a run."""
     late_epochs: float = 0.6
-    """Keep every epoch from this share of max_epoch on."""
+    """Keep every epoch from this share of --max-epoch on."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """The network."""
 
     def __post_init__(self) -> None:
-        _check("batch_size", self.batch_size, 1, 65536)
-        _check("accumulation_step", self.accumulation_step, 1, 65536)
-        _check("max_epoch", self.max_epoch, 1, 1_000_000)
-        _check("warmup_epoch", self.warmup_epoch, 0, self.max_epoch)
-        _check("num_workers", self.num_workers, 0, 256)
-        _check("processes", self.processes, 1, 256)
+        _check("--batch-size", self.batch_size, 1, 65536)
+        _check("--accumulation-step", self.accumulation_step, 1, 65536)
+        _check("--max-epoch", self.max_epoch, 1, 1_000_000)
+        if not 0 <= self.warmup_epoch <= self.max_epoch:
+            raise ValueError(
+                f"--warmup-epoch is from 0 to --max-epoch, which is {self.max_epoch}; "
+                f"got {self.warmup_epoch}"
+            )
+        _check("--num-workers", self.num_workers, 0, 256)
+        _check("--processes", self.processes, 1, 256)
         if not 0 < self.lr < 10:
-            raise ValueError(f"lr is above 0 and below 10, got {self.lr}")
+            raise ValueError(f"--lr is above 0 and below 10, got {self.lr}")
         for name in ("steps_loss", "song_loss"):
             if not 0 <= getattr(self, name) <= 1000:
-                raise ValueError(f"{name} is from 0 to 1000, got {getattr(self, name)}")
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option} is from 0 to 1000, got {getattr(self, name)}")
         if not 0 <= self.late_epochs <= 1:
-            raise ValueError(f"late_epochs is a share from 0 to 1, got {self.late_epochs}")
+            raise ValueError(f"--late-epochs is a share from 0 to 1, got {self.late_epochs}")
         if self.gpus is not None and self.processes > 1:
             raise ValueError("--processes is for the CPU: with --gpus there is one per GPU")
         devices = len(self.gpu_list) or self.processes
         if self.batch_size < devices:
             raise ValueError(
-                f"batch_size {self.batch_size} is less than a window for each of {devices} devices"
+                f"--batch-size {self.batch_size} is less than one for each of {devices} devices"
             )
         if (self.test or self.testB) and self.weights is None:
             raise ValueError("--test and --testB use a checkpoint: name it with --weights")

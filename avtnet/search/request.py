@@ -65,7 +65,7 @@ class LocateConfig:
     engine: Literal["local", "ray"] = "local"
     """Machines that do the work: processes of this machine, or a Ray cluster."""
     address: str | None = None
-    """The Ray cluster, as HOST:PORT or auto; none starts one on this machine for now."""
+    """The Ray cluster, as HOST:PORT or auto; absent, one is started here for this run."""
     look: Literal["windows", "whole"] = "windows"
     """Part of an episode that the networks search: its first and last 200 s, or the whole file,
     for songs that begin later; the time grows with the length."""

@@ -54,14 +54,14 @@ class PreprocessConfig:
     """Windows of each episode. whole keeps all of its seconds in NAME.episode instead, for
     longer windows and the search in seasons; all is both and whole."""
     workers: int | None = None
-    """Processes at once; none takes one for each processor core, 0 works in this process."""
+    """Processes at once; absent, one for each processor core; 0 works in this process."""
     file_limit: float | None = 7200.0
     """Seconds that a file may take before its process is ended; then a window alone, and only
-    once. None or 0 sets no limit. With --workers 0 there is none."""
+    once. 0 sets no limit. With --workers 0 there is none."""
     engine: Literal["local", "ray"] = "local"
     """Machines that do the work: processes of this machine, or a Ray cluster."""
     address: str | None = None
-    """The Ray cluster, as HOST:PORT or auto; none starts one on this machine for now."""
+    """The Ray cluster, as HOST:PORT or auto; absent, one is started here for this run."""
     tries: int = 3
     """Attempts at a window over which workers die, or for which storage does not answer."""
     retry_failed: bool = False
@@ -71,11 +71,11 @@ class PreprocessConfig:
     languages: tuple[str, ...] = ("en",)
     """The languages in which EasyOCR reads words, in its own codes."""
     easyocr_models: Path | None = None
-    """The folder with EasyOCR's weights; none lets EasyOCR download its own."""
+    """The folder with EasyOCR's weights; absent, EasyOCR downloads its own."""
     overwrite: bool = False
     """Make every window again, up to date or not."""
     report: Path | None = None
-    """File for the JSON report; none takes report.json in the output folder."""
+    """File for the JSON report; absent, report.json in the output folder."""
     features: FeatureSettings = field(default_factory=FeatureSettings)
 
     def __post_init__(self) -> None:

@@ -114,5 +114,9 @@ def show_dashboard(todo: Sequence[FeatureTask], settled: int) -> Iterator[Dashbo
     progress, line = Progress(*columns, console=console), Text(style="dim")
     total = settled + sum(len(task.sides) for task in todo)
     bar = progress.add_task("windows", total=total, completed=settled)
-    with Live(Group(progress, line), console=console, redirect_stdout=False):
-        yield Dashboard(progress, bar, line, todo)
+    try:
+        with Live(Group(progress, line), console=console, redirect_stdout=False):
+            yield Dashboard(progress, bar, line, todo)
+    finally:
+        if line.plain and not console.is_terminal:
+            console.print()  # rich leaves the last line of a log open

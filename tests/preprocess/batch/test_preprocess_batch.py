@@ -387,3 +387,9 @@ def test_a_config_checks_itself(tmp_path):
         PreprocessConfig((), tmp_path)
     with pytest.raises(ClippingError, match="workers"):
         PreprocessConfig(("x",), tmp_path, workers=-1)
+
+
+def test_the_last_line_of_a_log_is_closed(tmp_path, capsys):
+    make_media(tmp_path / "a.mkv", duration=2.0, size=(160, 90))
+    assert main([str(tmp_path / "a.mkv"), "-o", str(tmp_path / "out"), "--workers=0"]) == 0
+    assert capsys.readouterr().err.endswith("real time\n")

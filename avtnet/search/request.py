@@ -77,6 +77,7 @@ class LocateConfig:
             raise ConfigError(f"--min-confidence is from 0 to 1, got {self.min_confidence}")
         if not math.isfinite(self.padding):
             raise ConfigError(f"--padding is a number of seconds, got {self.padding}")
+        self._check_swallowed()
         catalog.check_names(self.write)
         if self.workers is not None and not 0 <= self.workers <= 1024:
             raise ConfigError(f"--workers must be 0 to 1024, got {self.workers}")
@@ -94,8 +95,20 @@ class LocateConfig:
             raise ConfigError(f"--csv ends in .csv, got {self.csv}")
         if self.json is not None and self.json.suffix.lower() == ".csv":
             raise ConfigError(f"--json writes JSON, for CSV there is --csv; got {self.json}")
-        if not self.inputs and self.weights and self.weights[-1].suffix != ".safetensors":
-            raise ConfigError(
-                f"--weights takes all words after it, also {self.weights[-1]}, which is no "
-                ".safetensors; name what to search before --weights, or after --"
-            )
+
+    def _check_swallowed(self) -> None:
+        """See that no option of several words took the name of what is to be searched."""
+        options: dict[str, tuple[str | Path, ...]] = {
+            "weights": self.weights,
+            "explain": self.explain,
+            "write": self.write,
+        }
+        for option, words in options.items():
+            if self.inputs or not words:
+                continue
+            last = Path(words[-1])
+            if last.suffix != ".safetensors" if option == "weights" else last.exists():
+                raise ConfigError(
+                    f"--{option} takes all words after it, also {last}; name what to search "
+                    f"before --{option}, or after --"
+                )

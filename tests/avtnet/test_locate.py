@@ -320,13 +320,18 @@ def test_without_weights_a_wrong_device_or_input_the_user_is_told(tmp_path, weig
     assert "--weights" in capsys.readouterr().err
 
 
-def test_episodes_that_weights_swallowed_are_told_and_no_demo_is_made(
+def test_episodes_that_an_option_swallowed_are_told_and_no_demo_is_made(
     tmp_path, weights, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="2"):
         main(["--weights", str(weights[0]), "my season"])
     assert "also my season" in capsys.readouterr().err
+    (tmp_path / "my season").mkdir()
+    for words in (["--explain", "all"], ["--write", "edl"]):
+        with pytest.raises(SystemExit, match="2"):
+            main([*words, "my season"])
+        assert f"name what to search before {words[0]}" in capsys.readouterr().err
     assert main(["--weights", "gone.safetensors"]) == 1
     assert "gone.safetensors" in capsys.readouterr().err
     assert not list(tmp_path.glob("avtnet-demo"))

@@ -149,7 +149,9 @@ def run(command: Callable[[], int | None], prog: str) -> int:
     try:
         return command() or 0
     except ClippingError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
+        from clipping.printable import printable
+
+        print(printable(f"{prog}: {error}"), file=sys.stderr)
         return 1
     except PermissionError as error:  # of a path in a closed folder even a look at it fails
         print(f"{prog}: {error.filename}: {error.strerror}", file=sys.stderr)

@@ -17,6 +17,7 @@ from clipping.formats import catalog
 from clipping.formats.tables import write_timelines
 from clipping.kept.cache import Cache
 from clipping.kept.edits import note_written, written_json
+from clipping.printable import printable
 from clipping.segments import Segment, Timeline, clock
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class ResultWriter:
         for made in (self._illustrate(located), self._write_for_players(located)):
             try:
                 for path in made:
-                    self._notes.print(f"written: {path}")
+                    self._notes.print(printable(f"written: {path}"))
             except ClippingError as error:
                 self.fail(str(error))
 
@@ -81,13 +82,13 @@ class ResultWriter:
         Console().print(table(episodes))
         for located in episodes:
             if self._is_explained(located):
-                Console().print(explanation(located))
+                Console().print(printable(explanation(located)))
 
     def fail(self, error: str) -> None:
         """Tell of a failure, once."""
         if error not in self.failed:
             self.failed.append(error)
-            self._notes.print(f"failed: {error}", style="red")
+            self._notes.print(printable(f"failed: {error}"), style="red")
 
     def finish(self) -> None:
         """Write the files of all episodes, in the order of their names."""
@@ -100,7 +101,7 @@ class ResultWriter:
         for path in (self._config.json, self._config.csv):
             if path is not None:
                 write_timelines(path, timelines)
-                self._notes.print(f"written: {path}")
+                self._notes.print(printable(f"written: {path}"))
 
     def _tell_of_weights(self) -> None:
         """Print which network was asked, if the user named none."""
@@ -141,7 +142,7 @@ class ResultWriter:
         name = "season.png" if season.seasons == 1 else f"season-{season.number + 1}.png"
         try:
             path = draw_season(self._config.plot / name, season.episodes)
-            self._notes.print(f"written: {path}")
+            self._notes.print(printable(f"written: {path}"))
         except ClippingError as error:
             self.fail(str(error))
 
@@ -196,7 +197,7 @@ def table(episodes: Sequence[Located]) -> Table:
         else:
             cells = [*_cells(found.opening), *_cells(found.ending)]
             cells += [_spans(located, label) for label in others]
-        made.add_row(escape(located.name), clock(found.duration, 1), *cells)
+        made.add_row(escape(printable(located.name)), clock(found.duration, 1), *cells)
     return made
 
 

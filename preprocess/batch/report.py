@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clipping.files import write_text
+from clipping.printable import printable
 from preprocess.features import Part
 
 Status = Literal["made", "up to date", "failed"]
@@ -76,12 +77,12 @@ def print_summary(outcomes: Sequence[WindowOutcome], report: Path) -> None:
             why = "; ".join([outcome.error] if outcome.error else outcome.notes)
             color = "red" if outcome.error else "yellow"
             status = f"[{color}]{outcome.status}[/]"
-            table.add_row(_shown(outcome.name), outcome.side, status, escape(_readable(why)))
+            table.add_row(_shown(outcome.name), outcome.side, status, escape(printable(why)))
         console.print(table)
     counts = Counter(outcome.status for outcome in outcomes)
     words = ", ".join(f"{counts[status]} {status}" for status in STATUSES)
     console.print(f"windows: {words}", highlight=False)
-    console.print(f"report: {escape(_readable(str(report)))}", highlight=False, soft_wrap=True)
+    console.print(f"report: {escape(printable(str(report)))}", highlight=False, soft_wrap=True)
 
 
 def _sorted(outcomes: Sequence[WindowOutcome]) -> list[WindowOutcome]:
@@ -92,9 +93,4 @@ def _sorted(outcomes: Sequence[WindowOutcome]) -> list[WindowOutcome]:
 def _shown(name: str) -> str:
     from rich.markup import escape
 
-    return escape(_readable(name))
-
-
-def _readable(text: str) -> str:
-    """Text of file names that are not UTF-8 printed with escapes instead of an error."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return escape(printable(name))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from clipping.extra import ExtraMissing, extra_imports
 
@@ -47,8 +48,7 @@ def dispatch(
         except KeyboardInterrupt:  # torch takes a second; later Ctrl-C is the command's
             print(f"{prog}: interrupted", file=sys.stderr)
             return 130
-        code: int = command(words[1:])
-        return code
+        return _run(command, words[1:])
     if name in ("-h", "--help"):
         print(usage(prog, groups))
         return 0
@@ -59,6 +59,18 @@ def dispatch(
         problem += f"; did you mean {near[0]}?" if near else ""
     print(f"{usage(prog, groups)}\n\n{prog}: {problem}", file=sys.stderr)
     return 2
+
+
+def _run(command: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
+    """Run a command; it ends quietly where the reader of stdout (``| head``) has ended."""
+    try:
+        try:
+            return command(words)
+        finally:  # here, not when Python ends, which would print an exception
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def usage(prog: str, groups: Mapping[str, Commands]) -> str:

@@ -72,3 +72,15 @@ def test_dense_train_is_understood_as_before():
     assert old == new
     assert "usage: python -m avtnet.dense_train" in old
     assert "dense_train" not in python("-m", "avtnet", "--help")
+
+
+@pytest.mark.parametrize("words", [("clipping", "train"), ("avtnet", "preprocess")], ids=" ".join)
+def test_a_reader_that_ends_early_gets_no_traceback(words):
+    """As in ``avtnet preprocess --help | head``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", *words, "--help"]
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(command, cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, text=True)
+    assert done.stderr == ""
+    assert done.returncode == 1

@@ -264,7 +264,7 @@ def test_a_damaged_feature_file_is_named_however_many_train(config, tmp_path, pr
 
 
 def test_settings_out_of_range_say_what_would_be_right():
-    with pytest.raises(ValueError, match="a window for each of 3 devices"):
+    with pytest.raises(ValueError, match="--batch-size 2 is less than one for each of 3 devices"):
         TrainConfig(gpus="0,1,2", batch_size=2)
     with pytest.raises(ValueError, match="--gpus is all"):
         TrainConfig(gpus="first")

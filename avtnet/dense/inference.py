@@ -51,30 +51,20 @@ def find_segments(features: Features, checkpoint: DenseNetwork | None = None) ->
     return segments(features, probabilities, checkpoint)
 
 
-def find_segments_many(
-    features: Iterable[Features],
-    checkpoint: DenseNetwork | None = None,
-    *,
-    batch_size: int = BATCH_SIZE,
-) -> Iterator[list[Segment]]:
-    """Yield the segments of each as :func:`find_segments` does, in their order, several at once.
+def probabilities_of_many(
+    features: Iterable[Features], checkpoint: DenseNetwork, *, batch_size: int = BATCH_SIZE
+) -> Iterator[tuple[Features, Probabilities]]:
+    """Yield each of many windows or episodes with its evidence, in their order, several at once.
+
+    :func:`segments` makes the segments of one out of it.
 
     Args:
         features: read as they are needed, ``batch_size`` of them at a time; of any lengths.
         batch_size: see ``BATCH_SIZE``.
 
     Raises:
-        FeatureError, CheckpointError: as :func:`find_segments`.
+        FeatureError: naming the window that was made with other settings than the network wants.
     """
-    checkpoint = checkpoint or shipped_onnx()
-    for window, probabilities in probabilities_of_many(features, checkpoint, batch_size=batch_size):
-        yield segments(window, probabilities, checkpoint)
-
-
-def probabilities_of_many(
-    features: Iterable[Features], checkpoint: DenseNetwork, *, batch_size: int = BATCH_SIZE
-) -> Iterator[tuple[Features, Probabilities]]:
-    """Yield each of many windows or episodes with its evidence; see :func:`find_segments_many`."""
     waiting = iter(features)
     while some := list(islice(waiting, batch_size)):
         for window in some:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from avtnet.synthesis.direct import Detector
+from avtnet.synthesis.detector import Detector
 from avtnet.synthesis.film import PLAIN, Film
 from avtnet.synthesis.material import SPLITS, Material, Split
 from avtnet.synthesis.outline import single, song_length

@@ -72,12 +72,9 @@ def test_avtnetdense_says_on_a_gpu_what_it_says_on_the_cpu(gpus, tmp_path):
     dense_checkpoint.save(tmp_path / "a.safetensors", taught().network, taught().info)
     windows = [window(seconds, (12.0, 40.0), seed=seconds) for seconds in (60, 200, 60)]
     answers = [
-        list(
-            inference.find_segments_many(
-                windows, dense_checkpoint.load(tmp_path / "a.safetensors", device)
-            )
-        )
+        [inference.find_segments(each, checkpoint) for each in windows]
         for device in ("cpu", "cuda")
+        for checkpoint in [dense_checkpoint.load(tmp_path / "a.safetensors", device)]
     ]
     for some, others in zip(*answers, strict=True):
         assert [each.label for each in some] == [each.label for each in others] == ["opening"]

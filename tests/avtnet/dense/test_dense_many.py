@@ -11,7 +11,7 @@ from avtnet.classic.config import ModelConfig
 from avtnet.classic.model import build
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import inference
-from avtnet.dense.inference import find_segments, find_segments_many, probabilities_of_many
+from avtnet.dense.inference import find_segments, probabilities_of_many, segments
 from avtnet.dense.inputs import from_features
 from avtnet.localization import main as locate_main
 from avtnet.predict import PredictConfig, predict
@@ -32,13 +32,18 @@ def windows():
     ]
 
 
+def segments_of_many(features, checkpoint, **how):
+    for each, probabilities in probabilities_of_many(features, checkpoint, **how):
+        yield segments(each, probabilities, checkpoint)
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_many_at_once_say_what_each_says_alone(batch_size, monkeypatch):
     monkeypatch.setattr(
         inference, "CHUNK", 50
     )  # the longer ones are seen in parts, as episodes are
     checkpoint = taught()
-    found = list(find_segments_many(windows(), checkpoint, batch_size=batch_size))
+    found = list(segments_of_many(windows(), checkpoint, batch_size=batch_size))
     wanted = [find_segments(each, checkpoint) for each in windows()]
     assert sum(map(len, wanted)) >= 5
     for some, others in zip(found, wanted, strict=True):
@@ -72,7 +77,7 @@ def test_windows_are_read_as_they_are_needed_and_go_through_the_network_together
         return forward(self, sound, *rest)
 
     monkeypatch.setattr(type(checkpoint.network), "forward", counted)
-    waiting = find_segments_many(reading(), checkpoint, batch_size=4)
+    waiting = segments_of_many(reading(), checkpoint, batch_size=4)
     next(waiting)
     assert read == [0, 1, 2, 3]
     assert len(list(waiting)) == 5
@@ -90,7 +95,7 @@ def test_long_ones_are_not_all_in_memory_at_once(monkeypatch):
         return forward(self, sound, *rest)
 
     monkeypatch.setattr(type(checkpoint.network), "forward", counted)
-    list(find_segments_many([window(700), window(700)], checkpoint, batch_size=2))
+    list(segments_of_many([window(700), window(700)], checkpoint, batch_size=2))
     assert max(seen) <= inference.CHUNK + 2 * SMALL.reach
     assert len(seen) == 4
 
@@ -101,7 +106,7 @@ def test_one_of_other_settings_is_refused_by_name():
     other = window(20, name="odd")
     other = replace(other, settings=replace(other.settings, text_engine="none"))
     with pytest.raises(FeatureError, match="odd_start: made with other settings"):
-        list(find_segments_many([window(20), other], taught()))
+        list(segments_of_many([window(20), other], taught()))
 
 
 @pytest.fixture(scope="module")

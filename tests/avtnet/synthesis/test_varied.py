@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from making.film_features import window_features
 from PIL import Image
 
-from avtnet.synthesis.direct import Detector, window_features
+from avtnet.synthesis.detector import Detector
 from avtnet.synthesis.encode import encode
 from avtnet.synthesis.film import Film
 from avtnet.synthesis.material import SPLITS, Material, find_material

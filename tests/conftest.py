@@ -26,7 +26,8 @@ NEEDS = {
         avtnet/dense/test_dense.py avtnet/dense/test_dense_many.py avtnet/dense/test_dense_train.py
         avtnet/synthesis/test_composing.py avtnet/synthesis/test_splice.py
         avtnet/synthesis/test_treatment.py
-        avtnet/test_cuda.py avtnet/test_evidence.py avtnet/test_export.py avtnet/test_locate.py
+        avtnet/test_composed_train.py avtnet/test_cuda.py avtnet/test_evidence.py
+        avtnet/test_export.py avtnet/test_locate.py
         avtnet/test_look_whole.py avtnet/test_original.py avtnet/test_recipe.py
         avtnet/test_runs_before.py avtnet/test_tasks.py
         clipping/judging/test_report.py preprocess/text/test_text_network.py

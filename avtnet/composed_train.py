@@ -29,10 +29,10 @@ from avtnet.classic.fit import validated_by, without_song_loss
 from avtnet.classic.losses import loss_terms, mean_loss, song_term
 from avtnet.classic.model import AVTNet, AVTNet_YOLT, WithSongLoss, build
 from avtnet.classic.scores import summary_line
-from avtnet.compose import SETTINGS
 from avtnet.composed_windows import Rows, Windows, empty_vectors, encoded, read_copies
 from avtnet.synthesis.library import read_pieces
 from avtnet.synthesis.vectors import VectorComposer
+from avtnet.synthesis.windows import SETTINGS
 from clipping.config import dump, parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from avtnet.classic.augment import HIDDEN, changed_sound
 from avtnet.classic.dataset import scale_frames, to_targets
 from avtnet.classic.model import AVTNet, AVTNet_YOLT
-from avtnet.compose import truth_of
 from avtnet.dense.augment import MISSED
 from avtnet.dense.inputs import Example
 from avtnet.synthesis.library import Piece
 from avtnet.synthesis.treatment import draw_treatment, treat_pictures
 from avtnet.synthesis.vectors import VectorComposer
+from avtnet.synthesis.windows import truth_of
 from clipping.files import atomic_path
 from clipping.windows import Side
 

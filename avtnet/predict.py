@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from clipping.extra import extra_imports
-
-with extra_imports(__name__):
-    import torch  # noqa: F401 - missed here, with a remedy
-
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from avtnet.search.finders import Finder, load_finders
-from avtnet.search.inputs import CollectedFeatures, collect_features
 from clipping.config import parse, run
 from clipping.errors import ClippingError, ConfigError, FeatureError
+from clipping.extra import extra_imports
 from clipping.files import require_output
-from clipping.learning.devices import find_device
 from clipping.windows import WindowId, write_submission
-from preprocess.episode import open_episode
-from preprocess.features import Features
-from preprocess.features import load as load_features
+
+if TYPE_CHECKING:
+    from avtnet.search.finders import Finder
+    from avtnet.search.inputs import CollectedFeatures
+    from preprocess.features import Features
 
 PROG = "python -m avtnet.predict"
 
@@ -69,8 +63,14 @@ def predict(config: PredictConfig) -> tuple[dict[WindowId, float], dict[str, str
     """The position of each window, and the episodes that failed with the reason.
 
     Raises:
-        ClippingError: where the weights cannot be used, or an input does not exist.
+        ClippingError: where the weights cannot be used, or an input does not exist, or torch is not
+            installed.
     """
+    with extra_imports():  # here, not above: --help needs no torch
+        from avtnet.search.finders import load_finders
+        from avtnet.search.inputs import collect_features
+        from clipping.learning.devices import find_device
+
     assert config.weights is not None  # PredictConfig checks it
     (finder,) = load_finders([config.weights], find_device(config.device))
     positions: dict[WindowId, float] = {}
@@ -111,10 +111,14 @@ def _files(
 
 
 def _window_of(path: Path) -> tuple[Features]:
-    return (load_features(path),)
+    from preprocess.features import load
+
+    return (load(path),)
 
 
 def _windows_of(path: Path) -> tuple[Features, Features]:
+    from preprocess.episode import open_episode
+
     return open_episode(path).windows()
 
 
@@ -125,6 +129,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(config: PredictConfig) -> int:
+    from rich.console import Console
+
     console = Console(stderr=True, soft_wrap=True, markup=False)
     require_output(config.output)
     positions, failures = predict(config)

@@ -5,25 +5,21 @@ The same as ``python -m avtnet.train --init shipped SEASON -o runs/mine``.
 
 from __future__ import annotations
 
-from clipping.extra import extra_imports
-
-with extra_imports(__name__):
-    import torch  # noqa: F401 - missed here, with a remedy
-
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
-from avtnet.dense import checkpoint as dense_checkpoint
-from avtnet.dense.checkpoint import DenseCheckpoint
-from avtnet.dense.training import NAME
+from avtnet.dense.train_settings import NAME
 from avtnet.tuning.settings import SHIPPED, TuneConfig
-from avtnet.tuning.source import read_source
-from avtnet.tuning.training import tune
 from clipping.config import parse, run
+from clipping.extra import extra_imports
 from clipping.files import require_writable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from avtnet.dense.checkpoint import DenseCheckpoint
 
 PROG = "python -m avtnet.tune"
 
@@ -34,8 +30,15 @@ def tune_files(config: TuneConfig, console: Console) -> list[str]:
     A bad episode, or one whose labels are wrong, does not stop the others.
 
     Raises:
-        ClippingError: where nothing is labelled, no episode can be read, or something be written.
+        ClippingError: where nothing is labelled, no episode can be read, something cannot be
+            written, or torch is not installed.
     """
+    with extra_imports():  # here, not above: --help needs no torch
+        from avtnet.dense import checkpoint as dense_checkpoint
+        from avtnet.tuning.source import read_source
+        from avtnet.tuning.training import tune
+    from rich.console import Console
+
     require_writable(config.output)
     start = begin(config.init)
     episodes, problems = read_source(config.source, start.info.features)
@@ -54,11 +57,16 @@ def begin(init: str) -> DenseCheckpoint:
     Raises:
         CheckpointError: where they are none of AVTNetDense.
     """
+    with extra_imports():
+        from avtnet.dense import checkpoint as dense_checkpoint
+
     return dense_checkpoint.shipped() if init == SHIPPED else dense_checkpoint.load(init)
 
 
 def gain_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
     """Return a table of the held-back episodes' figures, before and after."""
+    from rich.table import Table
+
     made = Table("held-back episodes", "before", "after")
     for name in before:
         made.add_row(name, f"{before[name]:.2f}", f"{after[name]:.2f}")
@@ -68,8 +76,14 @@ def gain_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table
 def main(argv: Sequence[str] | None = None) -> int:
     """``python -m avtnet.tune``, and ``python -m avtnet.train --init …``."""
     config = parse(TuneConfig, argv, prog=PROG, positional="inputs")
-    console = Console(stderr=True, soft_wrap=True, markup=False)
-    return run(lambda: int(bool(tune_files(config, console))), PROG)
+
+    def command() -> int:
+        from rich.console import Console
+
+        console = Console(stderr=True, soft_wrap=True, markup=False)
+        return int(bool(tune_files(config, console)))
+
+    return run(command, PROG)
 
 
 if __name__ == "__main__":

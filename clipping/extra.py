@@ -7,7 +7,6 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from clipping.errors import ClippingError
@@ -38,16 +37,11 @@ class ExtraMissing(ClippingError, ImportError):
 
 
 @contextmanager
-def extra_imports(importer: str = "") -> Iterator[None]:
+def extra_imports() -> Iterator[None]:
     """Imports in this block say which extra brings a package that is not there.
-
-    Args:
-        importer: the ``__name__`` of a module that is a command, too: run as a program, it ends
-            with that line in place of an exception.
 
     Raises:
         ExtraMissing: where a package of :data:`EXTRAS` is not installed.
-        SystemExit: so too, where ``importer`` is ``__main__``.
     """
     try:
         yield
@@ -55,8 +49,6 @@ def extra_imports(importer: str = "") -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS or has_extra(package):
             raise
-        if importer == "__main__":
-            raise SystemExit(f"{Path(sys.argv[0]).stem}: {remedy(package)}") from error
         raise ExtraMissing(remedy(package)) from error
 
 

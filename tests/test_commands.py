@@ -30,6 +30,42 @@ def python(*words):
     return done.stdout
 
 
+def loaded(words):
+    """Return the packages that ``python -m WORDS --help`` has loaded when it ends, with code 0."""
+    script = (
+        "import runpy, sys\n"
+        "try:\n    runpy.run_module(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end:\n    code = end.code\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
+        "sys.exit(code)\n"
+    )
+    module, *rest = words.split()
+    said = python("-c", f"import sys\nsys.argv = {[module, *rest, '--help']!r}\n{script}")
+    assert "usage: " in said
+    return set(said.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [f"avtnet {name}" for group in AVTNET.values() for name in group]
+    + [f"clipping {name}" for group in CLIPPING.values() for name in group]
+    + [f"clipping train --task {name}" for name in ("avtnet", "avtnet-dense", "avtnet-tune")]
+    + ["avtnet train --init shipped"],
+)
+def test_the_help_of_a_command_loads_no_torch(words):
+    assert not loaded(words) & {"torch", "onnxruntime", "scipy", "matplotlib"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [f"avtnet {name}" for name in "train tune dense-train predict export compose".split()]
+    + [f"avtnet.{name}" for name in "train tune dense_train predict export compose".split()]
+    + ["avtnet locate", "avtnet synthesize", "avtnet shards", "avtnet weights"],
+)
+def test_the_help_of_what_runs_a_network_loads_nothing_heavy(words):
+    assert not loaded(words) & set(HEAVY)
+
+
 @pytest.mark.parametrize("words", ["avtnet --help", "clipping --help", "clipping predict --help"])
 def test_help_imports_nothing_heavy_and_fits_a_terminal(words):
     package, *rest = words.split()
@@ -67,7 +103,6 @@ def test_each_module_with_a_main_is_a_command_that_is_listed():
 
 
 def test_dense_train_is_understood_as_before():
-    pytest.importorskip("torch")
     old, new = (python("-m", "avtnet", name, "--help") for name in ("dense_train", "dense-train"))
     assert old == new
     assert "usage: python -m avtnet.dense_train" in old

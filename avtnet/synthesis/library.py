@@ -19,9 +19,10 @@ from PIL import Image
 
 from avtnet.synthesis.detector import Detector
 from avtnet.synthesis.film import PLAIN, Film
-from avtnet.synthesis.material import SPLITS, Material, Split
+from avtnet.synthesis.material import SPLITS, Material
 from avtnet.synthesis.outline import single, song_length
 from avtnet.synthesis.script import stream
+from avtnet.synthesis.settings import Split
 from clipping.errors import FeatureError
 from clipping.files import atomic_path
 from clipping.tensor_file import check_header

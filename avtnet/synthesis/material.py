@@ -13,16 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from avtnet.synthesis.lettering import find_cjk_font, latin_fonts
 from avtnet.synthesis.music import SAMPLE_RATE, Sound
+from avtnet.synthesis.settings import Split
 from clipping.errors import ClippingError
 
-Split = Literal["train", "val", "test"]
 SPLITS: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
 """Number of each split, which keeps their random streams apart."""
 SHARES: dict[Split, tuple[float, float]] = {

@@ -1,16 +1,15 @@
-"""The settings of the generator of made-up episodes."""
+"""The settings of the generator of made-up episodes, and of the windows composed of its pieces."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from clipping.errors import ConfigError
 
-if TYPE_CHECKING:
-    pass
+Split = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class SynthesizeConfig:
     """Shortest episode in seconds. Below 400 s all times shrink in proportion."""
     duration_spread: float = 20.0
     """Seconds by which the longest episode may be longer than the shortest."""
-    split: Literal["train", "val", "test"] = "train"
+    split: Split = "train"
     """varied: split of the songs, voices, pictures and fonts; splits share none of them."""
     material: Path | None = None
     """varied: a folder with music/, speech/, pictures/ and fonts/, besides made-up material."""
@@ -79,3 +78,41 @@ class SynthesizeConfig:
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ConfigError(f"{name}: from {low} to {high} is possible, got {value}")
+
+
+@dataclass(frozen=True)
+class ComposeConfig:
+    """Compose windows of rendered pieces, as a folder that avtnet train takes as --data-root.
+
+    Half of the windows are first ones, with the end of an opening, and half are last ones, with the
+    start of an ending. Thumbnails are 33x44, half of the usual size.
+    """
+
+    library: Path
+    """Folder of the rendered pieces (avtnet dense_train --library, or library/ of its run)."""
+    output: Path
+    """Folder to make or to complete: features/, labels.txt, and songs.csv for --song-loss."""
+    windows: int = 4000
+    """Number of windows. A larger number keeps the windows that exist."""
+    split: Split = "train"
+    """Split of the pieces: train or val."""
+    shards: int | None = None
+    """Number of files of pieces to use; absent, all."""
+    seed: int = 0
+    """Seed of the windows; another seed gives other windows."""
+    mirrored: float = 0.5
+    """Share of windows whose pictures and text are mirrored; without any, networks learn on which
+    side these pieces have their text."""
+    spliced: float = 0.0
+    """Share of songs that keep only their first and last seconds, with parts of other songs
+    between; networks cannot learn by heart how long such a song lasts."""
+    workers: int = 1
+    """Number of processes; the windows do not depend on it."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("windows", 1, 10_000_000), ("workers", 1, 256)):
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name} is {low} to {high}, got {getattr(self, name)}")
+        for name in ("mirrored", "spliced"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is a share, 0 to 1, got {getattr(self, name)}")

@@ -10,8 +10,9 @@ import numpy as np
 
 from avtnet.synthesis.encode import encode
 from avtnet.synthesis.film import Film, draw_size
-from avtnet.synthesis.material import SPLITS, SUFFIXES, Material, Split, find_material
+from avtnet.synthesis.material import SPLITS, SUFFIXES, Material, find_material
 from avtnet.synthesis.outline import Outline, draw_outline
+from avtnet.synthesis.settings import Split
 from clipping.files import atomic_path
 
 if TYPE_CHECKING:

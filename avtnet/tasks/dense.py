@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from avtnet.dense import checkpoint as dense_checkpoint
-from avtnet.dense.measure import measure
-from avtnet.dense.training import DenseTrainConfig
-from avtnet.dense_train import held_examples, train_dense
+from avtnet.dense.train_settings import DenseTrainConfig
+from avtnet.dense_train import train_dense
 from avtnet.tasks.predict import predict
 from clipping.errors import ClippingError
+from clipping.extra import extra_imports
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["Config", "evaluate", "predict", "train"]
 
@@ -34,6 +35,11 @@ def evaluate(config: DenseTrainConfig, checkpoint: Path) -> Mapping[str, float]:
     Raises:
         ClippingError: if nothing validates, or the checkpoint cannot be used.
     """
+    with extra_imports():  # here, not above: the help of a task needs no torch
+        from avtnet.dense import checkpoint as dense_checkpoint
+        from avtnet.dense.measure import measure
+        from avtnet.dense_on_composed import held_examples
+
     network = dense_checkpoint.load(checkpoint).network
     examples = held_examples(config, _console())
     if not examples:
@@ -42,4 +48,6 @@ def evaluate(config: DenseTrainConfig, checkpoint: Path) -> Mapping[str, float]:
 
 
 def _console() -> Console:
+    from rich.console import Console
+
     return Console(stderr=True, soft_wrap=True, markup=False)

@@ -6,15 +6,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
-
-from avtnet.dense import checkpoint as dense_checkpoint
-from avtnet.dense.training import NAME
+from avtnet.dense.train_settings import NAME
 from avtnet.tasks.predict import predict
 from avtnet.tune import tune_files
 from avtnet.tuning.settings import TuneConfig
-from avtnet.tuning.source import read_source
-from avtnet.tuning.training import answers, figures
+from clipping.extra import extra_imports
 
 __all__ = ["Config", "evaluate", "predict", "train"]
 
@@ -27,6 +23,8 @@ def train(config: TuneConfig) -> Path:
     Raises:
         ClippingError: as :func:`avtnet.tune.tune_files`.
     """
+    from rich.console import Console
+
     tune_files(config, Console(stderr=True, soft_wrap=True, markup=False))
     return config.output / NAME
 
@@ -37,6 +35,11 @@ def evaluate(config: TuneConfig, checkpoint: Path) -> Mapping[str, float]:
     Raises:
         ClippingError: if no episode is labelled, or the checkpoint cannot be used.
     """
+    with extra_imports():  # here, not above: the help of a task needs no torch
+        from avtnet.dense import checkpoint as dense_checkpoint
+        from avtnet.tuning.source import read_source
+        from avtnet.tuning.training import answers, figures
+
     network = dense_checkpoint.load(checkpoint)
     episodes, problems = read_source(config.source, network.info.features)
     for problem in problems:

@@ -1,14 +1,34 @@
-"""The settings of a tuning."""
+"""The settings of a tuning, and the places of the episodes and labels it is made with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from avtnet.tuning.source import OwnSource
 from clipping.errors import ConfigError
 
 SHIPPED = "shipped"
+
+
+@dataclass(frozen=True)
+class OwnSource:
+    """The places of a person's episodes and their labels."""
+
+    inputs: tuple[str, ...]
+    """Media files, or folders of them."""
+    features: Path
+    """Folder for the features of whole episodes; features that exist are used."""
+    labels: Path | None = None
+    """Table of all labels, or folder with a file for each episode; None: next to the media."""
+    form: str = ""
+    found_too: bool = False
+    """See :class:`avtnet.tuning.labels.LabelSources`."""
+    cache: Path | None = None
+    """Folder of the corrections; None: .avtnet next to the media."""
+    audio: str | None = None
+    """Sound stream: a language, or a number."""
+    workers: int | None = None
+    """Processes that make features."""
 
 
 @dataclass(frozen=True)

@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from avtnet.tuning.episodes import OwnEpisode, read_own
 from avtnet.tuning.labels import Labels, find_sources, labels_of
+from avtnet.tuning.settings import OwnSource
 from clipping.errors import ClippingError
 from clipping.files import find_media
 from clipping.kept.cache import Cache
 from preprocess.batch.command import PreprocessConfig, follow, plan
 from preprocess.episode import open_episode
 from preprocess.settings import FeatureSettings
-
-
-@dataclass(frozen=True)
-class OwnSource:
-    """The places of a person's episodes and their labels."""
-
-    inputs: tuple[str, ...]
-    """Media files, or folders of them."""
-    features: Path
-    """Folder for the features of whole episodes; features that exist are used."""
-    labels: Path | None = None
-    """Table of all labels, or folder with a file for each episode; None: next to the media."""
-    form: str = ""
-    found_too: bool = False
-    """See :class:`avtnet.tuning.labels.LabelSources`."""
-    cache: Path | None = None
-    """Folder of the corrections; None: .avtnet next to the media."""
-    audio: str | None = None
-    """Sound stream: a language, or a number."""
-    workers: int | None = None
-    """Processes that make features."""
 
 
 def read_source(source: OwnSource, settings: FeatureSettings) -> tuple[list[OwnEpisode], list[str]]:

@@ -38,7 +38,8 @@ from avtnet.dense.inputs import Example, Examples
 from avtnet.dense.losses import dense_loss
 from avtnet.dense.model import AVTNetDense
 from avtnet.dense.tensors import collate
-from avtnet.dense.training import CLIP_NORM, DenseTrainConfig, DenseTraining
+from avtnet.dense.train_settings import DenseTrainConfig
+from avtnet.dense.training import CLIP_NORM, DenseTraining
 from avtnet.synthesis.composer import Composer
 from avtnet.synthesis.library import Piece, read_pieces
 from avtnet.tuning.episodes import Mixed, OwnEpisode, OwnWindows, own_part, window

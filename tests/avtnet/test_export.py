@@ -9,7 +9,6 @@ import torch
 from making.dense_windows import taught, window
 from making.windows import SETTINGS, make_features
 
-from avtnet import compose
 from avtnet.classic import checkpoints
 from avtnet.classic.checkpoints import CheckpointInfo
 from avtnet.classic.config import ModelConfig
@@ -22,6 +21,7 @@ from avtnet.dense.info import DenseInfo
 from avtnet.dense.inputs import Inputs, from_features
 from avtnet.dense.settings import BOUNDARIES, CLASSES
 from avtnet.export import export, main
+from avtnet.synthesis.windows import SETTINGS as COMPOSED
 from clipping.config import restore
 from clipping.errors import CheckpointError
 from preprocess.settings import FeatureSettings
@@ -106,7 +106,7 @@ def test_the_command_writes_the_shipped_weights(tmp_path, capsys):
         ("avtnet", "audio+video+text", "nano", False, SETTINGS),
         ("avtnet2", "audio+video+text", "nano", True, FeatureSettings()),
         ("avtnet_yolt", "audio+video+text", "nano", False, FeatureSettings()),
-        ("avtnet_yolt", "audio+video+text", "small_dense", False, compose.SETTINGS),
+        ("avtnet_yolt", "audio+video+text", "small_dense", False, COMPOSED),
         ("avtnet", "audio", "nano", False, SETTINGS),
         ("avtnet_yolt", "video", "nano", True, SETTINGS),
     ],

@@ -13,7 +13,7 @@ from making.pieces import render_pieces
 from avtnet.dense import checkpoint as dense_checkpoint
 from avtnet.dense import training
 from avtnet.dense.settings import DenseConfig
-from avtnet.dense.training import DenseTrainConfig
+from avtnet.dense.train_settings import DenseTrainConfig
 from avtnet.dense_train import main
 from avtnet.synthesis import library
 

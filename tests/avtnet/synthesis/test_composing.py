@@ -15,6 +15,7 @@ from avtnet.dense.settings import SLOTS
 from avtnet.synthesis import composer as composing
 from avtnet.synthesis import library
 from avtnet.synthesis.composer import Composer
+from avtnet.synthesis.windows import SETTINGS, _noted, composed
 from avtnet.train import main as train_main
 from clipping.windows import WindowId, read_labels
 from preprocess.features import load as load_features
@@ -76,11 +77,11 @@ def test_the_story_is_heard_into_some_songs(monkeypatch):
 def test_windows_hold_their_sides_boundary_where_pictures_and_sound_have_it(monkeypatch, side):
     monkeypatch.setattr(composing, "draw_treatment", lambda rng: UNTREATED)
     monkeypatch.setattr(composing, "OVER", 0.0)
-    settings = compose.SETTINGS
+    settings = SETTINGS
     moments = np.arange(settings.columns) * settings.hop_samples / settings.sample_rate
     composer = Composer(COUNTED, 3, 200, moments)
     for number in range(6):
-        window, (label, song) = compose.composed(composer, number, WindowId("w", side))
+        window, (label, song) = composed(composer, number, WindowId("w", side))
         assert song[side == "start"] == label
         assert 0 <= song[0] <= song[1] <= window.covered
         seconds = np.flatnonzero(window.frames[:, 1, 0, 0] == (1 if side == "start" else 2))
@@ -113,10 +114,10 @@ def test_an_ending_that_begins_a_little_before_its_window_is_still_a_label(monke
     monkeypatch.setattr(Composer, "example", early)
     moments = np.arange(8616) * 512 / 22050
     composer = Composer(COUNTED, 3, 200, moments)
-    _, (label, song) = compose.composed(composer, 0, WindowId("w", "end"))
+    _, (label, song) = composed(composer, 0, WindowId("w", "end"))
     assert (label, song) == (0, (0, 80))
     told = f"{label:.4f} s, song from {song[0]:.4f} to {song[1]:.4f} s"
-    assert compose._noted(told) == (label, song)
+    assert _noted(told) == (label, song)
 
 
 def test_a_share_of_the_windows_is_seen_in_a_mirror(tmp_path):

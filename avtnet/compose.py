@@ -25,7 +25,7 @@ def compose(config: ComposeConfig, console: Console) -> Path:
             installed.
     """
     with extra_imports():  # here, not above: --help needs no torch
-        from avtnet.synthesis.windows import compose_windows
+        from avtnet.window_files import compose_windows
 
     return compose_windows(config, console)
 

@@ -32,7 +32,7 @@ from avtnet.classic.scores import summary_line
 from avtnet.composed_windows import Rows, Windows, empty_vectors, encoded, read_copies
 from avtnet.synthesis.library import read_pieces
 from avtnet.synthesis.vectors import VectorComposer
-from avtnet.synthesis.windows import SETTINGS
+from avtnet.window_files import SETTINGS
 from clipping.config import dump, parse, run
 from clipping.errors import ClippingError, ConfigError
 from clipping.files import require_writable

@@ -21,7 +21,7 @@ from avtnet.dense.inputs import Example
 from avtnet.synthesis.library import Piece
 from avtnet.synthesis.treatment import draw_treatment, treat_pictures
 from avtnet.synthesis.vectors import VectorComposer
-from avtnet.synthesis.windows import truth_of
+from avtnet.window_files import truth_of
 from clipping.files import atomic_path
 from clipping.windows import Side
 

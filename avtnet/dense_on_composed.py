@@ -25,7 +25,8 @@ from avtnet.synthesis.library import Piece, make_shard, read_pieces, shard_path
 from avtnet.synthesis.material import find_material
 from avtnet.synthesis.settings import Split
 from avtnet.tuning.episodes import Mixed, OwnWindows
-from avtnet.tuning.source import OwnSource, read_source
+from avtnet.tuning.settings import OwnSource
+from avtnet.tuning.source import read_source
 from clipping.files import require_writable
 from clipping.learning import loop
 from clipping.learning.processes import Process, devices_named, launch, world_size

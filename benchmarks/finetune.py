@@ -37,8 +37,8 @@ from avtnet.synthesis.settings import SynthesizeConfig
 from avtnet.synthesis.varied import render
 from avtnet.tune import begin, tune_files
 from avtnet.tuning.episodes import OwnEpisode
-from avtnet.tuning.settings import TuneConfig
-from avtnet.tuning.source import OwnSource, read_source
+from avtnet.tuning.settings import OwnSource, TuneConfig
+from avtnet.tuning.source import read_source
 from avtnet.tuning.training import HeldOutAnswer, answers, figures
 from clipping.formats.tables import write_timelines
 from clipping.segments import Segment, Timeline

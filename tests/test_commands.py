@@ -34,7 +34,7 @@ def loaded(words):
     """Return the packages that ``python -m WORDS --help`` has loaded when it ends, with code 0."""
     script = (
         "import runpy, sys\n"
-        "try:\n    runpy.run_module(sys.argv[0], run_name='__main__')\n"
+        "try:\n    runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
         "except SystemExit as end:\n    code = end.code\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
         "sys.exit(code)\n"

@@ -15,7 +15,7 @@ from clipping.tasks.words import TaskCommand, read_words
 PROG = "python -m clipping train"
 _ABOUT = (
     "Train a network of a task. --task NAME --help shows the settings of the task, with --model "
-    "NETWORK those of the network too; a task that trains with torch needs it for that."
+    "NETWORK those of the network too; a network of torch needs it for that."
 )
 
 

@@ -21,7 +21,7 @@ from avtnet.dense.info import DenseInfo
 from avtnet.dense.inputs import Inputs, from_features
 from avtnet.dense.settings import BOUNDARIES, CLASSES
 from avtnet.export import export, main
-from avtnet.synthesis.windows import SETTINGS as COMPOSED
+from avtnet.window_files import SETTINGS as COMPOSED
 from clipping.config import restore
 from clipping.errors import CheckpointError
 from preprocess.settings import FeatureSettings

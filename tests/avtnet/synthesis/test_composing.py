@@ -15,8 +15,8 @@ from avtnet.dense.settings import SLOTS
 from avtnet.synthesis import composer as composing
 from avtnet.synthesis import library
 from avtnet.synthesis.composer import Composer
-from avtnet.synthesis.windows import SETTINGS, _noted, composed
 from avtnet.train import main as train_main
+from avtnet.window_files import SETTINGS, _noted, composed
 from clipping.windows import WindowId, read_labels
 from preprocess.features import load as load_features
 

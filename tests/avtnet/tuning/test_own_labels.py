@@ -8,7 +8,8 @@ import pytest
 from making.media import make_media
 
 from avtnet.tuning.labels import find_sources, labels_of
-from avtnet.tuning.source import OwnSource, find_labelled
+from avtnet.tuning.settings import OwnSource
+from avtnet.tuning.source import find_labelled
 from clipping.errors import ClippingError, ConfigError, TableError
 from clipping.formats import catalog
 from clipping.formats.tables import write_timelines

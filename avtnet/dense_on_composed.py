@@ -34,7 +34,7 @@ from clipping.learning.progress import Log, progress_bar
 from preprocess.settings import FeatureSettings
 
 
-def train_dense(config: DenseTrainConfig, console: Console) -> Path:
+def train_on_composed(config: DenseTrainConfig, console: Console) -> Path:
     """Train; returns the checkpoint's file.
 
     Under torchrun this is called in each of its processes, and rank 0 alone writes.

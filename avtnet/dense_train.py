@@ -30,7 +30,7 @@ def train_dense(config: DenseTrainConfig, console: Console) -> Path:
     with extra_imports():  # here, not above: --help needs no torch
         from avtnet import dense_on_composed
 
-    return dense_on_composed.train_dense(config, console)
+    return dense_on_composed.train_on_composed(config, console)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

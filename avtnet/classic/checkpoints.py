@@ -14,7 +14,7 @@ from avtnet.classic.model import AVTNet, AVTNet_YOLT, build
 from avtnet.classic.networks import TABLE
 from clipping.config import dump
 from clipping.errors import CheckpointError, ClippingError
-from clipping.learning.checkpoints import check_sum, opened, write_weights
+from clipping.learning.checkpoints import assign_weights, opened, write_weights
 from clipping.tasks.settings import restore_with_network
 from preprocess.settings import FeatureSettings
 
@@ -81,8 +81,7 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
     # Without memory at first: what the config claims is compared with what the file holds.
     with torch.device("meta"):
         network = build(info.model)
-    template = network.state_dict()
-    wanted = {name: tuple(tensor.shape) for name, tensor in template.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     with opened(path) as file:
         found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
         if wrong := sorted(
@@ -96,11 +95,7 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> Checkpoint:
             )
         metadata = file.metadata() or {}
         held = {name: file.get_tensor(name) for name in wanted}
-    state = {name: tensor.to(template[name].dtype) for name, tensor in held.items()}
-    if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
-        raise CheckpointError(f"{path}: {bad[0]} holds values that are not finite")
-    check_sum(path, metadata, held)
-    network.load_state_dict(state, assign=True)
+    assign_weights(path, network, metadata, held)
     return Checkpoint(path, network.to(device).eval(), info)
 
 

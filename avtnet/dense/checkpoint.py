@@ -17,7 +17,7 @@ from avtnet.dense.model import AVTNetDense
 from avtnet.dense.tensors import Tensors, as_tensors
 from clipping.config import dump
 from clipping.errors import CheckpointError
-from clipping.learning.checkpoints import check_sum, opened, write_weights
+from clipping.learning.checkpoints import assign_weights, opened, write_weights
 
 CPU = torch.device("cpu")
 
@@ -68,17 +68,12 @@ def load(path: Path | str, device: str | torch.device = "cpu") -> DenseCheckpoin
         # Without memory at first: what the config claims is compared with what the file holds.
         with torch.device("meta"):
             network = AVTNetDense(info.model)
-        template = network.state_dict()
-        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in _keys(file)}
-        wanted = {name: tuple(tensor.shape) for name, tensor in template.items()}
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in _keys(file)}
+        wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
         if shapes != wanted:
             raise CheckpointError(f"{path}: its tensors are not those of the AVTNetDense it claims")
         held = {name: file.get_tensor(name) for name in wanted}
-    state = {name: tensor.to(template[name].dtype) for name, tensor in held.items()}
-    if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
-        raise CheckpointError(f"{path}: {bad[0]} holds values that are not finite")
-    check_sum(path, metadata, held)
-    network.load_state_dict(state, assign=True)
+    assign_weights(path, network, metadata, held)
     return DenseCheckpoint(path, network.to(device).eval(), info)
 
 

@@ -82,6 +82,28 @@ def format_of(path: Path) -> str:
     return named if isinstance(named, str) else ""
 
 
+def assign_weights(
+    path: Path,
+    network: torch.nn.Module,
+    metadata: Mapping[str, str],
+    held: Mapping[str, torch.Tensor],
+) -> None:
+    """Give a network (which may have no memory yet) the tensors that its file holds, once checked.
+
+    Args:
+        held: tensors by the names of the network's, of any precision; they get the network's.
+
+    Raises:
+        CheckpointError: one holds a value that is not finite, or the checksum is another.
+    """
+    template = network.state_dict()
+    state = {name: tensor.to(template[name].dtype) for name, tensor in held.items()}
+    if bad := [name for name, tensor in state.items() if not tensor.isfinite().all()]:
+        raise CheckpointError(f"{path}: {bad[0]} holds values that are not finite")
+    check_sum(path, metadata, held)
+    network.load_state_dict(state, assign=True)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """The file as safetensors reads it; its errors, while it is open too, as CheckpointErrors."""

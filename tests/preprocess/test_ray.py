@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from making.media import make_media
+from making.ray_cluster import NODE, cluster_with_killer
 
 from clipping.errors import ClippingError
 from preprocess import FeatureSettings, PreprocessConfig, preprocess
@@ -19,7 +20,6 @@ from preprocess.batch.command import carry_out, main, plan
 ROOT = Path(__file__).parents[2]
 TINY = {"duration": 3, "size": (160, 90), "rate": 4, "gop": 4}
 FAST = FeatureSettings(window=2.0, text_engine="none")
-NODE = {"object_store_memory": 80 << 20}
 
 # Ray leaves the pipes of what it starts to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
@@ -44,20 +44,8 @@ sys.addaudithook(hear)
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
     """A head without cores, and two nodes of one core."""
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    (tmp_path / "killer").mkdir()
-    flag = tmp_path / "killer" / "flag"
-    flag.touch()
-    (tmp_path / "killer" / "sitecustomize.py").write_text(f"FLAG = {str(flag)!r}\n{KILLER}")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'killer'}:{ROOT}")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    head = {"num_cpus": 0, "include_dashboard": False, **NODE}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    made.add_node(num_cpus=1, **NODE)
-    yield made
-    made.shutdown()
+    with cluster_with_killer(tmp_path, monkeypatch, KILLER) as made:
+        yield made
 
 
 @pytest.fixture

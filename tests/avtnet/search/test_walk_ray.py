@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from making.cheap import make_season
+from making.ray_cluster import NODE, cluster_with_killer
 
 from avtnet.search.request import LocateConfig
 from avtnet.search.walk import search, walk_seasons
-
-ROOT = Path(__file__).parents[3]
-NODE = {"object_store_memory": 80 << 20}
 
 # Ray leaves the pipes of what it starts to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
@@ -33,20 +29,8 @@ sys.addaudithook(hear)
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
     """A head without cores, and a node of one core."""
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    (tmp_path / "killer").mkdir()
-    flag = tmp_path / "killer" / "flag"
-    flag.touch()
-    (tmp_path / "killer" / "sitecustomize.py").write_text(f"FLAG = {str(flag)!r}\n{KILLER}")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'killer'}:{ROOT}")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    head = {"num_cpus": 0, "include_dashboard": False, **NODE}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    made.add_node(num_cpus=1, **NODE)
-    yield made
-    made.shutdown()
+    with cluster_with_killer(tmp_path, monkeypatch, KILLER) as made:
+        yield made
 
 
 def test_a_cluster_that_loses_a_worker_and_a_node_says_what_one_process_says(cluster, tmp_path):

@@ -1,4 +1,4 @@
-"""What holds for every test: no quiet errors in the log. Nothing heavy is imported here.
+"""Rules for every test: no error is only logged. Nothing heavy is imported here.
 
 With AVTNET_PLAIN=1 the tests run as a plain install has it, without any extra: those of NEEDS are
 left out, and those that ask by pytest.importorskip. It is an error to say so where torch is

@@ -230,7 +230,7 @@ def test_a_script_needs_no_guard_and_its_own_functions_are_refused(tmp_path):
 
 
 def test_a_killed_parent_leaves_no_process(tmp_path):
-    """A worker that is in the middle of its item is told by its stdin, and ends."""
+    """A worker in the middle of its item sees its stdin end, and ends."""
     script = (
         "import sys; sys.path[:0] = sys.argv[1:]\n"
         "from test_run_many import run_many, work, Local\n"
